@@ -1,0 +1,127 @@
+// Networks: an ONNX file becomes a tm_graph (nodes and values, optimized once); a graph and concrete input shapes
+// become a tm_plan (shapes, layouts, memory); a plan is recorded into a tm_recorder as dispatches.
+//
+// Shapes are decided when a plan is made, never at load: height and width, and shape operands (Resize sizes, Reshape
+// targets, Slice bounds), may depend on the inputs' shapes or on integer inputs. A value whose content is known on the
+// host at plan time (constants, initializers, Shape and everything computed from it, host inputs) is a *host value*;
+// nodes whose inputs are all host values are evaluated on the host by their `fold` rule; the rest run on the GPU.
+#ifndef TM_GRAPH_H
+#define TM_GRAPH_H
+
+#include "gpu/gpu.h"
+
+#define TM_MAX_RANK 8
+
+typedef enum tm_dtype {  // numbers as in onnx.proto's TensorProto.DataType
+    TM_DTYPE_NONE = 0,
+    TM_FLOAT32 = 1,
+    TM_UINT8 = 2,
+    TM_INT8 = 3,
+    TM_UINT16 = 4,
+    TM_INT16 = 5,
+    TM_INT32 = 6,
+    TM_INT64 = 7,
+    TM_STRING = 8,
+    TM_BOOL = 9,
+    TM_FLOAT16 = 10,
+    TM_FLOAT64 = 11,
+    TM_UINT32 = 12,
+    TM_UINT64 = 13,
+    TM_BFLOAT16 = 16
+} tm_dtype;
+// On the GPU every element is a 32-bit word: float32, or int32 (integers and bool; int64 is narrowed with a range check
+// on upload). float16/float64/bfloat16 weights are converted to float32 at load.
+
+typedef struct tm_shape {
+    int32_t rank;
+    int64_t dim[TM_MAX_RANK];
+} tm_shape;
+bool tm_shape_count(const tm_shape *shape, size_t *count);  // elements; false on negative dimensions or overflow
+bool tm_shape_equal(const tm_shape *a, const tm_shape *b);
+const char *tm_shape_text(const tm_shape *shape, char *buffer, size_t size);  // "1x3x224x224"
+
+// How elements lie in memory.
+typedef enum tm_layout {
+    TM_LINEAR = 0,  // ONNX order, tightly packed scalars
+    TM_C4  // rank 4 (N,C,H,W) as [N][ceil(C/4)][H][W] vec4; the channels that pad C to a multiple of 4 are ZERO:
+           // every producer of a C4 tensor must write zeros there and every consumer may rely on it
+} tm_layout;
+size_t tm_layout_bytes(const tm_shape *shape, tm_layout layout);  // 4-byte elements, padding included
+
+// A tensor on the device.
+typedef struct tm_tensor {
+    tm_dtype dtype;
+    tm_layout layout;
+    tm_shape shape;
+    tm_slice slice;
+} tm_tensor;
+
+// A tensor on the host: linear, in its own dtype (float16/64 already widened/narrowed to float32; int32/64 as stored).
+typedef struct tm_host_tensor {
+    tm_dtype dtype;
+    tm_shape shape;
+    void *data;  // owned by whoever documents it
+} tm_host_tensor;
+
+typedef struct tm_graph tm_graph;
+typedef struct tm_plan tm_plan;
+
+// ---- Loading. Bounded: file <= 2 GiB, nesting, counts and offsets are pre-scanned before protobuf-c sees a byte. An
+// operator or opset that is not supported is an error that names node, operator and opset. External data is read only
+// from the model's own folder. `extra_outputs` (count may be 0) names inner tensors to keep as outputs besides the
+// model's.
+tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
+                             tm_graph **graph, tm_error *err);
+tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name_for_messages,
+                                    const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
+                                    tm_error *err);
+void tm_graph_free(tm_graph *graph);
+
+typedef struct tm_value_info {
+    const char *name;
+    tm_dtype dtype;
+    tm_shape shape;  // rank -1: unknown; dim -1: dynamic
+} tm_value_info;
+size_t tm_graph_inputs(const tm_graph *graph, const tm_value_info **infos);
+size_t tm_graph_outputs(const tm_graph *graph, const tm_value_info **infos);  // model outputs, then extra outputs
+
+// What a CAM needs, found by walking back from output 0: Gemm/MatMul(+Add) <- Flatten/Reshape/Squeeze <-
+// GlobalAveragePool/ ReduceMean <- features. weight is (classes, channels) row-major, owned by the graph.
+// TAGMASK_ERROR_UNSUPPORTED when the graph does not end that way (the message says what was found instead).
+typedef struct tm_cam_head {
+    const char *features;  // name of the tensor before the pooling: load again with it as extra output
+    const float *weight;
+    int64_t classes, channels;
+} tm_cam_head;
+tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err);
+
+// Layers for `tagmask layers`: every node output with shape where it is known for the given plan.
+// ---- Planning. `inputs` gives each graph input's dtype and shape in graph order; data may be NULL for tensors that
+// live on the GPU and must be given for integer inputs that decide shapes. Plans are cached in the graph by shapes (and
+// by host data); the pointer stays valid until tm_graph_free or until more than `TM_PLAN_CACHE` newer plans were made.
+#define TM_PLAN_CACHE 16
+tagmask_status tm_graph_plan(tm_graph *graph, const tm_host_tensor *inputs, size_t count, tm_plan **plan,
+                             tm_error *err);
+// Where to write input i before, and where to read output i after the recorded plan. All plans of one device share one
+// activation arena, so contents last only until another plan is recorded: record consumers directly after the plan.
+// Inputs are TM_LINEAR. Outputs are in whichever layout the tensor says (the consumer shader handles C4 or asks for
+// linear through tm_plan_output_linear before recording). An output that is a host value has slice.buffer NULL.
+tm_tensor tm_plan_input(const tm_plan *plan, size_t i);
+tm_tensor tm_plan_output(const tm_plan *plan, size_t i);
+const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i);  // non-NULL if output i is a host value
+tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err);
+typedef struct tm_plan_stats {
+    uint64_t activation_bytes;  // planned arena size
+    uint64_t liveness_bytes;    // lower bound: the largest sum of tensors alive at once
+    uint64_t weight_bytes;
+    double flops;
+    size_t dispatches;
+} tm_plan_stats;
+tm_plan_stats tm_plan_get_stats(const tm_plan *plan);
+
+// ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host
+// tensors in the ONNX dtype (data malloc'ed; free each with free()). outputs has room for tm_graph_outputs().
+tagmask_status tm_graph_run(tm_graph *graph, const tm_host_tensor *inputs, size_t count, tm_host_tensor *outputs,
+                            tm_error *err);
+
+#endif

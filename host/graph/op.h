@@ -1,0 +1,102 @@
+// What an operator is. One file of host/ops per operator family holds its rules side by side and exports
+// `const tm_op tm_ops_FAMILY[]`; host/ops/table.c lists the families, one line each.
+#ifndef TM_OP_H
+#define TM_OP_H
+
+#include "graph/graph.h"
+
+typedef struct tm_node tm_node;
+typedef struct tm_op tm_op;
+
+// Activation fused into the producer (conv, gemm, add, batch norm): applied after bias and residual.
+typedef enum tm_act {
+    TM_ACT_NONE = 0,
+    TM_ACT_RELU,
+    TM_ACT_CLIP,
+    TM_ACT_LEAKY,
+    TM_ACT_HARDSWISH,
+    TM_ACT_SIGMOID,
+    TM_ACT_SILU
+} tm_act;
+typedef struct tm_fused {
+    tm_act act;
+    float a, b;        // clip: min, max; leaky: slope
+    int32_t residual;  // index of the node input added before the activation; -1: none
+} tm_fused;
+
+// ---- Attributes (from the file, or set by a pass). Getters return the default when the attribute is absent.
+int64_t tm_attr_int(const tm_node *node, const char *name, int64_t otherwise);
+float tm_attr_float(const tm_node *node, const char *name, float otherwise);
+const char *tm_attr_string(const tm_node *node, const char *name, const char *otherwise);
+const int64_t *tm_attr_ints(const tm_node *node, const char *name, size_t *count);  // NULL and 0 when absent
+const float *tm_attr_floats(const tm_node *node, const char *name, size_t *count);
+const tm_host_tensor *tm_attr_tensor(const tm_node *node, const char *name);
+bool tm_attr_has(const tm_node *node, const char *name);
+
+struct tm_node {
+    const tm_op *op;
+    const char *name;  // from the file, or "OpType_index"
+    const char *op_type;
+    int64_t opset;                     // version of the default domain the model imports
+    size_t input_count, output_count;  // trailing absent inputs are dropped; an absent middle input has value -1
+    int32_t *inputs, *outputs;         // value indices
+    tm_fused fused;
+    struct tm_attr *attrs;
+    size_t attr_count;
+    void *prepared;  // owned by the op: what `prepare` made (packed weights); freed by `release`
+};
+
+// What the rules of a node see of one plan. Index i is the node's i-th input or output.
+typedef struct tm_op_ctx {
+    tm_gpu *gpu;
+    tm_node *node;
+    size_t input_count, output_count;
+    // For shape and fold: dtype and shape are known for inputs; `in[i].data` is non-NULL when input i is a host value
+    // (constants and what derives from shapes). in[i].dtype is TM_DTYPE_NONE for an absent optional input.
+    // shape() fills out[i].dtype and out[i].shape. fold() is called with out[i] shaped and data allocated.
+    tm_host_tensor *in, *out;
+    // For record: device tensors. Inputs that are host values and are consumed by a GPU node were uploaded (as words).
+    tm_tensor *gin, *gout;
+    struct tm_plan *plan;
+    void *arena;  // tm_arena of the plan for scratch host data in shape/fold
+    // Filled by shape() when the op wants device scratch memory during record (bytes; given as `scratch`).
+    uint64_t scratch_bytes;
+    tm_slice scratch;
+    double flops;  // filled by shape(): multiply-adds count as two
+} tm_op_ctx;
+
+struct tm_op {
+    const char *type;    // ONNX op_type
+    const char *domain;  // "" for the default domain
+    int since, until;    // opset versions handled, inclusive; until 0: current
+    // Required: checks attributes and inputs (counts, dtypes, ranks; every value from the file is hostile), infers
+    // outputs.
+    tagmask_status (*shape)(tm_op_ctx *ctx, tm_error *err);
+    // Optional: computes outputs on the host when every input is a host value (needed for all shape arithmetic).
+    tagmask_status (*fold)(tm_op_ctx *ctx, tm_error *err);
+    // Optional: layouts. Called after shape(); for each input and output says TM_LINEAR or TM_C4. `wanted_in` arrives
+    // holding the layouts the producers chose. NULL: everything linear. The planner inserts conversions where they
+    // disagree.
+    void (*layout)(tm_op_ctx *ctx, tm_layout *in, tm_layout *out);
+    // Optional: bit i set = output 0 may alias input i's memory (same layout and bytes): reshape-like (no dispatch is
+    // recorded then) when `is_view`, or computed in place when the input dies here.
+    uint32_t alias_inputs;
+    bool is_view;
+    // Optional: once per load, after the passes: packs weights into device buffers (node->prepared). Constant inputs
+    // are host tensors in ctx->in; inputs whose bit is set in constant_inputs are not uploaded separately.
+    tagmask_status (*prepare)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
+    void (*release)(tm_node *node);
+    uint32_t constant_inputs;
+    // Required unless is_view or host-only: records the dispatches.
+    tagmask_status (*record)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
+};
+
+// The table. NULL when the operator or its opset is not supported; *known tells whether the op_type exists at any
+// version.
+const tm_op *tm_op_find(const char *domain, const char *type, int64_t opset, bool *known);
+
+// Errors of rules: prefixes node name, operator and opset: "node 'x' (Conv, opset 11): ...".
+tagmask_status tm_op_fail(const tm_op_ctx *ctx, tm_error *err, tagmask_status code, const char *format, ...)
+    TM_PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tagmask: tags in, masks out. This header is the manual of the C ABI.
+ *
+ * The way of a photo: open a device, open a model pack for classification and one for saliency, make an engine of them,
+ * make a session for a photo, propose masks for tags, read the result.
+ *
+ *     tagmask_device *device; tagmask_engine *engine; tagmask_session *session; tagmask_result *result;
+ *     tagmask_error error = TAGMASK_ERROR_INIT;
+ *     tagmask_device_open(NULL, &device, &error);
+ *     tagmask_engine_create(device, NULL, NULL, &engine, &error);
+ *     tagmask_session_create(engine, &photo, &session, &error);
+ *     const char *tags[] = {"cat"};
+ *     tagmask_propose(session, tags, 1, NULL, &result, &error);
+ *
+ * Rules
+ * - Structs that the caller fills start with struct_size = sizeof(the struct), so that old programs run with newer
+ *   libraries: members beyond the caller's struct_size count as zero, and zero always means "the default".
+ * - Handles are opaque. Who creates frees; freeing NULL is allowed. Free children before parents: results whenever you
+ *   like, sessions before their engine, engines and networks before their device. Pointers that a getter returns belong
+ *   to the handle and live as long as it, unless said otherwise.
+ * - Every function that can fail returns a tagmask_status and fills *error (which may be NULL) with one sentence that
+ *   names the file or element, what was expected and what to do. On failure outputs are untouched.
+ * - Strings are UTF-8. Images are row-major from the top left; x grows to the right, y downwards; the pixel (x, y)
+ * covers [x, x+1) x [y, y+1).
+ * - Threads: different handles may be used from different threads at once, also when they share a device or an engine.
+ *   One session or result may be used by one thread at a time. Functions marked [any thread] have no such limit.
+ * - Nothing is downloaded, nothing leaves the machine.
+ */
+#ifndef TAGMASK_H
+#define TAGMASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#if defined(TAGMASK_BUILD)
+#define TAGMASK_API __declspec(dllexport)
+#else
+#define TAGMASK_API __declspec(dllimport)
+#endif
+#else
+#define TAGMASK_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TAGMASK_VERSION_MAJOR 0
+#define TAGMASK_VERSION_MINOR 1
+#define TAGMASK_VERSION_PATCH 0
+
+/* ---- Status and errors ------------------------------------------------------------------------------------------- */
+
+typedef enum tagmask_status {
+    TAGMASK_OK = 0,
+    TAGMASK_ERROR_ARGUMENT = 1,      /* a value the caller passed is outside its documented range */
+    TAGMASK_ERROR_FILE = 2,          /* a file cannot be opened, read or written */
+    TAGMASK_ERROR_FORMAT = 3,        /* a file's content is damaged or not what its name says */
+    TAGMASK_ERROR_UNSUPPORTED = 4,   /* well-formed, but outside what tagmask can do */
+    TAGMASK_ERROR_MEMORY = 5,        /* host memory is exhausted */
+    TAGMASK_ERROR_NO_DEVICE = 6,     /* no Vulkan loader, driver or matching device */
+    TAGMASK_ERROR_DEVICE_MEMORY = 7, /* device memory or its budget is exhausted */
+    TAGMASK_ERROR_DEVICE_LOST = 8,   /* the device stopped working; a new device handle is needed */
+    TAGMASK_ERROR_TIMEOUT = 9,       /* the device did not answer in time */
+    TAGMASK_ERROR_ABORTED = 10,      /* the progress callback asked to stop */
+    TAGMASK_ERROR_UNKNOWN_TAG = 11,  /* the tag is in no vocabulary; the message offers the nearest names */
+    TAGMASK_ERROR_INTERNAL = 12      /* a defect of tagmask; please report it */
+} tagmask_status;
+
+typedef struct tagmask_error {
+    tagmask_status status;
+    char message[1020]; /* one sentence, zero-terminated */
+} tagmask_error;
+#define TAGMASK_ERROR_INIT \
+    {                      \
+        TAGMASK_OK, {      \
+            0              \
+        }                  \
+    }
+
+typedef enum tagmask_log_level {
+    TAGMASK_LOG_DEBUG = 0,
+    TAGMASK_LOG_INFO = 1,
+    TAGMASK_LOG_WARNING = 2,
+    TAGMASK_LOG_ERROR = 3
+} tagmask_log_level;
+typedef void (*tagmask_log_fn)(void *user, tagmask_log_level level, const char *message);
+
+/* Sends log lines to fn (NULL: warnings and errors to stderr). The environment variable TAGMASK_LOG (debug, info,
+ * warning, error, off) sets the lowest level. fn is called from whichever thread logs. [any thread; set it before other
+ * calls] */
+TAGMASK_API void tagmask_set_log(tagmask_log_fn fn, void *user);
+TAGMASK_API const char *tagmask_version(void); /* "0.1.0" [any thread] */
+
+/* Called between stages with 0 <= done <= 1 and the stage's name; return false to stop (TAGMASK_ERROR_ABORTED). Called
+ * on the thread that runs the function. */
+typedef bool (*tagmask_progress_fn)(void *user, float done, const char *stage);
+
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
+
+typedef struct tagmask_device tagmask_device;
+
+typedef struct tagmask_device_info {
+    size_t struct_size;
+    char name[256];
+    char driver[256];
+    char type[16];    /* "discrete", "integrated", "virtual", "cpu" or "other" */
+    char kernels[16]; /* kernel class chosen for it: "gpu", "lavapipe", "swiftshader" */
+    uint32_t index;   /* pass its decimal text to tagmask_device_open */
+    uint32_t api_major, api_minor, api_patch;
+    uint64_t memory_bytes; /* size of the largest device-local heap */
+} tagmask_device_info;
+
+/* Fills at most capacity entries (each entry's struct_size is set by the caller) in order of preference and sets *count
+ * to the number there are. infos may be NULL when capacity is 0. Errors: NO_DEVICE. [any thread] */
+TAGMASK_API tagmask_status tagmask_devices(tagmask_device_info *infos, size_t capacity, size_t *count,
+                                           tagmask_error *error);
+/* selector: NULL (the environment variable TAGMASK_DEVICE, else the most preferred device), an index, or part of a
+ * name. */
+TAGMASK_API tagmask_status tagmask_device_open(const char *selector, tagmask_device **device, tagmask_error *error);
+TAGMASK_API void tagmask_device_close(tagmask_device *device);
+TAGMASK_API tagmask_status tagmask_device_get_info(const tagmask_device *device, tagmask_device_info *info);
+
+typedef struct tagmask_device_stats {
+    size_t struct_size;
+    uint64_t memory_now, memory_peak, allocations; /* device memory, bytes and live allocations */
+    uint64_t dispatches, submits, pipelines;       /* since the device was opened */
+    double pipeline_ms;                            /* time spent creating pipelines */
+    uint64_t validation_errors;                    /* messages of active Vulkan validation layers */
+} tagmask_device_stats;
+TAGMASK_API tagmask_status tagmask_device_get_stats(const tagmask_device *device, tagmask_device_stats *stats);
+
+/* ---- Networks: raw inference ---------------------------------------------------------------------------------------
+ */
+
+typedef struct tagmask_network tagmask_network;
+
+typedef enum tagmask_dtype { /* numbers as in ONNX */
+                             TAGMASK_FLOAT32 = 1,
+                             TAGMASK_UINT8 = 2,
+                             TAGMASK_INT8 = 3,
+                             TAGMASK_INT32 = 6,
+                             TAGMASK_INT64 = 7,
+                             TAGMASK_BOOL = 9
+} tagmask_dtype;
+
+/* A dense row-major tensor of at most 8 dimensions; a dimension of -1 in a description is dynamic. */
+typedef struct tagmask_tensor {
+    size_t struct_size;
+    const char *name;
+    tagmask_dtype dtype;
+    int32_t rank;
+    int64_t dims[8];
+    void *data;
+} tagmask_tensor;
+
+typedef struct tagmask_network_stats {
+    size_t struct_size;
+    uint64_t activation_bytes, liveness_bytes, weight_bytes;
+    double flops;
+    uint64_t dispatches;
+} tagmask_network_stats;
+
+/* Loads an ONNX model (opset 9 to current). outputs names inner tensors to return besides the model's own (may be
+ * NULL). */
+TAGMASK_API tagmask_status tagmask_network_load(tagmask_device *device, const char *path, const char *const *outputs,
+                                                size_t output_count, tagmask_network **network, tagmask_error *error);
+TAGMASK_API void tagmask_network_free(tagmask_network *network);
+/* Descriptions without data; valid as long as the network. */
+TAGMASK_API size_t tagmask_network_inputs(const tagmask_network *network, const tagmask_tensor **tensors);
+TAGMASK_API size_t tagmask_network_outputs(const tagmask_network *network, const tagmask_tensor **tensors);
+/* inputs: one tensor an input in the network's order, with concrete dims. outputs: room for every output; each data is
+ * allocated by tagmask and released with tagmask_tensor_release. Blocks until done. */
+TAGMASK_API tagmask_status tagmask_network_run(tagmask_network *network, const tagmask_tensor *inputs,
+                                               size_t input_count, tagmask_tensor *outputs, tagmask_error *error);
+TAGMASK_API void tagmask_tensor_release(tagmask_tensor *tensor);
+/* Of the plan that ran last. */
+TAGMASK_API tagmask_status tagmask_network_get_stats(const tagmask_network *network, tagmask_network_stats *stats);
+
+/* ---- Images --------------------------------------------------------------------------------------------------------
+ */
+
+/* 8-bit sRGB, three bytes a pixel, rows of stride bytes (0: 3 * width). */
+typedef struct tagmask_image {
+    size_t struct_size;
+    uint32_t width, height;
+    size_t stride;
+    const uint8_t *pixels;
+} tagmask_image;
+
+/* Reads PNG or JPEG (gray, palette, 16-bit, CMYK and alpha are converted; the EXIF orientation is applied). *image is
+ * released with tagmask_image_release. [any thread] */
+TAGMASK_API tagmask_status tagmask_image_read(const char *path, tagmask_image *image, tagmask_error *error);
+TAGMASK_API void tagmask_image_release(tagmask_image *image);
+
+/* ---- Engine: a device with its model packs --------------------------------------------------------------------------
+ */
+
+typedef struct tagmask_engine tagmask_engine;
+
+/* classifier and saliency name a pack: a folder with pack.json, or a name looked up in TAGMASK_MODELS, the installed
+ * data folder and build/models of a build tree. NULL: "efficientnet-lite0" and "u2netp"; saliency "none": no saliency
+ * network. */
+TAGMASK_API tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
+                                                 tagmask_engine **engine, tagmask_error *error);
+TAGMASK_API void tagmask_engine_free(tagmask_engine *engine);
+
+/* What a tag means to the engine's classifier. classes belong to the engine and live as long as it. */
+typedef struct tagmask_tag_info {
+    size_t struct_size;
+    const char *name;       /* canonical name, for example "aeroplane" for "airplane" */
+    const int32_t *classes; /* class indices of the classifier, ascending */
+    size_t class_count;     /* 0: a known word without a class; its masks come from saliency alone */
+    const char *note;       /* how it was resolved, for people; may be "" */
+} tagmask_tag_info;
+/* Resolves a name, synonym or hypernym ("dog" is 118 breeds), or explicit class indices "#281,282". Errors: UNKNOWN_TAG
+ * with the nearest names. [any thread] */
+TAGMASK_API tagmask_status tagmask_engine_resolve_tag(tagmask_engine *engine, const char *tag, tagmask_tag_info *info,
+                                                      tagmask_error *error);
+TAGMASK_API size_t tagmask_engine_class_count(const tagmask_engine *engine);
+/* "Egyptian cat"; NULL beyond the last class. */
+TAGMASK_API const char *tagmask_engine_class_name(const tagmask_engine *engine, size_t index);
+/* The vocabulary of tags, sorted; NULL beyond the last. */
+TAGMASK_API const char *tagmask_engine_vocabulary(const tagmask_engine *engine, size_t index);
+
+/* ---- Parameters ----------------------------------------------------------------------------------------------------
+ */
+
+/* Every member 0: the default of the preset. Ranges are checked; a value outside is an error that names it. */
+typedef struct tagmask_params {
+    size_t struct_size;
+    const char *preset;    /* "fast", "balanced" (default) or "best" */
+    const char *method;    /* map of the classifier: "cam" (default) */
+    const char *layer;     /* NULL: the pack's layer for CAM */
+    uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
+    float threshold;       /* probability from which a pixel belongs to a tag, 0 < t < 1, default 0.5 */
+    float crf_gaussian_sxy, crf_gaussian_compat;                       /* as in pydensecrf; default 3, 3 */
+    float crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat; /* default 50, 5, 5 */
+    int32_t crf_iterations;                                            /* 1..50, default 5; -1: no CRF */
+    float
+        min_part; /* parts smaller than this share of the tag's largest part are dropped, default 0.05; -1: keep all */
+    float polygon_tolerance; /* px, Douglas-Peucker, default 1; -1: every corner */
+    const char
+        *cache_dir; /* network outputs are kept here and found again for the same photo and pack; NULL: nowhere */
+    tagmask_progress_fn progress;
+    void *progress_user;
+} tagmask_params;
+
+/* ---- Sessions and results -------------------------------------------------------------------------------------------
+ */
+
+typedef struct tagmask_session tagmask_session;
+typedef struct tagmask_result tagmask_result;
+
+/* Copies the photo. Sides 1..65535. The first propose runs the networks; later calls recompute only what a changed tag
+ * or parameter touches. */
+TAGMASK_API tagmask_status tagmask_session_create(tagmask_engine *engine, const tagmask_image *photo,
+                                                  tagmask_session **session, tagmask_error *error);
+TAGMASK_API void tagmask_session_free(tagmask_session *session);
+/* The k most probable classes' tags of the photo, most probable first: names belong to the engine. Runs the classifier
+ * if that has not happened yet. k in 1..class count; *count is the number written. */
+TAGMASK_API tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask_params *params, size_t k,
+                                                     const char **names, float *probabilities, size_t *count,
+                                                     tagmask_error *error);
+/* Proposes masks for all tags together (1..254 tags): they compete with each other and with the background for each
+ * pixel. The result is independent of the session's later life. */
+TAGMASK_API tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,
+                                           const tagmask_params *params, tagmask_result **result, tagmask_error *error);
+TAGMASK_API void tagmask_result_free(tagmask_result *result);
+
+TAGMASK_API uint32_t tagmask_result_width(const tagmask_result *result); /* of the photo */
+TAGMASK_API uint32_t tagmask_result_height(const tagmask_result *result);
+TAGMASK_API size_t tagmask_result_tag_count(const tagmask_result *result);
+TAGMASK_API const char *tagmask_result_tag(const tagmask_result *result, size_t tag);
+/* Probability of one tag, height x width floats in 0..1. */
+TAGMASK_API const float *tagmask_result_probability(const tagmask_result *result, size_t tag);
+/* Label map, height x width bytes: 0 background, 1.. the tag's position + 1. */
+TAGMASK_API const uint8_t *tagmask_result_labels(const tagmask_result *result);
+/* "" or a sentence about the whole tag, for example that it was proposed from saliency alone. */
+TAGMASK_API const char *tagmask_result_note(const tagmask_result *result, size_t tag);
+
+/* A connected part of a tag's mask. Outline points are pixel corners, x and y in turn, not closed; the outline runs
+ * clockwise on the screen, holes counter-clockwise. */
+typedef struct tagmask_region {
+    size_t struct_size;
+    size_t tag;
+    float score;                       /* mean probability inside, 0..1 */
+    uint64_t area;                     /* pixels */
+    uint32_t left, top, right, bottom; /* inclusive bounding box */
+    const float *outline;              /* 2 * outline_points numbers */
+    size_t outline_points;
+    size_t hole_count;
+    const float *const *holes;
+    const size_t *hole_points;
+} tagmask_region;
+TAGMASK_API size_t tagmask_result_region_count(const tagmask_result *result);
+TAGMASK_API tagmask_status tagmask_result_region(const tagmask_result *result, size_t index, tagmask_region *region);
+
+/* ---- Label files ----------------------------------------------------------------------------------------------------
+ */
+
+/* Writes one photo's result in a format ("labelme", "voc", "overlay", "prob", "heatmap") into folder `out` under the
+ * name of `photo_path` with the format's ending. `photo` is needed by the pictures (overlay, heatmap). A file is
+ * written whole or not at all. */
+TAGMASK_API tagmask_status tagmask_result_write(const tagmask_result *result, const char *format,
+                                                const char *photo_path, const tagmask_image *photo, const char *out,
+                                                tagmask_error *error);
+TAGMASK_API const char *tagmask_format_name(size_t index); /* NULL beyond the last; [any thread] */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,18 @@
+# cmake -DLIST=list.txt -DDIR=folder -DOUT=shader_table.c -P embed.cmake: SPIR-V files as C arrays, sorted by name.
+file(STRINGS ${LIST} shaders)
+list(SORT shaders)
+set(arrays "")
+set(rows "")
+set(index 0)
+foreach(shader ${shaders})
+    string(REGEX REPLACE "\\.comp$" "" name ${shader})
+    file(READ ${DIR}/${name}.spv hex HEX)
+    string(LENGTH "${hex}" digits)
+    math(EXPR bytes "${digits} / 2")
+    # SPIR-V is a stream of little-endian 32-bit words.
+    string(REGEX REPLACE "(..)(..)(..)(..)" "0x\\4\\3\\2\\1," words "${hex}")
+    string(APPEND arrays "static const uint32_t spirv_${index}[] = {${words}};\n")
+    string(APPEND rows "    {\"${name}\", spirv_${index}, ${bytes}},\n")
+    math(EXPR index "${index} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"gpu/shader_table.h\"\n\n${arrays}\nconst tm_shader tm_shader_table[] = {\n${rows}    {NULL, NULL, 0}};\nconst size_t tm_shader_count = ${index};\n")

@@ -1,0 +1,75 @@
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void test_assert_ok(tagmask_status status, const tm_error *err, const char *call, const char *file, int line) {
+    if (status == TAGMASK_OK) return;
+    print_error("%s: status %d: %s\n", call, (int)status, err ? err->message : "");
+    _fail(file, line);
+}
+
+static tm_gpu *shared_gpu;
+static void close_gpu(void) {
+    tm_gpu_close(shared_gpu);
+}
+tm_gpu *test_gpu(void) {
+    if (!shared_gpu) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        assert_ok(tm_gpu_open(NULL, &shared_gpu, &err), &err);
+        atexit(close_gpu);
+    }
+    return shared_gpu;
+}
+
+float test_uniform(test_random *random, float low, float high) {
+    uint64_t x = random->state ? random->state : 0x9e3779b97f4a7c15u;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    random->state = x;
+    return low + (high - low) * (float)(x >> 40) / 16777216.0f;
+}
+
+float *test_noise(uint64_t seed, size_t count, float low, float high) {
+    test_random random = {seed * 0x9e3779b97f4a7c15u + 1};
+    float *data = malloc(sizeof *data * (count ? count : 1));
+    assert_non_null(data);
+    for (size_t i = 0; i < count; i++) data[i] = test_uniform(&random, low, high);
+    return data;
+}
+
+double test_relative_error(const float *a, const float *b, size_t count) {
+    double largest = 1e-6, difference = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = fabs((double)a[i] - b[i]);
+        if (isnan(d)) return INFINITY;
+        if (d > difference) difference = d;
+        if (fabs((double)b[i]) > largest) largest = fabs((double)b[i]);
+    }
+    return difference / largest;
+}
+
+static char *temporary_dirs[64];
+static size_t temporary_count;
+static void remove_dirs(void) {
+    for (size_t i = 0; i < temporary_count; i++) {
+        char command[4200];
+        snprintf(command, sizeof command, "chmod -R u+w '%s' && rm -rf '%s'", temporary_dirs[i], temporary_dirs[i]);
+        if (system(command)) print_error("could not remove %s\n", temporary_dirs[i]);
+        free(temporary_dirs[i]);
+    }
+}
+
+char *test_temporary_dir(void) {
+    const char *base = getenv("TMPDIR");
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tagmask-test-XXXXXX", base && *base ? base : "/tmp");
+    assert_non_null(mkdtemp(path));
+    if (!temporary_count) atexit(remove_dirs);
+    assert_true(temporary_count < TM_ARRAY_LEN(temporary_dirs));
+    temporary_dirs[temporary_count++] = strdup(path);
+    return strdup(path);
+}
