@@ -23,6 +23,11 @@ typedef struct tm_fused {
     float a, b;        // clip: min, max; leaky: slope
     int32_t residual;  // index of the node input added before the activation; -1: none
 } tm_fused;
+// What the fusion pass may put into a node's tm_fused (tm_op.fuses). A fused residual has exactly the shape of output 0
+// and is appended as the node's last input; Conv, ConvTranspose and Gemm then always have it at index 3 (an absent bias
+// is input 2 with value -1: ctx->in[2].dtype is TM_DTYPE_NONE).
+#define TM_FUSES_ACT 1u
+#define TM_FUSES_RESIDUAL 2u
 
 // ---- Attributes (from the file, or set by a pass). Getters return the default when the attribute is absent.
 int64_t tm_attr_int(const tm_node *node, const char *name, int64_t otherwise);
@@ -87,6 +92,7 @@ struct tm_op {
     tagmask_status (*prepare)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
     void (*release)(tm_node *node);
     uint32_t constant_inputs;
+    uint32_t fuses;  // TM_FUSES_ bits the op honours in its record rule (a fold rule never sees a fused node)
     // Required unless is_view or host-only: records the dispatches.
     tagmask_status (*record)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
 };
@@ -94,6 +100,10 @@ struct tm_op {
 // The table. NULL when the operator or its opset is not supported; *known tells whether the op_type exists at any
 // version.
 const tm_op *tm_op_find(const char *domain, const char *type, int64_t opset, bool *known);
+
+// Sub-allocates device memory that lives as long as the graph, for prepare(): packed weights of many nodes share few
+// buffers. The slice starts at buffer_alignment; nothing is freed by release() for it.
+tagmask_status tm_op_alloc_weights(tm_op_ctx *ctx, uint64_t size, tm_slice *slice, tm_error *err);
 
 // Errors of rules: prefixes node name, operator and opset: "node 'x' (Conv, opset 11): ...".
 tagmask_status tm_op_fail(const tm_op_ctx *ctx, tm_error *err, tagmask_status code, const char *format, ...)

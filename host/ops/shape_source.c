@@ -1,0 +1,3 @@
+#include "graph/op.h"
+
+const tm_op tm_ops_shape_source[] = {{.type = NULL}};
