@@ -1,0 +1,41 @@
+// Label formats. A format is one file format_NAME.c that defines a `const tm_format`, and one row of the table in
+// formats.c.
+//
+// Two kinds: a format with a file (or several) a photo has only `add`; a format that collects photos in one file (COCO,
+// CVAT, ...) also has `begin` (which takes up the file that is already there, so that an interrupted batch goes on),
+// and `end`. Such a file is rewritten whole, by tm_write_file, from time to time while photos are added: less and less
+// often, so that the work stays proportional to the photos.
+#ifndef TM_FORMATS_H
+#define TM_FORMATS_H
+
+#include "mask/result.h"
+
+// One photo to write.
+typedef struct tm_label_job {
+    const tagmask_result *result;
+    const char *photo_path;      // as the user gave it
+    const tagmask_image *photo;  // NULL unless the caller has it; formats with needs_photo are not called without
+    const char *out;             // existing folder
+    const char *stem;            // the photo's file name without its ending
+} tm_label_job;
+
+typedef struct tm_format {
+    const char *name;
+    const char *ending;  // of a photo's file, after its stem; the file's whole name for a collecting format
+    bool needs_photo;
+    tagmask_status (*begin)(const char *out, void **state, tm_error *err);  // NULL: nothing is kept between photos
+    tagmask_status (*add)(void *state, const tm_label_job *job, tm_error *err);
+    tagmask_status (*end)(void *state, tm_error *err);  // writes and frees the state, also on failure; NULL with begin
+} tm_format;
+
+const tm_format *tm_format_find(const char *name);  // NULL: unknown
+const tm_format *tm_format_at(size_t index);        // NULL beyond the last
+
+// A format open for writing many photos into a folder (made if missing). tagmask_result_write is open, add, close.
+typedef struct tm_label_writer tm_label_writer;
+tagmask_status tm_label_writer_open(const char *format, const char *out, tm_label_writer **writer, tm_error *err);
+tagmask_status tm_label_writer_add(tm_label_writer *writer, const tagmask_result *result, const char *photo_path,
+                                   const tagmask_image *photo, tm_error *err);
+tagmask_status tm_label_writer_close(tm_label_writer *writer, tm_error *err);  // frees the writer, also on failure
+
+#endif
