@@ -121,6 +121,9 @@ tagmask_status tm_readback(tm_recorder *recorder, tm_slice from, void *data, tm_
 tagmask_status tm_recorder_finish(tm_recorder *recorder, tm_error *err);
 void tm_recorder_abandon(tm_recorder *recorder);  // frees it without waiting for unsubmitted work; NULL allowed
 tm_gpu *tm_recorder_gpu(tm_recorder *recorder);
+// Calls release(user) once, when the recorder is finished or abandoned and the device is done with its work: keeps
+// alive what recorded dispatches use although its owner dropped it meanwhile.
+tagmask_status tm_recorder_defer(tm_recorder *recorder, void (*release)(void *user), void *user, tm_error *err);
 
 // ---- Profiling (TAGMASK_PROFILE=1 or tm_gpu_profile(gpu, true)): device time by label from time-stamp queries.
 typedef struct tm_profile_row {

@@ -79,6 +79,10 @@ struct tm_op {
     tagmask_status (*shape)(tm_op_ctx *ctx, tm_error *err);
     // Optional: computes outputs on the host when every input is a host value (needed for all shape arithmetic).
     tagmask_status (*fold)(tm_op_ctx *ctx, tm_error *err);
+    // Bit i set: input i must be a host value in shape() (Reshape's shape, Resize's sizes, Slice's starts, Pad's pads,
+    // axes...). It is never uploaded, and a graph input that reaches it is asked for as host data when planning.
+    uint32_t host_inputs;
+    bool fold_from_shapes;  // fold() needs only the inputs' shapes and dtypes: Shape, Size
     // Optional: layouts. Called after shape(); for each input and output says TM_LINEAR or TM_C4. `wanted_in` arrives
     // holding the layouts the producers chose. NULL: everything linear. The planner inserts conversions where they
     // disagree.
@@ -93,7 +97,8 @@ struct tm_op {
     void (*release)(tm_node *node);
     uint32_t constant_inputs;
     uint32_t fuses;  // TM_FUSES_ bits the op honours in its record rule (a fold rule never sees a fused node)
-    // Required unless is_view or host-only: records the dispatches.
+    // Required unless is_view or host-only: records the dispatches. Changes nothing in the node: ctx->node may be a
+    // copy that belongs to the plan (a residual is fused, if the shapes allow it, when a plan is made).
     tagmask_status (*record)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
 };
 
