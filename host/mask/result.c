@@ -1,0 +1,94 @@
+#include "mask/result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char **copy_texts(const char *const *texts, size_t count) {
+    char **copy = tm_calloc(count, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) copy[i] = tm_strdup(texts && texts[i] ? texts[i] : "");
+    for (size_t i = 0; copy && i < count; i++) {
+        if (copy[i]) continue;
+        for (size_t j = 0; j < count; j++) free(copy[j]);
+        free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+tagmask_status tm_result_create(uint32_t width, uint32_t height, const char *const *tags, const char *const *notes,
+                                size_t count, float *probability, uint8_t *labels, float min_part,
+                                float polygon_tolerance, tagmask_result **result, tm_error *err) {
+    tm_region_rules rules = {min_part == 0 ? 0.05f : min_part, polygon_tolerance == 0 ? 1.0f : polygon_tolerance};
+    tagmask_result *r = tm_calloc(1, sizeof *r);
+    tagmask_status status = TAGMASK_ERROR_MEMORY;
+    if (!r) {
+        free(probability);
+        free(labels);
+        return tm_fail(err, status, "result: no memory for a proposal");
+    }
+    *r = (tagmask_result){
+        .width = width, .height = height, .tag_count = count, .probability = probability, .labels = labels};
+    r->tags = copy_texts(tags, count);
+    r->notes = copy_texts(notes, count);
+    if (!r->tags || !r->notes) {
+        tm_fail(err, status, "result: no memory for the names of %zu tags", count);
+        goto failed;
+    }
+    status = tm_regions_find(labels, width, height, count, probability, &rules, &r->regions, err);
+    if (status != TAGMASK_OK) goto failed;
+    *result = r;
+    return TAGMASK_OK;
+failed:
+    tagmask_result_free(r);
+    return status;
+}
+
+void tagmask_result_free(tagmask_result *result) {
+    if (!result) return;
+    for (size_t i = 0; i < result->tag_count; i++) {
+        if (result->tags) free(result->tags[i]);
+        if (result->notes) free(result->notes[i]);
+    }
+    free(result->tags);
+    free(result->notes);
+    free(result->probability);
+    free(result->labels);
+    tm_regions_free(&result->regions);
+    free(result);
+}
+
+uint32_t tagmask_result_width(const tagmask_result *result) {
+    return result->width;
+}
+uint32_t tagmask_result_height(const tagmask_result *result) {
+    return result->height;
+}
+size_t tagmask_result_tag_count(const tagmask_result *result) {
+    return result->tag_count;
+}
+const char *tagmask_result_tag(const tagmask_result *result, size_t tag) {
+    return tag < result->tag_count ? result->tags[tag] : NULL;
+}
+const float *tagmask_result_probability(const tagmask_result *result, size_t tag) {
+    return tag < result->tag_count ? result->probability + tag * result->width * result->height : NULL;
+}
+const uint8_t *tagmask_result_labels(const tagmask_result *result) {
+    return result->labels;
+}
+const char *tagmask_result_note(const tagmask_result *result, size_t tag) {
+    return tag < result->tag_count ? result->notes[tag] : NULL;
+}
+size_t tagmask_result_region_count(const tagmask_result *result) {
+    return result->regions.count;
+}
+
+tagmask_status tagmask_result_region(const tagmask_result *result, size_t index, tagmask_region *region) {
+    if (index >= result->regions.count) return TAGMASK_ERROR_ARGUMENT;
+    // Members beyond the caller's struct are not touched: it may be older and shorter than ours.
+    size_t size = TM_MIN(region->struct_size, sizeof *region);
+    if (size < sizeof region->struct_size) return TAGMASK_ERROR_ARGUMENT;
+    size_t callers = region->struct_size;
+    memcpy(region, &result->regions.items[index], size);
+    region->struct_size = callers;
+    return TAGMASK_OK;
+}
