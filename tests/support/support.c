@@ -11,19 +11,6 @@ void test_assert_ok(tagmask_status status, const tm_error *err, const char *call
     _fail(file, line);
 }
 
-static tm_gpu *shared_gpu;
-static void close_gpu(void) {
-    tm_gpu_close(shared_gpu);
-}
-tm_gpu *test_gpu(void) {
-    if (!shared_gpu) {
-        tm_error err = TAGMASK_ERROR_INIT;
-        assert_ok(tm_gpu_open(NULL, &shared_gpu, &err), &err);
-        atexit(close_gpu);
-    }
-    return shared_gpu;
-}
-
 float test_uniform(test_random *random, float low, float high) {
     uint64_t x = random->state ? random->state : 0x9e3779b97f4a7c15u;
     x ^= x << 13;
