@@ -180,6 +180,20 @@ TAGMASK_API void tagmask_tensor_release(tagmask_tensor *tensor);
 /* Of the plan that ran last. */
 TAGMASK_API tagmask_status tagmask_network_get_stats(const tagmask_network *network, tagmask_network_stats *stats);
 
+/* A tensor that an operator of the network computes. Its name can be passed as an output to tagmask_network_load and as
+ * tagmask_params.layer. */
+typedef struct tagmask_layer {
+    size_t struct_size;
+    const char *name;
+    const char *op;  /* ONNX operator, "Conv" */
+    int32_t rank;    /* -1: unknown */
+    int64_t dims[8]; /* -1: unknown */
+    bool cam;        /* the layer whose map a CAM takes by default: the features before the last pooling */
+} tagmask_layer;
+/* The layers in the order of computation, with the shapes of the run that came last (unknown before the first run).
+ * Layers that were merged into their neighbours are not listed. Valid until the next run. */
+TAGMASK_API size_t tagmask_network_layers(const tagmask_network *network, const tagmask_layer **layers);
+
 /* ---- Images --------------------------------------------------------------------------------------------------------
  */
 
