@@ -257,25 +257,46 @@ static tagmask_status add_label_name(tm_tags *tags, const char *path, size_t kno
     return TAGMASK_OK;
 }
 
-static tagmask_status read_label(tm_tags *tags, const char *path, size_t known, size_t index, const char *text,
+// Adds the first `length` bytes of text, spaces trimmed, as a name of a class; the first one is what the class is
+// called.
+static tagmask_status read_label_name(tm_tags *tags, const char *path, size_t known, size_t index, const char *text,
+                                      size_t length, tm_error *err) {
+    while (length && *text == ' ') text++, length--;
+    while (length && text[length - 1] == ' ') length--;
+    if (!length || length > LONGEST_NAME) {
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: label %zu: a name has %zu bytes; expected 1 to %d", path, index,
+                       length, LONGEST_NAME);
+    }
+    char name[LONGEST_NAME + 1];
+    memcpy(name, text, length);
+    name[length] = 0;
+    TM_TRY(add_label_name(tags, path, known, index, name, err));
+    if (!tags->class_names[index]) {
+        tags->class_names[index] = tm_arena_strdup(&tags->arena, name);
+        if (!tags->class_names[index]) return out_of_memory(err);
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status read_label(tm_tags *tags, const char *path, size_t known, size_t index, const cJSON *label,
                                  tm_error *err) {
-    for (const char *at = text; at;) {
+    const cJSON *name = cJSON_IsObject(label) ? cJSON_GetObjectItemCaseSensitive(label, "name") : NULL;
+    const cJSON *synonyms = name ? cJSON_GetObjectItemCaseSensitive(label, "synonyms") : NULL, *item;
+    const char *text = cJSON_GetStringValue(name ? name : label);
+    if (!text || (synonyms && !cJSON_IsArray(synonyms))) {
+        return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                       "%s: label %zu: expected a text, or an object with the text name and the array synonyms", path,
+                       index);
+    }
+    if (name) TM_TRY(read_label_name(tags, path, known, index, text, strlen(text), err));
+    cJSON_ArrayForEach(item, synonyms) {
+        const char *synonym = cJSON_GetStringValue(item);
+        if (!synonym) synonym = "";
+        TM_TRY(read_label_name(tags, path, known, index, synonym, strlen(synonym), err));
+    }
+    for (const char *at = name ? NULL : text; at;) {
         const char *comma = strchr(at, ',');
-        size_t length = comma ? (size_t)(comma - at) : strlen(at);
-        while (length && *at == ' ') at++, length--;
-        while (length && at[length - 1] == ' ') length--;
-        if (!length || length > LONGEST_NAME) {
-            return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: label %zu: a name has %zu bytes; expected 1 to %d", path,
-                           index, length, LONGEST_NAME);
-        }
-        char name[LONGEST_NAME + 1];
-        memcpy(name, at, length);
-        name[length] = 0;
-        TM_TRY(add_label_name(tags, path, known, index, name, err));
-        if (at == text || !tags->class_names[index]) {
-            tags->class_names[index] = tm_arena_strdup(&tags->arena, name);
-            if (!tags->class_names[index]) return out_of_memory(err);
-        }
+        TM_TRY(read_label_name(tags, path, known, index, at, comma ? (size_t)(comma - at) : strlen(at), err));
         at = comma ? comma + 1 : NULL;
     }
     return TAGMASK_OK;
@@ -327,12 +348,7 @@ static tagmask_status read_labels(tm_tags *tags, const char *path, const cJSON *
     }
     size_t index = 0;
     cJSON_ArrayForEach(item, list) {
-        const char *text = cJSON_GetStringValue(item);
-        if (!text || strlen(text) > 2000) {
-            return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: label %zu: expected a text of at most 2000 bytes", path,
-                           index);
-        }
-        TM_TRY(read_label(tags, path, known, index, text, err));
+        TM_TRY(read_label(tags, path, known, index, item, err));
         index++;
     }
     return merge_labels(tags, known, err);

@@ -6,7 +6,9 @@
 //
 //   tags.json    {"format": 1, "tags": {"cat": [281, 282], "cow": []}, "canonical": {"airplane": "aeroplane"},
 //                 "notes": {"cow": "..."}}
-//   labels.json  ["tench, Tinca tinca", ...] or {"labels": [...]}: one text a class, its names separated by commas
+//   labels.json  [{"name": "tench", "synonyms": ["Tinca tinca"]}, ...] or ["tench, Tinca tinca", ...], or an object
+//   with
+//                such an array as "labels": the names of every class in order
 #ifndef TM_TAGS_H
 #define TM_TAGS_H
 
