@@ -186,6 +186,11 @@ typedef struct tm_pending_read {
 } tm_pending_read;
 
 #define TM_TOUCHED_BUFFERS 64
+typedef struct tm_deferred {
+    void (*release)(void *user);
+    void *user;
+} tm_deferred;
+
 struct tm_recorder {
     tm_gpu *gpu;
     tm_recorder *next;  // in the free list
@@ -203,6 +208,8 @@ struct tm_recorder {
     const tm_buffer *touched[TM_TOUCHED_BUFFERS];  // buffers that recorded commands use
     size_t touched_count;
     const tm_pipeline *bound;
+    tm_deferred *deferred;
+    size_t deferred_count, deferred_capacity;
     double last_done_ms;
     tm_error failure;  // sticky: status is TAGMASK_OK until something failed
 };

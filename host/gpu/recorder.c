@@ -58,6 +58,15 @@ static void touch(tm_recorder *recorder, const tm_buffer *buffer) {
     if (!is_touched(recorder, buffer)) recorder->touched[recorder->touched_count++] = buffer;
 }
 
+tagmask_status tm_recorder_defer(tm_recorder *recorder, void (*release)(void *user), void *user, tm_error *err) {
+    void *list = recorder->deferred;
+    if (!tm_grow(&list, &recorder->deferred_capacity, recorder->deferred_count + 1, sizeof *recorder->deferred))
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "out of memory");
+    recorder->deferred = list;
+    recorder->deferred[recorder->deferred_count++] = (tm_deferred){release, user};
+    return TAGMASK_OK;
+}
+
 // ---- Barriers
 
 static void record_barrier(tm_recorder *recorder, const tm_batch *batch) {

@@ -104,6 +104,7 @@ static void recorder_free(tm_recorder *recorder) {
     free(recorder->batches);
     free(recorder->pools);
     free(recorder->reads);
+    free(recorder->deferred);
     free(recorder);
 }
 
@@ -342,6 +343,8 @@ tagmask_status tm_batch_wait(tm_recorder *recorder) {
 static void give_back(tm_recorder *recorder) {
     tm_gpu *gpu = recorder->gpu;
     bool hung = atomic_load(&gpu->hung);
+    for (size_t i = 0; i < recorder->deferred_count; i++) recorder->deferred[i].release(recorder->deferred[i].user);
+    recorder->deferred_count = 0;
     if (!hung) {
         for (size_t i = 0; i < recorder->batch_count; i++) recorder->batches[i].open = false;
         recycle_batches(recorder);
