@@ -1,0 +1,153 @@
+// PNG in and out by libspng (https://www.w3.org/TR/png-3/).
+#include <spng.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/image_internal.h"
+
+// ---- Reading --------------------------------------------------------------------------------------------------------
+
+// Transparent parts are shown on white, in sRGB values as viewers do; in place, from four bytes a pixel to three.
+static void blend_on_white(uint8_t *pixels, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *from = pixels + 4 * i;
+        uint32_t alpha = from[3];
+        for (int c = 0; c < 3; c++)
+            pixels[3 * i + (size_t)c] = (uint8_t)((from[c] * alpha + 255 * (255 - alpha) + 127) / 255);
+    }
+}
+
+static tagmask_status damaged(const char *name, const char *reason, tm_error *err) {
+    return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is a damaged or truncated PNG picture: %s", name, reason);
+}
+
+// Deflate cannot pack better than 1032 to 1, so a small file that claims a giant picture is refused before memory is
+// asked for.
+static bool can_hold(const struct spng_ihdr *ihdr, size_t size) {
+    uint64_t bits = (uint64_t)ihdr->width * ihdr->height * ihdr->bit_depth;
+    return bits / 8 / 1032 <= size;
+}
+
+static tagmask_status decode_pixels(const char *name, spng_ctx *ctx, const struct spng_ihdr *ihdr, size_t size,
+                                    tagmask_image *image, tm_error *err) {
+    struct spng_trns trns;
+    bool alpha = ihdr->color_type & 4 || spng_get_trns(ctx, &trns) == 0;
+    size_t count, room;
+    TM_TRY(tm_image_check_size(name, ihdr->width, ihdr->height, alpha, err));
+    if (!can_hold(ihdr, size)) return damaged(name, "it is too short for its number of pixels", err);
+    count = (size_t)ihdr->width * ihdr->height;
+    room = count * (alpha ? 4 : 3);
+    uint8_t *pixels = malloc(room);
+    if (!pixels) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for %zu bytes of pixels", name, room);
+    int code =
+        spng_decode_image(ctx, pixels, room, alpha ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8, alpha ? SPNG_DECODE_TRNS : 0);
+    if (!code) code = spng_decode_chunks(ctx);  // to the end: the EXIF block may follow the pixels
+    if (code) {
+        free(pixels);
+        return damaged(name, spng_strerror(code), err);
+    }
+    if (alpha) {
+        blend_on_white(pixels, count);
+        uint8_t *smaller = realloc(pixels, count * 3);
+        if (smaller) pixels = smaller;
+    }
+    image->pixels = pixels;
+    image->width = ihdr->width;
+    image->height = ihdr->height;
+    return TAGMASK_OK;
+}
+
+static uint32_t big_endian(const uint8_t *bytes) {
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+// libspng forgives a file that is cut inside its last chunk, and says of odd sizes only that they overflow.
+static tagmask_status check_frame(const char *name, const uint8_t *bytes, size_t size, tm_error *err) {
+    if (size < 33 || big_endian(bytes + 8) != 13 || memcmp(bytes + 12, "IHDR", 4)) {
+        return damaged(name, "its header is missing", err);
+    }
+    TM_TRY(tm_image_check_size(name, big_endian(bytes + 16), big_endian(bytes + 20), 0, err));
+    size_t at = 8;
+    while (size - at >= 12 && big_endian(bytes + at) <= size - at - 12) {
+        if (!memcmp(bytes + at + 4, "IEND", 4)) return TAGMASK_OK;
+        at += 12 + (size_t)big_endian(bytes + at);
+    }
+    return damaged(name, "its end is missing", err);
+}
+
+tagmask_status tm_png_decode(const char *name, const uint8_t *bytes, size_t size, tagmask_image *image,
+                             int *orientation, tm_error *err) {
+    // Texts and profiles are not used; the limits keep them from filling the memory.
+    const size_t chunk_limit = (size_t)16 << 20, cache_limit = (size_t)32 << 20;
+    struct spng_ihdr ihdr;
+    struct spng_exif exif;
+    TM_TRY(check_frame(name, bytes, size, err));
+    spng_ctx *ctx = spng_ctx_new(0);
+    if (!ctx) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to decode it", name);
+    spng_set_crc_action(ctx, SPNG_CRC_ERROR, SPNG_CRC_DISCARD);
+    spng_set_chunk_limits(ctx, chunk_limit, cache_limit);
+    spng_set_png_buffer(ctx, bytes, size);
+    int code = spng_get_ihdr(ctx, &ihdr);
+    tagmask_status status =
+        code ? damaged(name, spng_strerror(code), err) : decode_pixels(name, ctx, &ihdr, size, image, err);
+    if (status == TAGMASK_OK && !spng_get_exif(ctx, &exif)) {
+        *orientation = tm_exif_orientation((const uint8_t *)exif.data, exif.length);
+    }
+    spng_ctx_free(ctx);
+    return status;
+}
+
+// ---- Writing --------------------------------------------------------------------------------------------------------
+
+static int write_rows(spng_ctx *ctx, const tm_png *png) {
+    size_t row_bytes = (size_t)png->width * png->channels, stride = png->stride ? png->stride : row_bytes;
+    int code = spng_encode_image(ctx, NULL, 0, SPNG_FMT_PNG, SPNG_ENCODE_PROGRESSIVE | SPNG_ENCODE_FINALIZE);
+    for (uint32_t y = 0; !code && y < png->height; y++) {
+        code = spng_encode_row(ctx, png->pixels + y * stride, row_bytes);
+    }
+    return code == SPNG_EOI ? 0 : code;
+}
+
+tagmask_status tm_png_encode(const tm_png *png, uint8_t **bytes, size_t *size, tm_error *err) {
+    // Flat index maps pack well whatever it costs; a photo hardly gains from more than a quick look.
+    const int level = png->channels == 1 ? 6 : 3;
+    struct spng_ihdr ihdr = {.width = png->width, .height = png->height, .bit_depth = 8};
+    struct spng_plte plte = {.n_entries = png->palette_size};
+    void *buffer = NULL;
+    size_t length = 0;
+    ihdr.color_type = (uint8_t)(png->channels == 3 ? SPNG_COLOR_TYPE_TRUECOLOR
+                                : png->palette     ? SPNG_COLOR_TYPE_INDEXED
+                                                   : SPNG_COLOR_TYPE_GRAYSCALE);
+    for (uint32_t i = 0; png->palette && i < png->palette_size && i < 256; i++) {
+        plte.entries[i].red = png->palette[3 * i];
+        plte.entries[i].green = png->palette[3 * i + 1];
+        plte.entries[i].blue = png->palette[3 * i + 2];
+    }
+    spng_ctx *ctx = spng_ctx_new(SPNG_CTX_ENCODER);
+    if (!ctx) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to encode a PNG picture");
+    int code = spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1);
+    if (!code) code = spng_set_option(ctx, SPNG_IMG_COMPRESSION_LEVEL, level);
+    if (!code) code = spng_set_ihdr(ctx, &ihdr);
+    if (!code && png->palette) code = spng_set_plte(ctx, &plte);
+    if (!code) code = write_rows(ctx, png);
+    if (!code) buffer = spng_get_png_buffer(ctx, &length, &code);
+    spng_ctx_free(ctx);
+    if (!buffer) {
+        return tm_fail(err, code == SPNG_EMEM ? TAGMASK_ERROR_MEMORY : TAGMASK_ERROR_ARGUMENT,
+                       "a PNG picture of %u x %u pixels cannot be encoded: %s", png->width, png->height,
+                       spng_strerror(code));
+    }
+    *bytes = buffer;
+    *size = length;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_png_write(const char *path, const tm_png *png, tm_error *err) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    tagmask_status status = tm_png_encode(png, &bytes, &size, err);
+    if (status != TAGMASK_OK) return tm_fail_prefix(err, "%s", path);
+    status = tm_write_file(path, bytes, size, err);
+    free(bytes);
+    return status;
+}

@@ -1,0 +1,502 @@
+// Pictures in and out. The files are made here with libspng and libjpeg, then damaged.
+// jpeglib.h needs stdio.h before it.
+// clang-format off
+#include <stdio.h>
+#include <jpeglib.h>
+// clang-format on
+#include <spng.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/image.h"
+#include "support.h"
+
+typedef struct bytes {
+    uint8_t *data;
+    size_t size;
+} bytes;
+
+static tagmask_image decode(bytes file) {
+    tagmask_image image = {0};
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_image_decode("test", file.data, file.size, &image, &err), &err);
+    assert_int_equal(image.stride, 3 * image.width);
+    return image;
+}
+
+static void assert_refused(bytes file, tagmask_status expected, const char *word) {
+    tagmask_image image = {.width = 77};
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_status status = tm_image_decode("bad-file", file.data, file.size, &image, &err);
+    if (status != expected || !strstr(err.message, word) || !strstr(err.message, "bad-file")) {
+        fail_msg("status %d, message \"%s\"; expected status %d and \"%s\"", status, err.message, expected, word);
+    }
+    assert_int_equal(image.width, 77);
+}
+
+static void assert_pixel(const tagmask_image *image, uint32_t x, uint32_t y, int r, int g, int b, int tolerance) {
+    const uint8_t *p = image->pixels + y * image->stride + 3 * x;
+    if (abs(p[0] - r) > tolerance || abs(p[1] - g) > tolerance || abs(p[2] - b) > tolerance) {
+        fail_msg("pixel (%u, %u) is %d %d %d, expected %d %d %d", x, y, p[0], p[1], p[2], r, g, b);
+    }
+}
+
+// ---- Making files ---------------------------------------------------------------------------------------------------
+
+typedef struct png_options {
+    uint8_t color_type, depth, interlace;
+    const struct spng_plte *palette;
+    const struct spng_trns *trns;
+    const uint8_t *exif;
+    size_t exif_size;
+} png_options;
+
+static bytes make_png(uint32_t width, uint32_t height, png_options o, const void *pixels, size_t size) {
+    struct spng_ihdr ihdr = {width, height, o.depth, o.color_type, 0, 0, o.interlace};
+    int code = 0;
+    bytes file = {0};
+    spng_ctx *ctx = spng_ctx_new(SPNG_CTX_ENCODER);
+    assert_int_equal(spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1), 0);
+    assert_int_equal(spng_set_ihdr(ctx, &ihdr), 0);
+    if (o.palette) assert_int_equal(spng_set_plte(ctx, (struct spng_plte *)o.palette), 0);
+    if (o.trns) assert_int_equal(spng_set_trns(ctx, (struct spng_trns *)o.trns), 0);
+    struct spng_exif exif = {o.exif_size, (char *)o.exif};
+    if (o.exif) assert_int_equal(spng_set_exif(ctx, &exif), 0);
+    assert_int_equal(spng_encode_image(ctx, pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE), 0);
+    file.data = spng_get_png_buffer(ctx, &file.size, &code);
+    spng_ctx_free(ctx);
+    assert_non_null(file.data);
+    return file;
+}
+
+typedef struct jpeg_options {
+    J_COLOR_SPACE in, stored;
+    bool progressive, no_adobe;
+    const uint8_t *exif;
+    size_t exif_size;
+} jpeg_options;
+
+static bytes make_jpeg(uint32_t width, uint32_t height, int channels, jpeg_options o, const uint8_t *pixels) {
+    struct jpeg_compress_struct info;
+    struct jpeg_error_mgr errors;
+    unsigned char *data = NULL;
+    unsigned long size = 0;
+    info.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&info);
+    jpeg_mem_dest(&info, &data, &size);
+    info.image_width = width;
+    info.image_height = height;
+    info.input_components = channels;
+    info.in_color_space = o.in;
+    jpeg_set_defaults(&info);
+    jpeg_set_quality(&info, 95, TRUE);
+    jpeg_set_colorspace(&info, o.stored);
+    for (int i = 0; i < info.num_components; i++) info.comp_info[i].h_samp_factor = info.comp_info[i].v_samp_factor = 1;
+    if (o.no_adobe) info.write_Adobe_marker = FALSE;
+    if (o.progressive) jpeg_simple_progression(&info);
+    jpeg_start_compress(&info, TRUE);
+    if (o.exif) jpeg_write_marker(&info, JPEG_APP0 + 1, o.exif, (unsigned int)o.exif_size);
+    while (info.next_scanline < height) {
+        JSAMPROW row = (JSAMPROW)(pixels + (size_t)info.next_scanline * width * (size_t)channels);
+        jpeg_write_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_compress(&info);
+    jpeg_destroy_compress(&info);
+    return (bytes){data, size};
+}
+
+// "Exif", a little-endian TIFF head, and one entry: orientation.
+static size_t make_exif(uint8_t *out, int orientation) {
+    const uint8_t block[] = {
+        'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (uint8_t)orientation,
+        0,   0,   0,   0,   0, 0, 0};
+    memcpy(out, block, sizeof block);
+    return sizeof block;
+}
+
+// Four colours in the quarters: red, green / blue, white.
+static void quarters(uint8_t *pixels, uint32_t width, uint32_t height) {
+    static const uint8_t colours[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 255}};
+    for (uint32_t y = 0; y < height; y++) {
+        for (uint32_t x = 0; x < width; x++) {
+            memcpy(pixels + 3 * (y * width + x), colours[2 * (y >= height / 2) + (x >= width / 2)], 3);
+        }
+    }
+}
+
+// ---- PNG ------------------------------------------------------------------------------------------------------------
+
+static void png_round_trip(void **state) {
+    (void)state;
+    const uint8_t rgb[] = {1, 2, 3, 250, 251, 252, 0, 0, 0, 9, 8, 7, 255, 255, 255, 3, 3, 3};
+    tm_error err = TAGMASK_ERROR_INIT;
+    bytes file = {0};
+    assert_ok(tm_png_encode(&(tm_png){3, 2, 3, 0, rgb, NULL, 0}, &file.data, &file.size, &err), &err);
+    tagmask_image image = decode(file);
+    assert_int_equal(image.width, 3);
+    assert_int_equal(image.height, 2);
+    assert_memory_equal(image.pixels, rgb, sizeof rgb);
+    tagmask_image_release(&image);
+    free(file.data);
+    // Rows with a stride; gray; a palette.
+    const uint8_t gray[] = {10, 20, 99, 30, 40, 99}, palette[] = {0, 0, 0, 128, 0, 0};
+    assert_ok(tm_png_encode(&(tm_png){2, 2, 1, 3, gray, NULL, 0}, &file.data, &file.size, &err), &err);
+    image = decode(file);
+    assert_pixel(&image, 1, 0, 20, 20, 20, 0);
+    assert_pixel(&image, 0, 1, 30, 30, 30, 0);
+    tagmask_image_release(&image);
+    free(file.data);
+    const uint8_t index[] = {0, 1, 1, 0};
+    assert_ok(tm_png_encode(&(tm_png){2, 2, 1, 0, index, palette, 2}, &file.data, &file.size, &err), &err);
+    assert_int_equal(file.data[25], SPNG_COLOR_TYPE_INDEXED);
+    image = decode(file);
+    assert_pixel(&image, 1, 0, 128, 0, 0, 0);
+    assert_pixel(&image, 1, 1, 0, 0, 0, 0);
+    tagmask_image_release(&image);
+    free(file.data);
+    assert_int_equal(tm_png_encode(&(tm_png){0, 2, 1, 0, index, NULL, 0}, &file.data, &file.size, &err),
+                     TAGMASK_ERROR_ARGUMENT);
+}
+
+static void png_kinds_are_converted(void **state) {
+    (void)state;
+    const uint16_t gray16[] = {0x1234, 0xffff};
+    bytes file = make_png(2, 1, (png_options){SPNG_COLOR_TYPE_GRAYSCALE, 16, 0}, gray16, 4);
+    tagmask_image image = decode(file);
+    assert_pixel(&image, 0, 0, 0x12, 0x12, 0x12, 0);
+    assert_pixel(&image, 1, 0, 255, 255, 255, 0);
+    tagmask_image_release(&image);
+    free(file.data);
+    const uint8_t bit[] = {0xa0};
+    file = make_png(3, 1, (png_options){SPNG_COLOR_TYPE_GRAYSCALE, 1, 0}, bit, 1);
+    image = decode(file);
+    assert_pixel(&image, 0, 0, 255, 255, 255, 0);
+    assert_pixel(&image, 1, 0, 0, 0, 0, 0);
+    tagmask_image_release(&image);
+    free(file.data);
+    const uint8_t rgba[] = {200, 100, 0, 255, 200, 100, 0, 0, 200, 100, 0, 51};
+    file = make_png(3, 1, (png_options){SPNG_COLOR_TYPE_TRUECOLOR_ALPHA, 8, 0}, rgba, sizeof rgba);
+    image = decode(file);
+    assert_pixel(&image, 0, 0, 200, 100, 0, 0);
+    assert_pixel(&image, 1, 0, 255, 255, 255, 0);
+    assert_pixel(&image, 2, 0, 244, 224, 204, 0);  // one part colour, four parts white
+    tagmask_image_release(&image);
+    free(file.data);
+    const uint8_t gray_alpha[] = {0, 0, 0, 255};
+    file = make_png(2, 1, (png_options){SPNG_COLOR_TYPE_GRAYSCALE_ALPHA, 8, 0}, gray_alpha, 4);
+    image = decode(file);
+    assert_pixel(&image, 0, 0, 255, 255, 255, 0);
+    assert_pixel(&image, 1, 0, 0, 0, 0, 0);
+    tagmask_image_release(&image);
+    free(file.data);
+    const struct spng_plte palette = {2, {{9, 8, 7, 0}, {60, 50, 40, 0}}};
+    const struct spng_trns trns = {.n_type3_entries = 1, .type3_alpha = {0}};
+    const uint8_t nibbles[] = {0x01};
+    file = make_png(2, 1, (png_options){SPNG_COLOR_TYPE_INDEXED, 4, 0, &palette, &trns}, nibbles, 1);
+    image = decode(file);
+    assert_pixel(&image, 0, 0, 255, 255, 255, 0);
+    assert_pixel(&image, 1, 0, 60, 50, 40, 0);
+    tagmask_image_release(&image);
+    free(file.data);
+}
+
+static bytes colour_png(uint32_t width, uint32_t height, png_options o) {
+    uint8_t *pixels = malloc((size_t)width * height * 3);
+    quarters(pixels, width, height);
+    bytes file = make_png(width, height, o, pixels, (size_t)width * height * 3);
+    free(pixels);
+    return file;
+}
+
+// Where the stored quarters (red, green / blue, white = 0..3) appear in the upright picture, by orientation.
+static const char upright[9][5] = {"", "0123", "1032", "3210", "2301", "0213", "2031", "3120", "1302"};
+static const int quarter_colour[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 255}};
+
+static void assert_upright(bytes file, int orientation, int tolerance) {
+    tagmask_image image = decode(file);
+    assert_int_equal(image.width, orientation >= 5 ? 16 : 32);
+    assert_int_equal(image.height, orientation >= 5 ? 32 : 16);
+    for (uint32_t i = 0; i < 4; i++) {
+        const int *c = quarter_colour[upright[orientation][i] - '0'];
+        assert_pixel(&image, i & 1 ? image.width - 2 : 1, i & 2 ? image.height - 2 : 1, c[0], c[1], c[2], tolerance);
+    }
+    tagmask_image_release(&image);
+}
+
+static void exif_orientation_is_applied(void **state) {
+    (void)state;
+    uint8_t exif[64], pixels[32 * 16 * 3];
+    quarters(pixels, 32, 16);
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        size_t size = make_exif(exif, orientation);
+        jpeg_options jpeg = {JCS_RGB, JCS_YCbCr, false, false, exif, size};
+        bytes file = make_jpeg(32, 16, 3, jpeg, pixels);
+        assert_upright(file, orientation, 12);
+        free(file.data);
+        png_options png = {SPNG_COLOR_TYPE_TRUECOLOR, 8, 0, NULL, NULL, exif + 6, size - 6};
+        file = colour_png(32, 16, png);
+        assert_upright(file, orientation, 0);
+        free(file.data);
+    }
+    for (int odd = 0; odd < 256; odd = odd ? 2 * odd + 9 : 9) {  // values without a meaning count as 1
+        size_t size = make_exif(exif, odd);
+        bytes file = make_jpeg(32, 16, 3, (jpeg_options){JCS_RGB, JCS_YCbCr, false, false, exif, size}, pixels);
+        assert_upright(file, 1, 12);
+        free(file.data);
+    }
+    for (size_t cut = 6; cut < 32; cut++) {  // a damaged block is no reason to lose the photo
+        make_exif(exif, 6);
+        bytes file = make_jpeg(32, 16, 3, (jpeg_options){JCS_RGB, JCS_YCbCr, false, false, exif, cut}, pixels);
+        tagmask_image image = decode(file);
+        assert_int_equal(image.width * image.height, 512);
+        tagmask_image_release(&image);
+        free(file.data);
+    }
+}
+
+static void interlaced_png(void **state) {
+    (void)state;
+    // libspng does not write interlaced files: 8 x 8 gray, passes put together by hand from 64 filter-free bytes.
+    static const uint8_t passes[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                                         {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+    uint8_t stream[128], file[256] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    size_t used = 0, at = 8;
+    for (int p = 0; p < 7; p++) {
+        for (uint8_t y = passes[p][1]; y < 8; y = (uint8_t)(y + passes[p][3])) {
+            stream[used++] = 0;
+            for (uint8_t x = passes[p][0]; x < 8; x = (uint8_t)(x + passes[p][2]))
+                stream[used++] = (uint8_t)(8 * y + x);
+        }
+    }
+    uint32_t a = 1, b = 0, table[256];
+    for (size_t i = 0; i < used; i++) a = (a + stream[i]) % 65521, b = (b + a) % 65521;
+    for (uint32_t i = 0; i < 256; i++) {
+        table[i] = i;
+        for (int k = 0; k < 8; k++) table[i] = table[i] & 1 ? 0xedb88320u ^ table[i] >> 1 : table[i] >> 1;
+    }
+    uint8_t ihdr[13] = {0, 0, 0, 8, 0, 0, 0, 8, 8, 0, 0, 0, 1}, idat[160] = {0x78, 1, 1};
+    idat[3] = (uint8_t)used, idat[5] = (uint8_t)~used, idat[6] = 0xff;
+    memcpy(idat + 7, stream, used);
+    const uint8_t adler[4] = {(uint8_t)(b >> 8), (uint8_t)b, (uint8_t)(a >> 8), (uint8_t)a};
+    memcpy(idat + 7 + used, adler, 4);
+    const struct {
+        const char *type;
+        const uint8_t *data;
+        size_t size;
+    } chunks[] = {{"IHDR", ihdr, 13}, {"IDAT", idat, used + 11}, {"IEND", NULL, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        uint32_t crc = 0xffffffffu;
+        file[at + 3] = (uint8_t)chunks[i].size;
+        memcpy(file + at + 4, chunks[i].type, 4);
+        if (chunks[i].size) memcpy(file + at + 8, chunks[i].data, chunks[i].size);
+        for (size_t k = at + 4; k < at + 8 + chunks[i].size; k++) crc = table[(crc ^ file[k]) & 255] ^ crc >> 8;
+        at += 8 + chunks[i].size;
+        for (int k = 3; k >= 0; k--) file[at++] = (uint8_t)(~crc >> 8 * k);
+    }
+    tagmask_image image = decode((bytes){file, at});
+    for (uint32_t i = 0; i < 64; i++) assert_pixel(&image, i % 8, i / 8, (int)i, (int)i, (int)i, 0);
+    tagmask_image_release(&image);
+}
+
+// ---- JPEG -----------------------------------------------------------------------------------------------------------
+
+static void jpeg_kinds_are_converted(void **state) {
+    (void)state;
+    uint8_t pixels[16 * 16 * 4];
+    memset(pixels, 100, sizeof pixels);
+    bytes file = make_jpeg(16, 16, 1, (jpeg_options){JCS_GRAYSCALE, JCS_GRAYSCALE}, pixels);
+    tagmask_image image = decode(file);
+    assert_pixel(&image, 5, 5, 100, 100, 100, 1);
+    tagmask_image_release(&image);
+    free(file.data);
+    for (size_t i = 0; i < 256; i++) memcpy(pixels + 3 * i, (const uint8_t[]){200, 50, 100}, 3);
+    const jpeg_options colour[] = {{JCS_RGB, JCS_YCbCr}, {JCS_RGB, JCS_YCbCr, true}, {JCS_RGB, JCS_RGB}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(colour); i++) {
+        file = make_jpeg(16, 16, 3, colour[i], pixels);
+        image = decode(file);
+        assert_pixel(&image, 15, 15, 200, 50, 100, 3);
+        tagmask_image_release(&image);
+        free(file.data);
+    }
+    // As Adobe's programs store it: 255 is no ink. (255 - 55) / 255 of 200 / 255 and so on.
+    for (size_t i = 0; i < 256; i++) memcpy(pixels + 4 * i, (const uint8_t[]){255, 51, 102, 200}, 4);
+    const jpeg_options inks[] = {{JCS_CMYK, JCS_CMYK}, {JCS_CMYK, JCS_YCCK}, {JCS_CMYK, JCS_CMYK, false, true}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(inks); i++) {
+        file = make_jpeg(16, 16, 4, inks[i], pixels);
+        image = decode(file);
+        if (inks[i].no_adobe) {
+            assert_pixel(&image, 3, 3, 0, 44, 33, 3);
+        } else {
+            assert_pixel(&image, 3, 3, 200, 40, 80, 3);
+        }
+        tagmask_image_release(&image);
+        free(file.data);
+    }
+}
+
+// ---- What is refused ------------------------------------------------------------------------------------------------
+
+// Every prefix in its own allocation, so that a sanitizer sees a read beyond it.
+static void every_truncation_is_an_error(void **state) {
+    (void)state;
+    float *noise = test_noise(3, 24 * 24 * 3, 0, 256);
+    uint8_t pixels[24 * 24 * 3];
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)noise[i];
+    free(noise);
+    const bytes files[] = {
+        make_png(24, 24, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0}, pixels, sizeof pixels),
+        make_png(24, 24, (png_options){SPNG_COLOR_TYPE_GRAYSCALE, 8, 0}, pixels, 24 * 24),
+        make_jpeg(24, 24, 3, (jpeg_options){JCS_RGB, JCS_YCbCr}, pixels),
+        make_jpeg(24, 24, 3, (jpeg_options){JCS_RGB, JCS_YCbCr, true}, pixels),
+    };
+    for (size_t f = 0; f < TM_ARRAY_LEN(files); f++) {
+        tagmask_image image = decode(files[f]);
+        tagmask_image_release(&image);
+        for (size_t cut = 0; cut < files[f].size; cut++) {
+            tm_error err = TAGMASK_ERROR_INIT;
+            uint8_t *part = malloc(cut ? cut : 1);
+            memcpy(part, files[f].data, cut);
+            if (tm_image_decode("cut", part, cut, &image, &err) == TAGMASK_OK) fail_msg("file %zu cut at %zu", f, cut);
+            assert_non_null(strstr(err.message, "cut"));
+            free(part);
+        }
+        free(files[f].data);
+    }
+}
+
+static void flipped_bits_do_no_harm(void **state) {
+    (void)state;
+    uint8_t pixels[32 * 16 * 3], exif[64];
+    quarters(pixels, 32, 16);
+    size_t exif_size = make_exif(exif, 6);
+    const bytes files[] = {
+        make_png(32, 16, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0}, pixels, sizeof pixels),
+        make_jpeg(32, 16, 3, (jpeg_options){JCS_RGB, JCS_YCbCr, true, false, exif, exif_size}, pixels),
+    };
+    test_random random = {11};
+    for (int i = 0; i < 4000; i++) {
+        bytes file = files[i & 1];
+        uint8_t *copy = malloc(file.size);
+        memcpy(copy, file.data, file.size);
+        for (int k = 0; k < 3; k++)
+            copy[(size_t)test_uniform(&random, 0, (float)file.size)] ^= (uint8_t)(1 << (i + k) % 8);
+        tm_error err = TAGMASK_ERROR_INIT;
+        tagmask_image image = {0};
+        tagmask_status status = tm_image_decode("mutated", copy, file.size, &image, &err);
+        assert_true(status == TAGMASK_OK ? image.pixels != NULL : err.message[0] != 0);
+        tagmask_image_release(&image);
+        free(copy);
+    }
+    free(files[0].data);
+    free(files[1].data);
+}
+
+// The header's width and height replaced, its checksum made right.
+static bytes resized_png(uint32_t width, uint32_t height) {
+    bytes file = colour_png(4, 4, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0});
+    uint32_t crc = 0xffffffffu;
+    for (int i = 0; i < 4; i++) {
+        file.data[16 + i] = (uint8_t)(width >> (24 - 8 * i));
+        file.data[20 + i] = (uint8_t)(height >> (24 - 8 * i));
+    }
+    for (size_t i = 12; i < 29; i++) {
+        crc ^= file.data[i];
+        for (int k = 0; k < 8; k++) crc = crc & 1 ? 0xedb88320u ^ crc >> 1 : crc >> 1;
+    }
+    for (int i = 0; i < 4; i++) file.data[29 + i] = (uint8_t)(~crc >> (24 - 8 * i));
+    return file;
+}
+
+static void odd_sizes_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t width, height;
+        tagmask_status status;
+        const char *word;
+    } cases[] = {
+        {0, 4, TAGMASK_ERROR_FORMAT, "expected at least one"},
+        {4, 0, TAGMASK_ERROR_FORMAT, "expected at least one"},
+        {65536, 1, TAGMASK_ERROR_UNSUPPORTED, "65536 x 1"},
+        {20001, 20000, TAGMASK_ERROR_UNSUPPORTED, "400 megapixels"},
+        {2147483647, 2147483647, TAGMASK_ERROR_UNSUPPORTED, "2147483647"},
+        {4000, 4000, TAGMASK_ERROR_FORMAT, "too short"},
+        {5, 4, TAGMASK_ERROR_FORMAT, "damaged"},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        bytes file = resized_png(cases[i].width, cases[i].height);
+        assert_refused(file, cases[i].status, cases[i].word);
+        free(file.data);
+    }
+    uint8_t pixels[16 * 16 * 3] = {0};
+    bytes file = make_jpeg(16, 16, 3, (jpeg_options){JCS_RGB, JCS_YCbCr}, pixels);
+    for (size_t i = 2; i + 9 < file.size; i++) {
+        if (file.data[i] != 0xff || file.data[i + 1] != 0xc0) continue;
+        memset(file.data + i + 5, 0x60, 4);  // 24,672 x 24,672
+        break;
+    }
+    assert_refused(file, TAGMASK_ERROR_UNSUPPORTED, "24672 x 24672");
+    free(file.data);
+}
+
+static void other_content_is_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        tagmask_status status;
+        const char *word;
+    } cases[] = {
+        {"", 0, TAGMASK_ERROR_FORMAT, "is empty"},
+        {"GIF89a..........", 16, TAGMASK_ERROR_UNSUPPORTED, "GIF"},
+        {"RIFF....WEBPVP8 ", 16, TAGMASK_ERROR_UNSUPPORTED, "WebP"},
+        {"just some text", 14, TAGMASK_ERROR_FORMAT, "not a picture"},
+        {"\x89PNG", 4, TAGMASK_ERROR_FORMAT, "not a picture"},
+        {"\xff\xd8\xff", 3, TAGMASK_ERROR_FORMAT, "JPEG"},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        assert_refused((bytes){(uint8_t *)cases[i].bytes, cases[i].size}, cases[i].status, cases[i].word);
+    }
+}
+
+static void files_by_name(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir(), *misnamed = tm_path_join(dir, "photo.jpg"),
+         *missing = tm_path_join(dir, "no.png");
+    tm_error err = TAGMASK_ERROR_INIT;
+    const uint8_t rgb[] = {1, 2, 3};
+    tagmask_image image = {.width = 77};
+    assert_ok(tm_png_write(misnamed, &(tm_png){1, 1, 3, 0, rgb, NULL, 0}, &err), &err);
+    assert_int_equal(tagmask_image_read(missing, &image, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "no.png"));
+    assert_int_equal(tagmask_image_read(dir, &image, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "not a regular file"));
+    assert_int_equal(tagmask_image_read(NULL, &image, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(image.width, 77);
+    assert_ok(tagmask_image_read(misnamed, &image, &err), &err);
+    assert_pixel(&image, 0, 0, 1, 2, 3, 0);
+    tagmask_image_release(&image);
+    tagmask_image_release(&image);
+    tagmask_image_release(NULL);
+    char *nowhere = tm_path_join(misnamed, "x.png");
+    assert_int_equal(tm_png_write(nowhere, &(tm_png){1, 1, 3, 0, rgb, NULL, 0}, &err), TAGMASK_ERROR_FILE);
+    free(nowhere);
+    free(misnamed);
+    free(missing);
+    free(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(png_round_trip),
+        cmocka_unit_test(png_kinds_are_converted),
+        cmocka_unit_test(exif_orientation_is_applied),
+        cmocka_unit_test(interlaced_png),
+        cmocka_unit_test(jpeg_kinds_are_converted),
+        cmocka_unit_test(every_truncation_is_an_error),
+        cmocka_unit_test(flipped_bits_do_no_harm),
+        cmocka_unit_test(odd_sizes_are_refused),
+        cmocka_unit_test(other_content_is_named),
+        cmocka_unit_test(files_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
