@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+int (*test_close_device)(void);
+
+int test_run_group(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
+                   CMFixtureFunction teardown) {
+    int failed = _cmocka_run_group_tests(name, tests, count, setup, teardown);
+    return test_close_device ? failed + test_close_device() : failed;
+}
+
 void test_assert_ok(tagmask_status status, const tm_error *err, const char *call, const char *file, int line) {
     if (status == TAGMASK_OK) return;
     print_error("%s: status %d: %s\n", call, (int)status, err ? err->message : "");

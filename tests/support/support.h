@@ -17,8 +17,18 @@
 #define assert_ok(call, err) test_assert_ok((call), (err), #call, __FILE__, __LINE__)
 void test_assert_ok(tagmask_status status, const tm_error *err, const char *call, const char *file, int line);
 
-// The device named by TAGMASK_DEVICE (else the preferred one), opened once a process; closed at exit.
+// The device named by TAGMASK_DEVICE (else the preferred one), opened once a process; closed after the group of tests,
+// which fails when validation layers reported something about it.
 tm_gpu *test_gpu(void);
+
+// Every group closes the shared device before main returns: validation layers are torn down while the process exits,
+// and destroying a device crashes in them then.
+#undef cmocka_run_group_tests
+#define cmocka_run_group_tests(tests, setup, teardown) \
+    test_run_group(#tests, tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
+int test_run_group(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
+                   CMFixtureFunction teardown);
+extern int (*test_close_device)(void);  // set when a device is opened; returns the number of failures
 
 // Deterministic noise: xorshift; uniform in [low, high).
 typedef struct test_random {
