@@ -1,0 +1,263 @@
+// Builds and applies the permutohedral lattice of the dense CRF's bilateral kernel. See crf_lattice.h, docs/crf.md.
+#include "mask/crf_lattice.h"
+
+#include <math.h>
+#include <string.h>
+
+#define TILE 32
+#define TILE_SLOTS 2048
+#define POINT_PIXELS 32      // most pixels of a point
+#define CELL 0.35f           // side of a point's cell, in widths of the kernel
+#define LATTICE_SCALE 1.03f  // finer than the published sqrt(2/3) (d + 1): nearer to the exact sum (docs/crf.md)
+#define MAX_GROUPS 6         // groups of four labels an invocation holds
+
+#define ALL(buffer) tm_slice_all(lattice->buffer)
+
+static uint64_t largest_points(const tm_crf *crf) {
+    return TM_MIN(crf->count, crf->info->max_storage_range / 48);  // links: 48 bytes a point
+}
+
+static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm_error *err) {
+    if (lattice->state) return TAGMASK_OK;
+    uint64_t count = crf->count, points = largest_points(crf), range = crf->info->max_storage_range;
+    uint64_t vertices = TM_MIN(TM_MIN(points * 6 + 1, count * 2 + 65536), range / 16 - crf->info->buffer_alignment),
+             slots = 1024;
+    vertices = tm_align_up(vertices, crf->info->buffer_alignment);  // each axis of neighbours is bound by itself
+    while (slots < vertices * 2) slots *= 2;
+    lattice->tiles = tm_div_up(crf->width, TILE) * tm_div_up(crf->height, TILE);
+    lattice->point_capacity = (uint32_t)points;
+    lattice->vertex_capacity = (uint32_t)vertices;
+    lattice->table_mask = (uint32_t)slots - 1;
+    const struct {
+        tm_buffer **buffer;
+        uint64_t size;
+    } parts[] = {
+        {&lattice->tile_table, (uint64_t)lattice->tiles * TILE_SLOTS * 12},
+        {&lattice->tile_points, (uint64_t)lattice->tiles * 4},
+        {&lattice->tile_first, (uint64_t)lattice->tiles * 4},
+        {&lattice->pixel_slot, count * 4},
+        {&lattice->range_end, count * 4},
+        {&lattice->members, count * 4},
+        {&lattice->pixel_point, count * 4},
+        {&lattice->point_range, points * 8},
+        {&lattice->keys, points * 48},
+        {&lattice->links, points * 48},
+        {&lattice->places, points * 24},
+        {&lattice->table, slots * 4},
+        {&lattice->numbers, slots * 4},
+        {&lattice->owners, vertices * 4},
+        {&lattice->counts, vertices * 4},
+        {&lattice->ranges, vertices * 8},
+        {&lattice->corners, points * 24},
+        {&lattice->neighbours, vertices * 48},
+        {&lattice->norms, points * 8},
+        {&lattice->state, 16},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(parts); i++) {
+        TM_TRY(tm_crf_reserve(crf, parts[i].buffer, parts[i].size, err));
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status reserve_planes(tm_crf *crf, tm_crf_lattice *lattice, uint32_t planes, tm_error *err) {
+    if (lattice->planes >= planes) return TAGMASK_OK;
+    lattice->planes = 0;
+    TM_TRY(tm_crf_reserve(crf, &lattice->values, (uint64_t)lattice->point_capacity * 16 * planes, err));
+    TM_TRY(tm_crf_reserve(crf, &lattice->messages, (uint64_t)lattice->point_capacity * 16 * planes, err));
+    for (int i = 0; i < 2; i++) {
+        TM_TRY(tm_crf_reserve(crf, &lattice->lattice[i], (uint64_t)lattice->vertex_capacity * 16 * planes, err));
+    }
+    lattice->planes = planes;
+    return TAGMASK_OK;
+}
+
+// ---- Filter
+// ----------------------------------------------------------------------------------------------------------
+
+tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t planes,
+                                     float compat, tm_error *err) {
+    struct {
+        uint32_t point_capacity, vertex_capacity;
+        float compat;
+    } push = {lattice->point_capacity, lattice->vertex_capacity, compat};
+    uint64_t points = (uint64_t)lattice->point_capacity * 16 * planes;
+    uint64_t vertices = (uint64_t)lattice->vertex_capacity * 16 * planes;
+    tm_slice values = {lattice->values, 0, points}, messages = {lattice->messages, 0, points};
+    tm_slice now = {lattice->lattice[0], 0, vertices}, next = {lattice->lattice[1], 0, vertices};
+    tm_crf_job splat = {.shader = "crf/splat",
+                        .texel_shader = "crf/splat_texel",
+                        .constants = {planes},
+                        .constant_count = 1,
+                        .bindings = {values, ALL(ranges), ALL(corners), ALL(links), now, ALL(state)},
+                        .push = &push,
+                        .push_size = 8,
+                        .items = lattice->vertex_capacity,
+                        .flops = 60.0 * crf->count * planes};
+    TM_TRY(tm_crf_dispatch(crf, recorder, &splat, err));
+    for (uint64_t axis = 0; axis < 6; axis++) {
+        tm_slice sides = {lattice->neighbours, axis * lattice->vertex_capacity * 8,
+                          (uint64_t)lattice->vertex_capacity * 8};
+        tm_crf_job blur = {.shader = "crf/blur",
+                           .texel_shader = "crf/blur_texel",
+                           .constants = {planes},
+                           .constant_count = 1,
+                           .bindings = {now, sides, next, ALL(state)},
+                           .push = &push.vertex_capacity,
+                           .push_size = 4,
+                           .items = lattice->vertex_capacity,
+                           .flops = 10.0 * crf->count * planes};
+        TM_TRY(tm_crf_dispatch(crf, recorder, &blur, err));
+        tm_slice swap = now;
+        now = next;
+        next = swap;
+    }
+    tm_crf_job slice = {.shader = "crf/slice",
+                        .texel_shader = "crf/slice_texel",
+                        .constants = {planes},
+                        .constant_count = 1,
+                        .bindings = {now, ALL(links), ALL(norms), messages, ALL(state)},
+                        .push = &push,
+                        .push_size = 12,
+                        .items = lattice->point_capacity,
+                        .flops = 60.0 * crf->count * planes};
+    return tm_crf_dispatch(crf, recorder, &slice, err);
+}
+
+// ---- Structure
+// -------------------------------------------------------------------------------------------------------
+
+static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy, float srgb,
+                                   tm_error *err) {
+    const struct {
+        uint32_t width, height, tiles, cap, side;
+        float cell;
+    } points_push = {crf->width,
+                     crf->height,
+                     lattice->tiles,
+                     POINT_PIXELS,
+                     (uint32_t)TM_CLAMP(CELL * sxy, 1.0f, (float)TILE),
+                     1 / fmaxf(CELL * srgb, 0.25f)};
+    tm_crf_job points = {.shader = "crf/points",
+                         .texel_shader = "crf/points_texel",
+                         .bindings = {tm_slice_all(crf->image), ALL(tile_table), ALL(pixel_slot), ALL(range_end),
+                                      ALL(members), ALL(tile_points)},
+                         .push = &points_push,
+                         .push_size = sizeof points_push,
+                         .items = lattice->tiles,
+                         .flops = 300.0 * crf->count};
+    TM_TRY(tm_fill(recorder, ALL(tile_table), UINT32_MAX, err));
+    TM_TRY(tm_crf_dispatch(crf, recorder, &points, err));
+    tm_crf_job number = {.shader = "crf/number",
+                         .bindings = {ALL(tile_points), ALL(tile_first), ALL(state)},
+                         .push = &lattice->tiles,
+                         .push_size = 4,
+                         .groups = {1, 1, 1}};
+    TM_TRY(tm_crf_dispatch(crf, recorder, &number, err));
+    const float unit = LATTICE_SCALE * 6 * sqrtf(2.0f / 3);
+    const struct {
+        uint32_t width, height, point_capacity;
+        float place, color;
+    } embed_push = {crf->width, crf->height, lattice->point_capacity, unit / sxy, unit / srgb};
+    tm_crf_job embed = {.shader = "crf/embed",
+                        .texel_shader = "crf/embed_texel",
+                        .bindings = {tm_slice_all(crf->image), ALL(range_end), ALL(members), ALL(tile_points),
+                                     ALL(tile_first), ALL(pixel_point), ALL(point_range), ALL(keys), ALL(links)},
+                        .push = &embed_push,
+                        .push_size = sizeof embed_push,
+                        .items = crf->count,
+                        .flops = 200.0 * crf->count};
+    return tm_crf_dispatch(crf, recorder, &embed, err);
+}
+
+static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
+    const uint32_t push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
+    const uint32_t arrange_push[2] = {lattice->table_mask, lattice->vertex_capacity};
+    const double flops = 100.0 * crf->count;
+    const tm_crf_job jobs[] = {
+        {.shader = "crf/insert",
+         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(owners), ALL(places), ALL(state)},
+         .push = push,
+         .push_size = 12,
+         .items = lattice->point_capacity,
+         .flops = flops},
+        {.shader = "crf/link",
+         .bindings = {ALL(numbers), ALL(places), ALL(links), ALL(counts), ALL(state)},
+         .push = push + 1,
+         .push_size = 4,
+         .items = lattice->point_capacity,
+         .flops = flops},
+        {.shader = "crf/reserve",
+         .bindings = {ALL(counts), ALL(ranges), ALL(state)},
+         .push = push + 2,
+         .push_size = 4,
+         .items = lattice->vertex_capacity,
+         .flops = flops},
+        {.shader = "crf/list",
+         .bindings = {ALL(links), ALL(counts), ALL(ranges), ALL(corners), ALL(state)},
+         .push = push + 1,
+         .push_size = 4,
+         .items = lattice->point_capacity,
+         .flops = flops},
+        {.shader = "crf/arrange",
+         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(owners), ALL(ranges), ALL(corners), ALL(neighbours),
+                      ALL(state)},
+         .push = arrange_push,
+         .push_size = 8,
+         .items = lattice->vertex_capacity,
+         .flops = 3 * flops},
+    };
+    TM_TRY(tm_fill(recorder, ALL(table), UINT32_MAX, err));
+    TM_TRY(tm_fill(recorder, ALL(counts), 0, err));
+    TM_TRY(tm_fill(recorder, ALL(neighbours), 0, err));
+    for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
+    return TAGMASK_OK;
+}
+
+static tagmask_status build_norms(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
+    for (uint32_t step = 0; step < 3; step++) {
+        tm_crf_job job = {.shader = "crf/norm",
+                          .constants = {step},
+                          .constant_count = 1,
+                          .bindings = {ALL(point_range), ALL(messages), ALL(norms), ALL(values), ALL(state)},
+                          .push = &lattice->point_capacity,
+                          .push_size = 4,
+                          .items = lattice->point_capacity,
+                          .flops = 10.0 * crf->count};
+        if (step) TM_TRY(tm_crf_lattice_filter(crf, lattice, recorder, 1, 1, err));
+        TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
+    }
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy,
+                                      float srgb, uint32_t planes, tm_error *err) {
+    const float key[2] = {sxy, srgb};
+    // A vertex keeps 12 bits a coordinate.
+    float reach = 4.3f * ((float)(crf->width + crf->height) / sxy + 3 * 255 / srgb);
+    if (reach > 12000) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "the CRF's bilateral widths %g and %g are too small for %u x %u pixels; use larger ones or the "
+                       "exact path",
+                       (double)sxy, (double)srgb, crf->width, crf->height);
+    }
+    TM_TRY(reserve_structure(crf, lattice, err));
+    TM_TRY(reserve_planes(crf, lattice, planes, err));
+    if (lattice->built && !memcmp(key, lattice->key, sizeof key)) return TAGMASK_OK;
+    lattice->built = false;
+    TM_TRY(build_points(crf, lattice, recorder, sxy, srgb, err));
+    TM_TRY(build_vertices(crf, lattice, recorder, err));
+    TM_TRY(build_norms(crf, lattice, recorder, err));
+    memcpy(lattice->key, key, sizeof key);
+    lattice->built = true;
+    return TAGMASK_OK;
+}
+
+void tm_crf_lattice_destroy(tm_crf_lattice *lattice) {
+    tm_buffer *all[] = {lattice->tile_table, lattice->tile_points, lattice->tile_first,  lattice->pixel_slot,
+                        lattice->range_end,  lattice->members,     lattice->pixel_point, lattice->point_range,
+                        lattice->keys,       lattice->links,       lattice->places,      lattice->table,
+                        lattice->numbers,    lattice->owners,      lattice->counts,      lattice->ranges,
+                        lattice->corners,    lattice->neighbours,  lattice->state,       lattice->norms,
+                        lattice->values,     lattice->messages,    lattice->lattice[0],  lattice->lattice[1]};
+    for (size_t i = 0; i < TM_ARRAY_LEN(all); i++) tm_buffer_destroy(all[i]);
+}

@@ -1,0 +1,25 @@
+// Wide loads and a grid of any length, for every shader of this folder.
+// A file NAME.glsl is built twice: NAME.comp loads its vec4 inputs from storage buffers, NAME_texel.comp (TEXEL defined)
+// fetches them as texels, which Vulkan devices that run on the CPU do several times faster.
+layout(local_size_x_id = 0) in;
+
+#ifdef TEXEL
+#define VEC4_INPUT(number, block, name) layout(binding = number) uniform samplerBuffer name
+#define UVEC4_INPUT(number, block, name) layout(binding = number) uniform usamplerBuffer name
+#define FETCH(name, index) texelFetch(name, int(index))
+#else
+#define VEC4_INPUT(number, block, name) \
+    layout(std430, binding = number) readonly buffer block { \
+        vec4 name[]; \
+    }
+#define UVEC4_INPUT(number, block, name) \
+    layout(std430, binding = number) readonly buffer block { \
+        uvec4 name[]; \
+    }
+#define FETCH(name, index) name[index]
+#endif
+
+// Index of this invocation in a one-dimensional grid that is folded into rows of workgroups.
+uint linear_index() {
+    return gl_GlobalInvocationID.y * gl_NumWorkGroups.x * gl_WorkGroupSize.x + gl_GlobalInvocationID.x;
+}

@@ -1,0 +1,31 @@
+#version 450
+// Brute force dense CRF (Kraehenbuehl and Koltun 2011), part 1: 1 / sqrt(sum of each kernel) of every pixel.
+layout(local_size_x_id = 0) in;
+layout(std430, binding = 0) readonly buffer Image {
+    vec4 image[];
+};
+layout(std430, binding = 1) writeonly buffer Norms {
+    vec2 norms[];  // Gaussian, bilateral
+};
+layout(push_constant) uniform Push {
+    uint width, count, first, last;  // targets [first, last) of count pixels
+    float gaussian, bilateral, color;  // -1 / (2 sigma^2)
+};
+
+void main() {
+    uint i = first + gl_GlobalInvocationID.x;
+    if (i >= last) return;
+    vec3 own = image[i].rgb;
+    vec2 at = vec2(i % width, i / width), sum = vec2(0);
+    for (uint y = 0u, j = 0u; j < count; y++) {
+        vec2 row = vec2(0);  // summed by rows: float sums of a whole image lose digits
+        for (uint x = 0u; x < width; x++, j++) {
+            vec2 d = at - vec2(x, y);
+            vec3 c = own - image[j].rgb;
+            float far = dot(d, d);
+            row += vec2(exp(gaussian * far), exp(bilateral * far + color * dot(c, c)));
+        }
+        sum += row;
+    }
+    norms[i] = inversesqrt(sum + 1e-20);
+}

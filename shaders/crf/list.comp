@@ -1,0 +1,33 @@
+#version 450
+// Lists the corners of each vertex, in any order.
+#extension GL_GOOGLE_include_directive : require
+#include "crf/access.glsl"
+
+layout(std430, binding = 0) readonly buffer Links {
+    float links[];
+};
+layout(std430, binding = 1) buffer Counts {
+    uint counts[];
+};
+layout(std430, binding = 2) readonly buffer Ranges {
+    uvec2 ranges[];
+};
+layout(std430, binding = 3) writeonly buffer Corners {
+    uint corners[];
+};
+layout(std430, binding = 4) readonly buffer State {
+    uint points, vertices, listed;
+};
+layout(push_constant) uniform Push {
+    uint point_capacity;
+};
+
+void main() {
+    uint point = linear_index();
+    if (point >= min(points, point_capacity)) return;
+    for (uint r = 0u; r < 6u; r++) {
+        uint vertex = uint(links[point * 12u + r]);
+        if (vertex == 0u) continue;
+        corners[ranges[vertex].x + atomicAdd(counts[vertex], 1u)] = point * 6u + r;
+    }
+}

@@ -1,0 +1,26 @@
+#version 450
+// Numbers the points of all tiles consecutively: tile_first = points in the tiles before. One invocation.
+layout(local_size_x = 1) in;
+layout(std430, binding = 0) readonly buffer Counts {
+    uint tile_points[];
+};
+layout(std430, binding = 1) writeonly buffer Firsts {
+    uint tile_first[];
+};
+layout(std430, binding = 2) writeonly buffer State {
+    uint points, vertices, listed;
+};
+layout(push_constant) uniform Push {
+    uint tiles;
+};
+
+void main() {
+    uint sum = 0u;
+    for (uint t = 0u; t < tiles; t++) {
+        tile_first[t] = sum;
+        sum += tile_points[t];
+    }
+    points = sum;
+    vertices = 0u;
+    listed = 0u;
+}

@@ -1,0 +1,77 @@
+// Groups the pixels of each tile by cell of place and colour: a group is a point of the lattice, with at most `cap`
+// pixels so that later work is even. One invocation walks a tile in row order: groups and their members come out in the
+// same order in every run, without atomics.
+#extension GL_GOOGLE_include_directive : require
+#include "crf/access.glsl"
+#include "crf/tile.glsl"
+
+const uint SLOTS = 2048u, EMPTY = 0xffffffffu;  // of the hash table of a tile, twice its pixels
+VEC4_INPUT(0, Image, image);
+layout(std430, binding = 1) buffer Table {
+    uint table[];  // [tiles][SLOTS][3]: colour, place, current point
+};
+layout(std430, binding = 2) buffer Slots {
+    uint pixel_slot[];  // per pixel: its point, counted within the tile
+};
+layout(std430, binding = 3) buffer Ranges {
+    uint range_end[];  // per point of a tile: end of its members
+};
+layout(std430, binding = 4) writeonly buffer Members {
+    uint members[];  // pixels, grouped by point
+};
+layout(std430, binding = 5) writeonly buffer Counts {
+    uint tile_points[];
+};
+layout(push_constant) uniform Push {
+    uint width, height, tiles, cap, side;  // side of a cell in pixels
+    float cell;                            // 1 / side of a cell in levels
+};
+
+uint place_in_table(uint base, uint color, uint place) {
+    uint at = (color * 2654435761u ^ place * 2246822519u) >> 21;
+    while (true) {
+        uint slot = (base + at) * 3u, found = table[slot];
+        if (found == EMPTY) {
+            table[slot] = color;
+            table[slot + 1u] = place;
+            return slot;
+        }
+        if (found == color && table[slot + 1u] == place) return slot;
+        at = (at + 1u) % SLOTS;
+    }
+}
+
+void main() {
+    uint index = linear_index();
+    if (index >= tiles) return;
+    Tile tile = tile_at(index, width, height);
+    uint used = 0u;
+    for (uint y = tile.y0; y < tile.y1; y++) {
+        for (uint x = tile.x0; x < tile.x1; x++) {
+            uvec3 c = uvec3(clamp(FETCH(image, y * width + x).rgb * cell, 0.0, 1022.0));
+            uint slot = place_in_table(index * SLOTS, c.r | c.g << 10 | c.b << 20,
+                                       (y - tile.y0) / side << 8 | (x - tile.x0) / side);
+            uint point = table[slot + 2u];
+            if (point == EMPTY || range_end[tile.first + point] >= cap) {
+                point = used++;
+                table[slot + 2u] = point;
+                range_end[tile.first + point] = 0u;
+            }
+            range_end[tile.first + point]++;
+            pixel_slot[y * width + x] = point;
+        }
+    }
+    uint start = tile.first;
+    for (uint p = 0u; p < used; p++) {
+        uint count = range_end[tile.first + p];
+        range_end[tile.first + p] = start;
+        start += count;
+    }
+    for (uint y = tile.y0; y < tile.y1; y++) {
+        for (uint x = tile.x0; x < tile.x1; x++) {
+            uint at = tile.first + pixel_slot[y * width + x];
+            members[range_end[at]++] = y * width + x;
+        }
+    }
+    tile_points[index] = used;
+}
