@@ -1,4 +1,4 @@
-// Label formats. A format is one file format_NAME.c that defines a `const tm_format`, and one row of the table in
+// Label formats. A format is one file format_NAME.c that defines a `const tm_label_format`, and one row of the table in
 // formats.c.
 //
 // Two kinds: a format with a file (or several) a photo has only `add`; a format that collects photos in one file (COCO,
@@ -8,6 +8,7 @@
 #ifndef TM_FORMATS_H
 #define TM_FORMATS_H
 
+#include "io/image.h"
 #include "mask/result.h"
 
 // One photo to write.
@@ -19,17 +20,34 @@ typedef struct tm_label_job {
     const char *stem;            // the photo's file name without its ending
 } tm_label_job;
 
-typedef struct tm_format {
+typedef struct tm_label_format {
     const char *name;
     const char *ending;  // of a photo's file, after its stem; the file's whole name for a collecting format
     bool needs_photo;
     tagmask_status (*begin)(const char *out, void **state, tm_error *err);  // NULL: nothing is kept between photos
     tagmask_status (*add)(void *state, const tm_label_job *job, tm_error *err);
     tagmask_status (*end)(void *state, tm_error *err);  // writes and frees the state, also on failure; NULL with begin
-} tm_format;
+} tm_label_format;
 
-const tm_format *tm_format_find(const char *name);  // NULL: unknown
-const tm_format *tm_format_at(size_t index);        // NULL beyond the last
+const tm_label_format *tm_label_format_find(const char *name);  // NULL: unknown
+const tm_label_format *tm_label_format_at(size_t index);        // NULL beyond the last
+
+// For formats. out/STEM.TAGENDING, or out/STEMENDING without a tag; in TAG spaces and what file systems do not like
+// become _. Refuses the photo's own path, which an ending .png can meet. *path is malloc'ed.
+tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err);
+// The photo's path as seen from the folder `out`, with / between folders; malloc'ed, NULL when out of memory.
+char *tm_path_from(const char *out, const char *photo_path);
+// Writes a picture whole or not at all, and marks it as ours. A file that is there already is replaced only when it
+// bears the mark and its pixels are as they were written: another's picture, or one that a person has painted on, is
+// never overwritten.
+tagmask_status tm_label_picture(const char *path, const tm_png *png, tm_error *err);
+// The colour of label 1.. in pictures: Okabe and Ito's colours that colour-blind people tell apart
+// (https://jfly.uni-koeln.de/color/), from the ninth on the VOC colour map.
+void tm_label_colour(uint32_t label, uint8_t rgb[3]);
+// The PASCAL VOC colour map (VOC 2012 development kit, VOClabelcolormap.m): 256 RGB triples.
+void tm_voc_colours(uint8_t rgb[256 * 3]);
+
+extern const tm_label_format tm_format_labelme, tm_format_voc, tm_format_overlay, tm_format_prob, tm_format_heatmap;
 
 // A format open for writing many photos into a folder (made if missing). tagmask_result_write is open, add, close.
 typedef struct tm_label_writer tm_label_writer;

@@ -1,0 +1,191 @@
+#include "io/formats.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// The order is that of tagmask_format_name.
+static const tm_label_format *const formats[] = {
+    &tm_format_labelme, &tm_format_voc, &tm_format_overlay, &tm_format_prob, &tm_format_heatmap,
+};
+
+const tm_label_format *tm_label_format_at(size_t index) {
+    return index < TM_ARRAY_LEN(formats) ? formats[index] : NULL;
+}
+
+const tm_label_format *tm_label_format_find(const char *name) {
+    for (size_t i = 0; i < TM_ARRAY_LEN(formats); i++) {
+        if (!strcmp(formats[i]->name, name)) return formats[i];
+    }
+    return NULL;
+}
+
+const char *tagmask_format_name(size_t index) {
+    return index < TM_ARRAY_LEN(formats) ? formats[index]->name : NULL;
+}
+
+// ---- Paths ----------------------------------------------------------------------------------------------------------
+
+static const char *file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static char *stem_of(const char *photo_path) {
+    char *stem = tm_strdup(file_name(photo_path));
+    char *dot = stem ? strrchr(stem, '.') : NULL;
+    if (dot && dot != stem) *dot = 0;
+    return stem;
+}
+
+static bool same_file(const char *a, const char *b) {
+    struct stat info_a, info_b;
+    return !stat(a, &info_a) && !stat(b, &info_b) && info_a.st_dev == info_b.st_dev && info_a.st_ino == info_b.st_ino;
+}
+
+tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err) {
+    char *name = tm_format("%s%s%s%s", job->stem, tag ? "." : "", tag ? tag : "", ending);
+    for (char *at = name ? name + strlen(job->stem) : NULL; at && *at; at++) {
+        if ((unsigned char)*at <= ' ' || strchr("/\\:*?\"<>|", *at)) *at = '_';
+    }
+    char *joined = name ? tm_path_join(job->out, name) : NULL;
+    free(name);
+    if (!joined) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for a file name", job->photo_path);
+    if (same_file(joined, job->photo_path)) {
+        tm_fail(err, TAGMASK_ERROR_FILE, "%s: is the photo itself and is not overwritten; choose another output folder",
+                joined);
+        free(joined);
+        return TAGMASK_ERROR_FILE;
+    }
+    *path = joined;
+    return TAGMASK_OK;
+}
+
+char *tm_path_from(const char *out, const char *photo_path) {
+    char *from = realpath(*out ? out : ".", NULL), *to = realpath(photo_path, NULL), *path = NULL;
+    if (!from || !to) {  // a photo that exists in memory only
+        path = tm_strdup(photo_path);
+        goto done;
+    }
+    size_t common = 0, ups = 0;  // common ends after the last '/' that both paths share
+    for (size_t i = 0; from[i] == to[i] || (!from[i] && to[i] == '/'); i++) {
+        if (to[i] == '/') common = i + 1;
+        if (!from[i] || !to[i]) break;
+    }
+    const char *rest = common <= strlen(from) ? from + common : "";
+    for (const char *at = rest; *at; at++) ups += *at == '/' || !at[1];
+    path = tm_calloc(3 * ups + strlen(to + common) + 1, 1);
+    for (size_t i = 0; path && i < ups; i++) memcpy(path + 3 * i, "../", 3);
+    if (path) strcpy(path + 3 * ups, to + common);
+done:
+    free(from);
+    free(to);
+    return path;
+}
+
+// ---- Colours --------------------------------------------------------------------------------------------------------
+
+void tm_voc_colours(uint8_t rgb[256 * 3]) {
+    for (uint32_t i = 0; i < 256; i++) {
+        for (uint32_t c = 0; c < 3; c++) {
+            uint32_t value = 0;
+            for (uint32_t bit = 0; 3 * bit + c < 8; bit++) value |= (i >> (3 * bit + c) & 1) << (7 - bit);
+            rgb[3 * i + c] = (uint8_t)value;
+        }
+    }
+}
+
+void tm_label_colour(uint32_t label, uint8_t rgb[3]) {
+    static const uint8_t okabe_ito[8][3] = {{230, 159, 0}, {86, 180, 233}, {0, 158, 115},   {240, 228, 66},
+                                            {0, 114, 178}, {213, 94, 0},   {204, 121, 167}, {0, 0, 0}};
+    uint8_t voc[256 * 3];
+    if (label >= 1 && label <= 8) {
+        memcpy(rgb, okabe_ito[label - 1], 3);
+        return;
+    }
+    tm_voc_colours(voc);
+    memcpy(rgb, voc + 3 * (label & 255), 3);
+}
+
+// ---- Writing --------------------------------------------------------------------------------------------------------
+
+struct tm_label_writer {
+    const tm_label_format *format;
+    char *out;
+    void *state;
+};
+
+tagmask_status tm_label_writer_open(const char *format, const char *out, tm_label_writer **writer, tm_error *err) {
+    const tm_label_format *found = tm_label_format_find(format);
+    if (!found) {
+        char names[256] = "";
+        for (size_t i = 0; i < TM_ARRAY_LEN(formats); i++) {
+            strncat(names, i ? ", " : "", sizeof names - strlen(names) - 1);
+            strncat(names, formats[i]->name, sizeof names - strlen(names) - 1);
+        }
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "format \"%s\" is not known; expected one of %s", format, names);
+    }
+    TM_TRY(tm_make_dirs(*out ? out : ".", err));
+    tm_label_writer *w = tm_calloc(1, sizeof *w);
+    if (w) w->out = tm_strdup(*out ? out : ".");
+    if (!w || !w->out) {
+        free(w);
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write labels", out);
+    }
+    w->format = found;
+    tagmask_status status = found->begin ? found->begin(w->out, &w->state, err) : TAGMASK_OK;
+    if (status != TAGMASK_OK) {
+        free(w->out);
+        free(w);
+        return status;
+    }
+    *writer = w;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_label_writer_add(tm_label_writer *writer, const tagmask_result *result, const char *photo_path,
+                                   const tagmask_image *photo, tm_error *err) {
+    const tm_label_format *format = writer->format;
+    if (format->needs_photo && !photo) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the format \"%s\" needs the photo's pixels", photo_path,
+                       format->name);
+    }
+    if (photo && (photo->width != result->width || photo->height != result->height)) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: is %u x %u pixels, but its result is %u x %u", photo_path,
+                       photo->width, photo->height, result->width, result->height);
+    }
+    char *stem = stem_of(photo_path);
+    if (!stem) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write its labels", photo_path);
+    tm_label_job job = {result, photo_path, photo, writer->out, stem};
+    tagmask_status status = TAGMASK_ERROR_ARGUMENT;
+    if (*stem) {
+        status = format->add(writer->state, &job, err);
+    } else {
+        tm_fail(err, status, "\"%s\": expected a photo's path that ends in a file name", photo_path);
+    }
+    free(stem);
+    return status;
+}
+
+tagmask_status tm_label_writer_close(tm_label_writer *writer, tm_error *err) {
+    if (!writer) return TAGMASK_OK;
+    tagmask_status status = writer->format->end ? writer->format->end(writer->state, err) : TAGMASK_OK;
+    free(writer->out);
+    free(writer);
+    return status;
+}
+
+tagmask_status tagmask_result_write(const tagmask_result *result, const char *format, const char *photo_path,
+                                    const tagmask_image *photo, const char *out, tagmask_error *error) {
+    if (!result || !format || !photo_path || !out) {
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT,
+                       "tagmask_result_write: result, format, photo_path and out must not be NULL");
+    }
+    tm_label_writer *writer = NULL;
+    TM_TRY(tm_label_writer_open(format, out, &writer, error));
+    tagmask_status status = tm_label_writer_add(writer, result, photo_path, photo, error);
+    if (status == TAGMASK_OK) return tm_label_writer_close(writer, error);
+    tm_label_writer_close(writer, NULL);
+    return status;
+}
