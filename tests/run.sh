@@ -21,12 +21,13 @@ sh third_party/setup.sh test
 passed=0
 failed=0
 logs=build/test-logs
-mkdir -p "$logs"
+mkdir -p "$logs" build/test-cache
 lavapipe=$(find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name 'lvp_icd*.json' 2>/dev/null | head -n 1)
 swiftshader=$PWD/build/swiftshader/icd.json
 TAGMASK_MODELS=$PWD/build/models
 TAGMASK_PHOTOS=$PWD/build/photos
-export TAGMASK_MODELS TAGMASK_PHOTOS
+TAGMASK_CACHE=$PWD/build/test-cache  # what a user's cache holds must not decide over a test
+export TAGMASK_MODELS TAGMASK_PHOTOS TAGMASK_CACHE
 [ -n "$lavapipe" ] || {
     echo "run.sh: lavapipe's driver description lvp_icd*.json is missing: reinstall mesa-vulkan-drivers." >&2
     exit 1

@@ -23,7 +23,7 @@ as_root() {
 }
 
 update_package_lists() {
-    as_root apt-get update -q >/dev/null || fail "apt-get update failed: check the network and /etc/apt."
+    as_root apt-get update -q >/dev/null </dev/null || step "apt-get update failed; going on with the lists there are"
 }
 
 install_packages() {
@@ -37,7 +37,7 @@ install_packages() {
     step "installing Debian packages:$missing"
     update_package_lists
     # shellcheck disable=SC2086  # a list of words
-    as_root apt-get install -y -q --no-install-recommends $missing >/dev/null ||
+    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends $missing >/dev/null </dev/null ||
         fail "apt-get could not install$missing: see its message above."
 }
 
