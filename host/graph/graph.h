@@ -95,7 +95,6 @@ typedef struct tm_cam_head {
 } tm_cam_head;
 tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err);
 
-// Layers for `tagmask layers`: every node output with shape where it is known for the given plan.
 // ---- Planning. `inputs` gives each graph input's dtype and shape in graph order; data may be NULL for tensors that
 // live on the GPU and must be given for integer inputs that decide shapes. Plans are cached in the graph by shapes (and
 // by host data); the pointer stays valid until tm_graph_free or until more than `TM_PLAN_CACHE` newer plans were made.
@@ -109,7 +108,13 @@ tagmask_status tm_graph_plan(tm_graph *graph, const tm_host_tensor *inputs, size
 tm_tensor tm_plan_input(const tm_plan *plan, size_t i);
 tm_tensor tm_plan_output(const tm_plan *plan, size_t i);
 const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i);  // non-NULL if output i is a host value
+// Outputs that the caller wants linear: before recording. Changes the plan's memory: ask for tensors afterwards.
+tagmask_status tm_plan_output_linear(tm_plan *plan, size_t i, tm_error *err);
 tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err);
+// The arena is one: while a thread uses it, from tm_graph_plan to tm_recorder_finish, it holds the device's lock, so
+// that other threads' networks on the same device wait. Not recursive; tm_graph_run takes it itself.
+void tm_graph_lock(tm_graph *graph);
+void tm_graph_unlock(tm_graph *graph);
 typedef struct tm_plan_stats {
     uint64_t activation_bytes;  // planned arena size
     uint64_t liveness_bytes;    // lower bound: the largest sum of tensors alive at once
@@ -118,6 +123,14 @@ typedef struct tm_plan_stats {
     size_t dispatches;
 } tm_plan_stats;
 tm_plan_stats tm_plan_get_stats(const tm_plan *plan);
+// Layers by name: every tensor that the plan computes on the device, in order. false beyond the last.
+typedef struct tm_layer_info {
+    const char *name;     // of the tensor: usable as extra output
+    const char *op_type;  // of the operator that makes it
+    tm_dtype dtype;
+    tm_shape shape;
+} tm_layer_info;
+bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
 
 // ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host
 // tensors in the ONNX dtype (data malloc'ed; free each with free()). outputs has room for tm_graph_outputs().

@@ -62,8 +62,9 @@ typedef struct tm_op_ctx {
     tm_host_tensor *in, *out;
     // For record: device tensors. Inputs that are host values and are consumed by a GPU node were uploaded (as words).
     tm_tensor *gin, *gout;
-    struct tm_plan *plan;
-    void *arena;  // tm_arena of the plan for scratch host data in shape/fold
+    struct tm_plan *plan;    // NULL while loading
+    struct tm_graph *graph;  // for tm_op_alloc_weights
+    void *arena;             // tm_arena of the plan for scratch host data in shape/fold
     // Filled by shape() when the op wants device scratch memory during record (bytes; given as `scratch`).
     uint64_t scratch_bytes;
     tm_slice scratch;

@@ -1,0 +1,48 @@
+// Attribute getters.
+#include <string.h>
+
+#include "graph/internal.h"
+
+static const struct tm_attr *find(const tm_node *node, const char *name, tm_attr_kind kind) {
+    for (size_t i = 0; i < node->attr_count; i++)
+        if (node->attrs[i].kind == kind && !strcmp(node->attrs[i].name, name)) return &node->attrs[i];
+    return NULL;
+}
+
+int64_t tm_attr_int(const tm_node *node, const char *name, int64_t otherwise) {
+    const struct tm_attr *attr = find(node, name, TM_ATTR_INT);
+    return attr ? attr->i : otherwise;
+}
+
+float tm_attr_float(const tm_node *node, const char *name, float otherwise) {
+    const struct tm_attr *attr = find(node, name, TM_ATTR_FLOAT);
+    return attr ? attr->f : otherwise;
+}
+
+const char *tm_attr_string(const tm_node *node, const char *name, const char *otherwise) {
+    const struct tm_attr *attr = find(node, name, TM_ATTR_STRING);
+    return attr ? attr->s : otherwise;
+}
+
+const int64_t *tm_attr_ints(const tm_node *node, const char *name, size_t *count) {
+    const struct tm_attr *attr = find(node, name, TM_ATTR_INTS);
+    *count = attr ? attr->count : 0;
+    return attr ? attr->ints : NULL;
+}
+
+const float *tm_attr_floats(const tm_node *node, const char *name, size_t *count) {
+    const struct tm_attr *attr = find(node, name, TM_ATTR_FLOATS);
+    *count = attr ? attr->count : 0;
+    return attr ? attr->floats : NULL;
+}
+
+const tm_host_tensor *tm_attr_tensor(const tm_node *node, const char *name) {
+    const struct tm_attr *attr = find(node, name, TM_ATTR_TENSOR);
+    return attr ? &attr->tensor : NULL;
+}
+
+bool tm_attr_has(const tm_node *node, const char *name) {
+    for (size_t i = 0; i < node->attr_count; i++)
+        if (!strcmp(node->attrs[i].name, name)) return true;
+    return false;
+}

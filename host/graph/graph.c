@@ -1,0 +1,311 @@
+// Loading and freeing a graph, and the small things that belong to the whole of it.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "graph/internal.h"
+#include "ops/host_eval.h"
+
+#define MODEL_BYTES_MAX ((size_t)1 << 31)
+
+tagmask_status tm_memory_fail(tm_error *err) {
+    return tm_fail(err, TAGMASK_ERROR_MEMORY, "out of memory");
+}
+
+// ---- Shapes.
+bool tm_shape_count(const tm_shape *shape, size_t *count) {
+    if (shape->rank < 0 || shape->rank > TM_MAX_RANK) return false;
+    size_t product = 1;
+    bool empty = false;
+    for (int32_t i = 0; i < shape->rank; i++) {
+        if (shape->dim[i] < 0) return false;
+        if (shape->dim[i] == 0)
+            empty = true;
+        else if (!tm_mul_size(product, (size_t)shape->dim[i], &product))
+            return false;
+    }
+    *count = empty ? 0 : product;
+    return true;
+}
+
+bool tm_shape_equal(const tm_shape *a, const tm_shape *b) {
+    if (a->rank != b->rank) return false;
+    for (int32_t i = 0; i < a->rank; i++)
+        if (a->dim[i] != b->dim[i]) return false;
+    return true;
+}
+
+const char *tm_shape_text(const tm_shape *shape, char *buffer, size_t size) {
+    if (!size) return "";
+    snprintf(buffer, size, "%s", shape->rank < 0 ? "unknown" : shape->rank == 0 ? "scalar" : "");
+    size_t used = strlen(buffer);
+    for (int32_t i = 0; i < shape->rank && used < size; i++) {
+        const char *separator = i ? "x" : "";
+        int n = shape->dim[i] < 0 && shape->dim[i] == -1
+                    ? snprintf(buffer + used, size - used, "%s?", separator)
+                    : snprintf(buffer + used, size - used, "%s%lld", separator, (long long)shape->dim[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return buffer;
+}
+
+// ---- Loading.
+static bool is_host_input(const tm_op *op, size_t i) {
+    bool host_only = !op->record && !op->is_view && !op->fold_from_shapes;
+    return host_only || (i < 32 && op->host_inputs >> i & 1);
+}
+
+// Marks every value that must be known on the host when planning: walks back from the operators' host inputs.
+static void mark_wanted(tm_graph *graph) {
+    for (size_t n = graph->node_count; n-- > 0;) {
+        tm_node *node = &graph->nodes[n];
+        bool wanted = false;
+        for (size_t i = 0; i < node->output_count; i++)
+            wanted = wanted || (node->outputs[i] >= 0 && graph->values[node->outputs[i]].wanted_host);
+        wanted = wanted && !node->op->fold_from_shapes;
+        for (size_t i = 0; i < node->input_count; i++)
+            if (node->inputs[i] >= 0 && (wanted || is_host_input(node->op, i)))
+                graph->values[node->inputs[i]].wanted_host = true;
+    }
+}
+
+// Lets every operator pack its weights, all in one recording.
+static tagmask_status prepare_node(tm_graph *graph, tm_node *node, tm_recorder *recorder, tm_error *err) {
+    tm_arena scratch = {0};
+    tm_op_ctx *ctx = tm_make_ctx(&scratch, graph->gpu, node, err);
+    if (!ctx) {
+        tm_arena_free(&scratch);
+        return TAGMASK_ERROR_MEMORY;
+    }
+    for (size_t i = 0; i < node->input_count; i++) {
+        const tm_value *value = node->inputs[i] < 0 ? NULL : &graph->values[node->inputs[i]];
+        if (value) ctx->in[i] = (tm_host_tensor){value->dtype, value->shape, value->data};
+    }
+    ctx->graph = graph;
+    tagmask_status status = node->op->prepare(ctx, recorder, err);
+    tm_arena_free(&scratch);
+    return status;
+}
+
+static tagmask_status prepare(tm_graph *graph, tm_error *err) {
+    uint64_t constants = 0;
+    for (size_t i = 0; i < graph->value_count; i++) {
+        size_t count = 0;
+        if (graph->values[i].data && tm_shape_count(&graph->values[i].shape, &count)) constants += 4 * (uint64_t)count;
+    }
+    graph->pool.chunk = TM_CLAMP(constants + constants / 4, (uint64_t)64 << 10, (uint64_t)32 << 20);
+    tm_recorder *recorder;
+    TM_TRY(tm_recorder_begin(graph->gpu, &recorder, err));
+    for (size_t i = 0; i < graph->node_count; i++) {
+        tm_node *node = &graph->nodes[i];
+        if (!node->op->prepare) continue;
+        tagmask_status status = prepare_node(graph, node, recorder, err);
+        if (status != TAGMASK_OK) {
+            tm_recorder_abandon(recorder);
+            return status;
+        }
+    }
+    return tm_recorder_finish(recorder, err);
+}
+
+static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name, const char *folder,
+                           const char *const *extra, size_t extra_count, tm_graph **out, tm_error *err) {
+    tm_graph *graph = tm_calloc(1, sizeof *graph);
+    if (!graph) return tm_memory_fail(err);
+    graph->gpu = gpu;
+    graph->name = tm_arena_strdup(&graph->arena, name);
+    tagmask_status status =
+        graph->name ? tm_import(graph, data, size, folder, extra, extra_count, err) : tm_memory_fail(err);
+    if (status == TAGMASK_OK) status = tm_run_passes(graph, err);
+    if (status == TAGMASK_OK) mark_wanted(graph);
+    if (status == TAGMASK_OK && gpu) status = tm_activations_get(gpu, &graph->activations, err);
+    if (status == TAGMASK_OK && gpu) status = prepare(graph, err);
+    if (status != TAGMASK_OK) {
+        tm_fail_prefix(err, "%.300s", name);
+        tm_graph_free(graph);
+        return status;
+    }
+    *out = graph;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name_for_messages,
+                                    const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
+                                    tm_error *err) {
+    return load(gpu, data, size, name_for_messages, NULL, extra_outputs, extra_count, graph, err);
+}
+
+// Maps the file: the scan and protobuf-c read it once, front to back.
+static tagmask_status map_file(const char *path, void **data, size_t *size, tm_error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info)) {
+        tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
+        if (fd >= 0) close(fd);
+        return TAGMASK_ERROR_FILE;
+    }
+    tagmask_status status = TAGMASK_OK;
+    if (!S_ISREG(info.st_mode))
+        status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: not a regular file; expected an ONNX model", path);
+    else if (info.st_size <= 0)
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: the file is empty; expected an ONNX model", path);
+    else if ((uint64_t)info.st_size > MODEL_BYTES_MAX)
+        status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: larger than 2 GiB, the limit of the ONNX format", path);
+    if (status == TAGMASK_OK) {
+        *size = (size_t)info.st_size;
+        *data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (*data == MAP_FAILED)
+            status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be read: %s", path, strerror(errno));
+    }
+    close(fd);
+    return status;
+}
+
+tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
+                             tm_graph **graph, tm_error *err) {
+    void *data;
+    size_t size;
+    TM_TRY(map_file(path, &data, &size, err));
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    char *folder = tm_format("%.*s", (int)(length ? length : 1), length ? path : ".");
+    tagmask_status status =
+        folder ? load(gpu, data, size, path, folder, extra_outputs, extra_count, graph, err) : tm_memory_fail(err);
+    free(folder);
+    munmap(data, size);
+    return status;
+}
+
+void tm_graph_free(tm_graph *graph) {
+    if (!graph) return;
+    while (graph->plans) tm_plan_drop_oldest(graph);
+    for (size_t i = 0; i < graph->node_count; i++) {
+        tm_node *node = &graph->nodes[i];
+        if (node->op && node->op->release && node->prepared) node->op->release(node);
+    }
+    tm_pool_free(graph);
+    tm_activations_release(graph->activations);
+    free(graph->values);
+    tm_arena_free(&graph->arena);
+    free(graph);
+}
+
+size_t tm_graph_inputs(const tm_graph *graph, const tm_value_info **infos) {
+    *infos = graph->input_infos;
+    return graph->input_count;
+}
+
+size_t tm_graph_outputs(const tm_graph *graph, const tm_value_info **infos) {
+    *infos = graph->output_infos;
+    return graph->output_count;
+}
+
+// ---- Values.
+int32_t tm_add_value(tm_graph *graph, const char *name) {
+    void *values = graph->values;
+    if (graph->value_count >= INT32_MAX ||
+        !tm_grow(&values, &graph->value_capacity, graph->value_count + 1, sizeof *graph->values))
+        return -1;
+    graph->values = values;
+    char *copy = tm_arena_strdup(&graph->arena, name);
+    if (!copy) return -1;
+    graph->values[graph->value_count] = (tm_value){.name = copy, .shape = {.rank = -1}, .producer = -1, .input = -1};
+    return (int32_t)graph->value_count++;
+}
+
+int32_t tm_add_constant(tm_graph *graph, const char *name, tm_dtype dtype, const tm_shape *shape) {
+    size_t count, bytes;
+    if (!tm_shape_count(shape, &count) || !tm_mul_size(count, 8, &bytes)) return -1;
+    void *data = tm_arena_alloc(&graph->arena, count * tm_dtype_size(dtype));
+    int32_t index = data ? tm_add_value(graph, name) : -1;
+    if (index < 0) return -1;
+    graph->values[index].dtype = dtype;
+    graph->values[index].shape = *shape;
+    graph->values[index].data = data;
+    return index;
+}
+
+// ---- Rules.
+tagmask_status tm_op_fail(const tm_op_ctx *ctx, tm_error *err, tagmask_status code, const char *format, ...) {
+    char message[700];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return tm_fail(err, code, "node '%.200s' (%.60s, opset %lld): %s", ctx->node->name, ctx->node->op_type,
+                   (long long)ctx->node->opset, message);
+}
+
+tagmask_status tm_op_alloc_weights(tm_op_ctx *ctx, uint64_t size, tm_slice *slice, tm_error *err) {
+    return tm_pool_alloc(ctx->graph, size, slice, err);
+}
+
+tm_op_ctx *tm_make_ctx(tm_arena *arena, tm_gpu *gpu, tm_node *node, tm_error *err) {
+    tm_op_ctx *ctx = tm_arena_alloc(arena, sizeof *ctx);
+    if (ctx) {
+        ctx->gpu = gpu;
+        ctx->node = node;
+        ctx->arena = arena;
+        ctx->input_count = node->input_count;
+        ctx->output_count = node->output_count;
+        ctx->in = tm_arena_alloc(arena, node->input_count * sizeof *ctx->in);
+        ctx->out = tm_arena_alloc(arena, node->output_count * sizeof *ctx->out);
+    }
+    if (ctx && ctx->in && ctx->out) return ctx;
+    tm_memory_fail(err);
+    return NULL;
+}
+
+// What a shape rule claims is checked once, here, for all operators.
+static tagmask_status check_outputs(const tm_op_ctx *ctx, tm_error *err) {
+    for (size_t i = 0; i < ctx->output_count; i++) {
+        size_t count, bytes;
+        const tm_host_tensor *out = &ctx->out[i];
+        if (ctx->node->outputs[i] < 0) continue;
+        if (!tm_shape_count(&out->shape, &count) || !tm_mul_size(count, 8, &bytes) || bytes > (size_t)1 << 42) {
+            char text[128];
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "output %zu would have the impossible shape %s", i,
+                              tm_shape_text(&out->shape, text, sizeof text));
+        }
+        if (!tm_dtype_size(out->dtype))
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_INTERNAL, "output %zu has no data type", i);
+    }
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_evaluate(tm_op_ctx *ctx, bool allow_fold, bool *folded, tm_error *err) {
+    const tm_op *op = ctx->node->op;
+    *folded = false;
+    TM_TRY(op->shape(ctx, err));
+    TM_TRY(check_outputs(ctx, err));
+    bool known = op->fold && allow_fold && ctx->node->fused.act == TM_ACT_NONE && ctx->node->fused.residual < 0;
+    for (size_t i = 0; i < ctx->input_count; i++)
+        known = known && (op->fold_from_shapes || ctx->node->inputs[i] < 0 || ctx->in[i].data);
+    if (!known) return TAGMASK_OK;
+    for (size_t i = 0; i < ctx->output_count; i++) {
+        size_t count = 0;
+        if (ctx->node->outputs[i] < 0) continue;
+        tm_shape_count(&ctx->out[i].shape, &count);
+        size_t bytes = count * tm_dtype_size(ctx->out[i].dtype);
+        if (bytes > TM_FOLD_MAX)
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "its constant output would take %zu MiB",
+                              bytes >> 20);
+        ctx->out[i].data = tm_arena_alloc(ctx->arena, bytes);
+        if (!ctx->out[i].data) return tm_memory_fail(err);
+    }
+    tm_error why = TAGMASK_ERROR_INIT;
+    tagmask_status status = op->fold(ctx, &why);
+    if (status == TAGMASK_ERROR_UNSUPPORTED && op->record) {  // the device can do it instead
+        for (size_t i = 0; i < ctx->output_count; i++) ctx->out[i].data = NULL;
+        return TAGMASK_OK;
+    }
+    if (status != TAGMASK_OK && err) *err = why;
+    *folded = status == TAGMASK_OK;
+    return status;
+}

@@ -1,0 +1,144 @@
+// What the files of host/graph share. Nothing outside this folder includes it.
+#ifndef TM_GRAPH_INTERNAL_H
+#define TM_GRAPH_INTERNAL_H
+
+#include "graph/op.h"
+
+#define TM_OPSET_MIN 9
+#define TM_OPSET_MAX 28
+// One host value (a constant or what is computed from shapes) may not be larger than this.
+#define TM_HOST_VALUE_MAX ((size_t)1 << 31)
+// What folding may allocate: for one output, and for all that one plan or the constant-folding pass computes.
+#define TM_FOLD_MAX ((size_t)1 << 28)
+#define TM_FOLD_TOTAL_MAX ((size_t)1 << 30)
+
+typedef enum tm_attr_kind {
+    TM_ATTR_INT,
+    TM_ATTR_FLOAT,
+    TM_ATTR_STRING,
+    TM_ATTR_INTS,
+    TM_ATTR_FLOATS,
+    TM_ATTR_TENSOR,
+    TM_ATTR_OTHER  // graphs, types, lists of strings: present, but nothing here reads them
+} tm_attr_kind;
+
+struct tm_attr {
+    const char *name;
+    tm_attr_kind kind;
+    int64_t i;
+    float f;
+    const char *s;
+    size_t count;
+    int64_t *ints;
+    float *floats;
+    tm_host_tensor tensor;
+};
+
+typedef struct tm_value {
+    const char *name;
+    tm_dtype dtype;      // of a constant or graph input; TM_DTYPE_NONE: decided when planning
+    tm_shape shape;      // of a constant; declared shape of a graph input or output; rank -1: unknown
+    void *data;          // constant: linear elements, in the graph's arena; NULL otherwise
+    int32_t producer;    // node index; -1: constant or graph input
+    int32_t input;       // position among the graph inputs; -1
+    bool output;         // one of the graph's outputs: no pass may remove it
+    bool wanted_host;    // decides shapes: must be known on the host when planning
+    tm_slice device[2];  // constant: its copy on the device by layout, made when a plan first needs it
+} tm_value;
+
+// Weights of many nodes in few device buffers.
+typedef struct tm_weight_pool {
+    tm_buffer **buffers;
+    size_t count, capacity;
+    uint64_t used;   // bytes used of the last buffer
+    uint64_t total;  // bytes handed out
+    uint64_t chunk;  // size of a buffer unless a request is larger
+} tm_weight_pool;
+
+struct tm_graph {
+    tm_gpu *gpu;  // NULL: shapes only, nothing can be recorded
+    tm_arena arena;
+    char *name;  // for messages
+    tm_value *values;
+    size_t value_count, value_capacity;
+    tm_node *nodes;  // in topological order
+    size_t node_count;
+    int32_t *inputs, *outputs;  // value indices
+    size_t input_count, output_count;
+    tm_value_info *input_infos, *output_infos;
+    tm_weight_pool pool;
+    tm_plan *plans;  // most recently used first
+    size_t plan_count;
+    struct tm_activations *activations;
+};
+
+// ---- prescan.c: walks the protobuf wire format with the descriptors of onnx.proto before protobuf-c allocates.
+// Checks nesting, that every field lies inside its parent, and how many messages and bytes protobuf-c will allocate.
+tagmask_status tm_prescan(const uint8_t *data, size_t size, size_t *allocation, tm_error *err);
+
+// ---- import.c: a scanned model becomes nodes and values. folder: where external data may lie; NULL: nowhere.
+tagmask_status tm_import(tm_graph *graph, const uint8_t *data, size_t size, const char *folder,
+                         const char *const *extra_outputs, size_t extra_count, tm_error *err);
+// import_tensor.c: TensorProto -> host tensor in the arena. what: "initializer 'x'".
+struct Onnx__TensorProto;
+tagmask_status tm_import_tensor(tm_arena *arena, const struct Onnx__TensorProto *proto, const char *folder,
+                                const char *what, tm_host_tensor *tensor, tm_error *err);
+// float16, bfloat16 and float64 live on as float32; TM_DTYPE_NONE for what cannot be held.
+tm_dtype tm_host_dtype(int64_t onnx_type);
+
+// ---- passes: rewrite nodes and constants once after the import.
+tagmask_status tm_run_passes(tm_graph *graph, tm_error *err);
+tagmask_status tm_pass_fold_constants(tm_graph *graph, tm_error *err);
+tagmask_status tm_pass_fold_affine(tm_graph *graph, tm_error *err);  // BatchNorm, Mul, Add, Pad into Conv/Gemm
+tagmask_status tm_pass_fuse_activations(tm_graph *graph, tm_error *err);
+void tm_pass_remove_identities(tm_graph *graph);
+tagmask_status tm_pass_remove_dead(tm_graph *graph, tm_error *err);
+// Is this node an activation that tm_fused can express on its input 0?
+bool tm_match_activation(const tm_graph *graph, const tm_node *node, tm_fused *fused);
+
+// Who reads each value: how often, and the last reader. Recomputed by a pass when it starts and after it rewires.
+typedef struct tm_uses {
+    uint32_t *count;
+    int32_t *reader;  // node index; -1: none
+} tm_uses;
+tagmask_status tm_uses_find(const tm_graph *graph, tm_uses *uses, tm_error *err);
+void tm_uses_free(tm_uses *uses);
+// The only node that reads value, if it is read once and is no output; else NULL.
+tm_node *tm_only_reader(const tm_graph *graph, const tm_uses *uses, int32_t value);
+// Constant data of input i of node; NULL when absent or computed.
+const tm_value *tm_constant_input(const tm_graph *graph, const tm_node *node, size_t i);
+// A new constant with uninitialized float data in the graph's arena; -1 when out of memory.
+int32_t tm_add_constant(tm_graph *graph, const char *name, tm_dtype dtype, const tm_shape *shape);
+int32_t tm_add_value(tm_graph *graph, const char *name);
+// Makes `node` produce `value` instead of its output 0; the producer of value before that becomes dead.
+void tm_take_over(tm_graph *graph, tm_node *node, int32_t value);
+
+// ---- Evaluating one node's shape and fold rules. in[] is filled by the caller.
+tm_op_ctx *tm_make_ctx(tm_arena *arena, tm_gpu *gpu, tm_node *node, tm_error *err);
+// Runs shape() and checks what it said; then, when all inputs are known, fold(). *folded says whether out[] has data.
+tagmask_status tm_evaluate(tm_op_ctx *ctx, bool allow_fold, bool *folded, tm_error *err);
+
+// ---- Device memory.
+tagmask_status tm_pool_alloc(tm_graph *graph, uint64_t size, tm_slice *slice, tm_error *err);
+void tm_pool_free(tm_graph *graph);
+// The arena that all plans of one device share; see arena.c.
+typedef struct tm_activations tm_activations;
+typedef struct tm_arena_buffer tm_arena_buffer;  // counted reference to one generation of the arena
+tagmask_status tm_activations_get(tm_gpu *gpu, tm_activations **activations, tm_error *err);
+void tm_activations_release(tm_activations *activations);
+tagmask_status tm_activations_reserve(tm_activations *activations, uint64_t size, tm_arena_buffer **buffer,
+                                      tm_error *err);  // *buffer: what the caller holds already, or NULL
+tm_buffer *tm_arena_buffer_get(const tm_arena_buffer *buffer);
+void tm_arena_buffer_release(tm_arena_buffer *buffer);  // NULL allowed
+tagmask_status tm_arena_buffer_keep(tm_arena_buffer *buffer, tm_recorder *recorder, tm_error *err);
+
+// ---- Host elements to 32-bit words and back.
+tagmask_status tm_to_words(const tm_host_tensor *tensor, uint32_t *words, const char *name, tm_error *err);
+void tm_from_words(const uint32_t *words, tm_host_tensor *tensor);  // tensor->data is allocated, dtype and shape set
+void tm_words_to_c4(const uint32_t *linear, uint32_t *c4, const tm_shape *shape);
+void tm_words_from_c4(const uint32_t *c4, uint32_t *linear, const tm_shape *shape);
+
+void tm_plan_drop_oldest(tm_graph *graph);
+tagmask_status tm_memory_fail(tm_error *err);
+
+#endif
