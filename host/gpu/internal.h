@@ -140,9 +140,9 @@ typedef struct tm_profile_entry {
 typedef struct tm_batch {
     VkCommandBuffer commands;
     VkFence fence;
-    VkQueryPool queries;  // 0: start, then one after each profiled dispatch, and one at the end; may be null
-    uint32_t query_capacity, query_count;
-    tm_profile_entry *entries;  // one a profiled dispatch
+    VkQueryPool queries;  // 0: start, then one after each command; null until profiled
+    uint32_t query_count;
+    tm_profile_entry *entries;  // one a profiled command
     size_t entry_count, entry_capacity;
     double flops;     // hinted cost
     double estimate;  // ms, for splitting

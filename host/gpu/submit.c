@@ -18,15 +18,12 @@ static void fail_vk(tm_recorder *recorder, VkResult result, const char *doing) {
     tm_recorder_fail(recorder, tm_vk_fail(recorder->gpu, &reason, result, doing), &reason);
 }
 
-static VkResult make_queries(tm_gpu *gpu, tm_batch *batch, uint32_t capacity) {
+static VkResult make_queries(tm_gpu *gpu, tm_batch *batch) {
     VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                     .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                    .queryCount = capacity};
-    gpu->vk.vkDestroyQueryPool(gpu->device, batch->queries, NULL);
-    batch->queries = VK_NULL_HANDLE;
-    batch->query_capacity = 0;
+                                    .queryCount = PROFILE_QUERIES};
     VkResult result = gpu->vk.vkCreateQueryPool(gpu->device, &create, NULL, &batch->queries);
-    if (result == VK_SUCCESS) batch->query_capacity = capacity;
+    if (result != VK_SUCCESS) batch->queries = VK_NULL_HANDLE;
     return result;
 }
 
@@ -156,15 +153,15 @@ static VkResult start_batch(tm_recorder *recorder, tm_batch *batch) {
     batch->flops = batch->estimate = 0;
     batch->submitted = false;
     VkResult result = VK_SUCCESS;
-    uint32_t queries = batch->profiled ? PROFILE_QUERIES : 2;
-    if (gpu->physical.info.timestamps && batch->query_capacity < queries) result = make_queries(gpu, batch, queries);
+    // Time stamps only while profiling: each makes lavapipe drain its queue, which costs as much as many dispatches.
+    if (batch->profiled && !batch->queries) result = make_queries(gpu, batch);
     if (result != VK_SUCCESS) return result;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                       .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
     result = gpu->vk.vkBeginCommandBuffer(batch->commands, &begin);
     if (result != VK_SUCCESS) return result;
-    if (batch->queries) {
-        gpu->vk.vkCmdResetQueryPool(batch->commands, batch->queries, 0, batch->query_capacity);
+    if (batch->profiled) {
+        gpu->vk.vkCmdResetQueryPool(batch->commands, batch->queries, 0, PROFILE_QUERIES);
         gpu->vk.vkCmdWriteTimestamp(batch->commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, batch->queries,
                                     batch->query_count++);
     }
@@ -230,7 +227,7 @@ void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *la
 tagmask_status tm_batch_make_room(tm_recorder *recorder, double flops) {
     tm_batch *batch = open_batch(recorder);
     if (!batch || !(batch->estimate > 0)) return TAGMASK_OK;
-    bool no_query = batch->profiled && batch->query_count + 2 > batch->query_capacity;
+    bool no_query = batch->profiled && batch->query_count == PROFILE_QUERIES;
     if (!no_query && batch->estimate + (flops > 0 ? flops / speed(recorder->gpu) : 0) <= BATCH_MS) return TAGMASK_OK;
     TM_TRY(tm_batch_submit(recorder));
     return tm_batch_poll(recorder);
@@ -251,10 +248,6 @@ tagmask_status tm_batch_submit(tm_recorder *recorder) {
     if (recorder->failure.status) return recorder->failure.status;
     if (!batch) return TAGMASK_OK;
     record_host_barrier(gpu, batch);
-    if (batch->queries) {
-        gpu->vk.vkCmdWriteTimestamp(batch->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, batch->queries,
-                                    batch->query_count++);
-    }
     batch->open = false;
     VkResult result = gpu->vk.vkEndCommandBuffer(batch->commands);
     if (result == VK_SUCCESS && (atomic_load(&gpu->lost) || tm_test_countdown(&gpu->lose_device)))
@@ -279,28 +272,27 @@ tagmask_status tm_batch_submit(tm_recorder *recorder) {
 
 // ---- Waiting
 
-static void learn_speed(tm_gpu *gpu, const tm_batch *batch, double ms) {
+// The batch took ms or, if it was found done rather than awaited, less.
+static void learn_speed(tm_gpu *gpu, const tm_batch *batch, double ms, bool awaited) {
     // Short batches measure the submission rather than the work.
     if (!(batch->flops > 0) || ms < 1) return;
+    double flops_per_ms = batch->flops / ms;
     pthread_mutex_lock(&gpu->recorder_lock);
-    gpu->flops_per_ms = 0.5 * (gpu->flops_per_ms + batch->flops / ms);
+    if (awaited || flops_per_ms > gpu->flops_per_ms) gpu->flops_per_ms = 0.5 * (gpu->flops_per_ms + flops_per_ms);
     pthread_mutex_unlock(&gpu->recorder_lock);
 }
 
-static void collect(tm_recorder *recorder, tm_batch *batch) {
+static void collect(tm_recorder *recorder, tm_batch *batch, bool awaited) {
     tm_gpu *gpu = recorder->gpu;
     uint64_t ticks[PROFILE_QUERIES];
-    double now = tm_now_ms(), ms = now - TM_MAX(batch->submit_ms, recorder->last_done_ms);
-    recorder->last_done_ms = now;
+    double now = tm_now_ms();
     batch->done = true;
-    if (batch->queries &&
+    learn_speed(gpu, batch, now - TM_MAX(batch->submit_ms, recorder->last_done_ms), awaited);
+    recorder->last_done_ms = now;
+    if (batch->profiled &&
         gpu->vk.vkGetQueryPoolResults(gpu->device, batch->queries, 0, batch->query_count, sizeof ticks, ticks,
-                                      sizeof *ticks, VK_QUERY_RESULT_64_BIT) == VK_SUCCESS) {
-        double to_ms = gpu->physical.timestamp_ns * 1e-6;
-        ms = (double)((ticks[batch->query_count - 1] - ticks[0]) & gpu->physical.timestamp_mask) * to_ms;
-        if (batch->profiled) tm_profile_batch(gpu, batch, ticks);
-    }
-    learn_speed(gpu, batch, ms);
+                                      sizeof *ticks, VK_QUERY_RESULT_64_BIT) == VK_SUCCESS)
+        tm_profile_batch(gpu, batch, ticks);
 }
 
 tagmask_status tm_batch_poll(tm_recorder *recorder) {
@@ -314,7 +306,7 @@ tagmask_status tm_batch_poll(tm_recorder *recorder) {
             fail_vk(recorder, result, "asking for progress");
             return recorder->failure.status;
         }
-        collect(recorder, batch);
+        collect(recorder, batch, false);
     }
     return TAGMASK_OK;
 }
@@ -324,9 +316,10 @@ tagmask_status tm_batch_wait(tm_recorder *recorder) {
     for (size_t i = 0; i < recorder->used_batches; i++) {
         tm_batch *batch = &recorder->batches[i];
         if (!batch->submitted || batch->done) continue;
+        bool awaited = gpu->vk.vkGetFenceStatus(gpu->device, batch->fence) == VK_NOT_READY;
         VkResult result = gpu->vk.vkWaitForFences(gpu->device, 1, &batch->fence, VK_TRUE, gpu->timeout_ns);
         if (result == VK_SUCCESS) {
-            collect(recorder, batch);
+            collect(recorder, batch, awaited);
             continue;
         }
         if (result == VK_TIMEOUT) {  // what the device works on must outlive it
