@@ -246,9 +246,12 @@ tagmask_status tm_physical_select(const tm_physical *list, size_t count, const c
     }
     char *end;
     unsigned long index = strtoul(selector, &end, 10);
-    bool number = isdigit((unsigned char)selector[0]) && *end == 0;
-    for (size_t i = 0; i < count; i++) {
-        if (number ? i == index : contains_ignoring_case(list[i].info.name, selector)) {
+    if (isdigit((unsigned char)selector[0]) && *end == 0 && index < count) {
+        *chosen = index;
+        return TAGMASK_OK;
+    }
+    for (size_t i = 0; i < count; i++) {  // a number beyond the list may still be a name's part: "4090"
+        if (contains_ignoring_case(list[i].info.name, selector)) {
             *chosen = i;
             return TAGMASK_OK;
         }

@@ -141,7 +141,7 @@ typedef struct tm_batch {
     VkCommandBuffer commands;
     VkFence fence;
     VkQueryPool queries;  // 0: start, then one after each command; null until profiled
-    uint32_t query_count;
+    uint32_t query_count, command_count;
     tm_profile_entry *entries;  // one a profiled command
     size_t entry_count, entry_capacity;
     double flops;     // hinted cost

@@ -79,18 +79,33 @@ tagmask_status tm_memory_init(tm_gpu *gpu, tm_error *err) {
 
 // ---- Budget
 
-// Bytes the machine can still give without swapping; UINT64_MAX where that is not known.
-static uint64_t available_host_memory(void) {
-    uint64_t available = UINT64_MAX;
-    unsigned long long kib;
+// The number after `key` in a file of lines "key number"; `otherwise` if it is not there.
+static uint64_t number_in_file(const char *path, const char *key, uint64_t otherwise) {
     char line[256];
-    FILE *file = fopen("/proc/meminfo", "re");
-    if (!file) return available;
+    size_t length = strlen(key);
+    FILE *file = fopen(path, "re");
+    if (!file) return otherwise;
     while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) available = (uint64_t)kib * 1024;
+        char *end;
+        unsigned long long value = strncmp(line, key, length) == 0 ? strtoull(line + length, &end, 10) : 0;
+        if (!value || end == line + length) continue;
+        otherwise = value;
+        break;
     }
     fclose(file);
-    return available;
+    return otherwise;
+}
+
+// Bytes the machine, or the container this runs in, can still give without swapping; UINT64_MAX where that is unknown.
+static uint64_t available_host_memory(void) {
+    uint64_t kib = number_in_file("/proc/meminfo", "MemAvailable:", UINT64_MAX);
+    uint64_t available = kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
+    uint64_t limit = number_in_file("/sys/fs/cgroup/memory.max", "", UINT64_MAX);
+    if (limit == UINT64_MAX) return available;
+    uint64_t used = number_in_file("/sys/fs/cgroup/memory.current", "", 0);
+    uint64_t cached = number_in_file("/sys/fs/cgroup/memory.stat", "inactive_file", 0);  // given up when needed
+    used -= TM_MIN(used, cached);
+    return TM_MIN(available, limit - TM_MIN(limit, used));
 }
 
 static uint64_t heap_available(tm_gpu *gpu, uint32_t heap) {
@@ -308,7 +323,9 @@ static tagmask_status bind_memory(tm_gpu *gpu, tm_buffer *buffer, tm_error *err)
     VkResult result =
         gpu->vk.vkBindBufferMemory(gpu->device, buffer->handle, buffer->block->memory, buffer->block_offset);
     if (result != VK_SUCCESS) return tm_vk_fail(gpu, err, result, "binding a buffer to its memory");
-    if (buffer->block->mapped) buffer->mapped = buffer->block->mapped + buffer->block_offset;
+    // Without unified memory transfers take the way that discrete GPUs need, even where the host could reach further.
+    bool reachable = buffer->kind != TM_MEMORY_DEVICE || gpu->physical.info.unified_memory;
+    if (buffer->block->mapped && reachable) buffer->mapped = buffer->block->mapped + buffer->block_offset;
     buffer->cached = gpu->pools[buffer->kind].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     return TAGMASK_OK;
 }

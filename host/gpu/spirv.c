@@ -11,6 +11,7 @@
 
 #define MAX_IDS (1u << 20)
 #define MAX_MEMBERS 64  // of a block
+#define MAX_TYPES 4096  // visited to measure the push constants: a damaged module may contain itself
 
 typedef struct id_info {
     uint32_t at;                                   // word where the defining instruction starts; 0: none
@@ -34,6 +35,7 @@ typedef struct reader {
     uint32_t entry;  // function id
     uint32_t local[3];
     uint32_t workgroup_size_id;
+    uint32_t types_visited;
     tm_error *err;
 } reader;
 
@@ -108,7 +110,7 @@ static bool decorate_member(reader *r, const uint32_t *word, uint32_t length) {
             return true;
         case SPIRV_DECORATION_OFFSET:
         case SPIRV_DECORATION_MATRIX_STRIDE:
-            if (length < 5) return true;
+            if (length < 5 || word[2] >= MAX_MEMBERS) return true;
             member = member_of(r, word[1], word[2]);
             if (!member) return false;
             if (word[3] == SPIRV_DECORATION_OFFSET)
@@ -174,7 +176,7 @@ static tagmask_status scan(reader *r) {
 static uint32_t type_size(reader *r, uint32_t type, uint32_t matrix_stride, int depth) {
     size_t at;
     uint64_t size = 0;
-    if (depth > 8) return 0;
+    if (depth > 8 || ++r->types_visited > MAX_TYPES) return 0;
     if ((at = defined_as(r, type, SPIRV_OP_TYPE_INT, 3)) || (at = defined_as(r, type, SPIRV_OP_TYPE_FLOAT, 3))) {
         size = r->words[at + 2] / 8;
     } else if ((at = defined_as(r, type, SPIRV_OP_TYPE_VECTOR, 4))) {

@@ -145,11 +145,22 @@ static tm_batch *open_batch(tm_recorder *recorder) {
     return batch && batch->open ? batch : NULL;
 }
 
+// The host waited for earlier recordings, but a fence alone does not make what they wrote visible to this one.
+static void record_first_barrier(tm_gpu *gpu, const tm_batch *batch) {
+    const VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                               .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                                                VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    gpu->vk.vkCmdPipelineBarrier(batch->commands, work, work, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
 static VkResult start_batch(tm_recorder *recorder, tm_batch *batch) {
     tm_gpu *gpu = recorder->gpu;
     batch->profiled = gpu->physical.info.timestamps && atomic_load(&gpu->profiling);
     batch->query_count = 0;
     batch->entry_count = 0;
+    batch->command_count = 0;
     batch->flops = batch->estimate = 0;
     batch->submitted = false;
     VkResult result = VK_SUCCESS;
@@ -194,7 +205,7 @@ tm_batch *tm_batch_get(tm_recorder *recorder) {
         fail_vk(recorder, result, "starting a command buffer");
         return NULL;
     }
-    recorder->used_batches++;
+    if (!recorder->used_batches++) record_first_barrier(recorder->gpu, batch);
     return batch;
 }
 
@@ -215,6 +226,7 @@ void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *la
     tm_gpu *gpu = recorder->gpu;
     if (gpu->instance->end_label) gpu->instance->end_label(batch->commands);
     batch->flops += flops;
+    batch->command_count++;
     batch->estimate += COMMAND_MS + (flops > 0 ? flops / speed(gpu) : 0);
     if (!batch->profiled) return;
     if (!tm_grow((void **)&batch->entries, &batch->entry_capacity, batch->entry_count + 1, sizeof *batch->entries))
@@ -274,7 +286,9 @@ tagmask_status tm_batch_submit(tm_recorder *recorder) {
 
 // The batch took ms or, if it was found done rather than awaited, less.
 static void learn_speed(tm_gpu *gpu, const tm_batch *batch, double ms, bool awaited) {
-    // Short batches measure the submission rather than the work.
+    // Short batches measure the submission rather than the work, and commands that do little would make the device look
+    // slow at what costs much.
+    ms -= COMMAND_MS * batch->command_count;
     if (!(batch->flops > 0) || ms < 1) return;
     double flops_per_ms = batch->flops / ms;
     pthread_mutex_lock(&gpu->recorder_lock);
