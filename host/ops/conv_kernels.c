@@ -1,0 +1,296 @@
+// Kernels of the convolution family: which one serves, how its weights lie in memory, how it is dispatched.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/conv.h"
+
+#define TILE_CHANNELS 8
+
+// As in shaders/nn/conv.glsl.
+typedef struct conv_push {
+    int32_t in_width, in_height, in_plane, in_blocks;
+    int32_t out_width, out_plane, out_blocks;
+    int32_t kernel_width, kernel_height, stride_x, stride_y, pad_x, pad_y, dilation_x, dilation_y;
+    int32_t group_in_blocks, group_out_blocks, group_tiles;
+    int32_t first_pixel, out_channels, residual;
+    float act_a, act_b, inverse_out_width;
+} conv_push;
+
+// As in shaders/nn/conv_linear.comp.
+typedef struct linear_push {
+    int32_t in_width, in_height, group_in, group_out, groups, out_width, out_height, out_total;
+    int32_t kernel_width, kernel_height, stride_x, stride_y, pad_x, pad_y, dilation_x, dilation_y;
+    int32_t has_bias, residual;
+    float act_a, act_b;
+} linear_push;
+
+static int32_t blocks_of(int32_t channels) {
+    return (channels + 3) / 4;
+}
+
+static bool is_depthwise(const tm_conv *conv) {
+    return conv->groups > 1 && conv->groups == conv->in_channels && conv->groups == conv->out_channels;
+}
+
+tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info) {
+    (void)info;
+    const char *pinned = getenv("TAGMASK_CONV");
+    if (pinned && !strcmp(pinned, "linear")) return TM_CONV_LINEAR;
+    if (is_depthwise(conv)) return TM_CONV_DEPTHWISE;
+    bool whole_blocks = conv->groups == 1 ||
+                        ((conv->in_channels / conv->groups) % 4 == 0 && (conv->out_channels / conv->groups) % 4 == 0);
+    return whole_blocks ? TM_CONV_TILE : TM_CONV_LINEAR;
+}
+
+// ---- Packing.
+
+static int32_t tiles_of_group(const tm_conv *conv) {
+    return (blocks_of(conv->out_channels / conv->groups) * 4 + TILE_CHANNELS - 1) / TILE_CHANNELS;
+}
+
+static size_t packed_floats(const tm_conv *conv, tm_conv_kernel kernel) {
+    size_t taps = (size_t)conv->kernel_height * (size_t)conv->kernel_width, count = 0;
+    size_t group_in = (size_t)(conv->in_channels / conv->groups), parts[4] = {taps, 1, 1, 1};
+    if (kernel == TM_CONV_LINEAR) {
+        parts[1] = group_in;
+        parts[2] = (size_t)conv->out_channels;
+    } else if (kernel == TM_CONV_DEPTHWISE) {
+        parts[1] = (size_t)blocks_of(conv->out_channels) * 4;
+    } else {
+        parts[1] = (size_t)blocks_of((int32_t)group_in) * 4;
+        parts[2] = (size_t)tiles_of_group(conv) * TILE_CHANNELS;
+        parts[3] = (size_t)conv->groups;
+    }
+    count = parts[0];
+    for (int i = 1; i < 4; i++)
+        if (!tm_mul_size(count, parts[i], &count)) return 0;
+    return count > INT32_MAX ? 0 : count;  // shaders index in 32 bits with a sign
+}
+
+static void pack_depthwise(const tm_conv *conv, const float *weights, float *packed) {
+    int32_t taps = conv->kernel_height * conv->kernel_width;
+    for (int32_t c = 0; c < conv->out_channels; c++)
+        for (int32_t t = 0; t < taps; t++)
+            packed[((size_t)(c / 4) * (size_t)taps + (size_t)t) * 4 + (size_t)(c % 4)] =
+                weights[(size_t)c * (size_t)taps + (size_t)t];
+}
+
+// [group][tile][ky][kx][input block][8 output channels][4 input channels]
+static void pack_tile(const tm_conv *conv, const float *weights, float *packed) {
+    size_t taps = (size_t)conv->kernel_height * (size_t)conv->kernel_width;
+    size_t in = (size_t)(conv->in_channels / conv->groups), out = (size_t)(conv->out_channels / conv->groups);
+    size_t in_blocks = (in + 3) / 4, tiles = (size_t)tiles_of_group(conv);
+    for (size_t g = 0; g < (size_t)conv->groups; g++)
+        for (size_t o = 0; o < out; o++)
+            for (size_t i = 0; i < in; i++)
+                for (size_t t = 0; t < taps; t++) {
+                    size_t tile = g * tiles + o / TILE_CHANNELS, slot = (tile * taps + t) * in_blocks + i / 4;
+                    packed[(slot * TILE_CHANNELS + o % TILE_CHANNELS) * 4 + i % 4] =
+                        weights[((g * out + o) * in + i) * taps + t];
+                }
+}
+
+// The bias in the order of the kernel's output channels, padded with zeros.
+static size_t bias_floats(const tm_conv *conv, tm_conv_kernel kernel) {
+    if (kernel == TM_CONV_LINEAR) return (size_t)conv->out_channels;
+    if (kernel == TM_CONV_DEPTHWISE) return (size_t)blocks_of(conv->out_channels) * 4;
+    return (size_t)conv->groups * (size_t)tiles_of_group(conv) * TILE_CHANNELS;
+}
+
+static void pack_bias(const tm_conv *conv, tm_conv_kernel kernel, const float *bias, float *packed) {
+    size_t out = (size_t)(conv->out_channels / conv->groups);
+    size_t step = kernel == TM_CONV_TILE ? (size_t)tiles_of_group(conv) * TILE_CHANNELS : out;
+    for (size_t c = 0; c < (size_t)conv->out_channels; c++) packed[c / out * step + c % out] = bias[c];
+}
+
+static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm_slice *slice, tm_recorder *recorder,
+                             tm_error *err) {
+    TM_TRY(tm_op_alloc_weights(ctx, count * sizeof *data, slice, err));
+    return tm_upload(recorder, *slice, data, err);
+}
+
+tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
+                            tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err) {
+    tm_conv_kernel kernel = prepared->kernel;
+    size_t count = packed_floats(conv, kernel), biases = bias_floats(conv, kernel);
+    if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
+    if (kernel == TM_CONV_LINEAR) {
+        if (weights) TM_TRY(upload(ctx, weights, count, &prepared->weights, recorder, err));
+        if (bias) TM_TRY(upload(ctx, bias, biases, &prepared->bias, recorder, err));
+        return TAGMASK_OK;
+    }
+    float *packed = tm_calloc(count, sizeof *packed), *packed_bias = tm_calloc(biases, sizeof *packed_bias);
+    tagmask_status status = TAGMASK_OK;
+    if (!packed || !packed_bias) {
+        status = tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for %zu packed weights", count);
+        goto done;
+    }
+    if (kernel == TM_CONV_DEPTHWISE)
+        pack_depthwise(conv, weights, packed);
+    else
+        pack_tile(conv, weights, packed);
+    if (bias) pack_bias(conv, kernel, bias, packed_bias);
+    status = upload(ctx, packed, count, &prepared->weights, recorder, err);
+    if (status == TAGMASK_OK) status = upload(ctx, packed_bias, biases, &prepared->bias, recorder, err);
+done:
+    free(packed);
+    free(packed_bias);
+    return status;
+}
+
+// ---- Dispatch.
+
+// Relu is a clip without an upper bound: fewer pipelines.
+static void set_act(const tm_fused *fused, uint32_t *act, float *a, float *b) {
+    *act = (uint32_t)fused->act;
+    *a = fused->a;
+    *b = fused->b;
+    if (fused->act == TM_ACT_RELU) {
+        *act = TM_ACT_CLIP;
+        *a = 0;
+        *b = INFINITY;
+    }
+}
+
+// CPU devices want workgroups of a few vectors (more only adds bookkeeping), GPUs a few subgroups.
+static uint32_t workgroup_size(const tm_gpu_info *info) {
+    return info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 8;
+}
+
+static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
+    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+    bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
+    tm_slice weights = prepared && prepared->weights.buffer ? prepared->weights : ctx->gin[1].slice;
+    tm_slice bias = weights, residual = weights;
+    if (biased) bias = prepared && prepared->bias.buffer ? prepared->bias : ctx->gin[2].slice;
+    int32_t added = ctx->node->fused.residual;
+    if (added >= 0) residual = ctx->gin[added].slice;
+    linear_push push = {conv->in_width,
+                        conv->in_height,
+                        conv->in_channels / conv->groups,
+                        conv->out_channels / conv->groups,
+                        conv->groups,
+                        conv->out_width,
+                        conv->out_height,
+                        conv->batch * conv->out_channels * conv->out_height * conv->out_width,
+                        conv->kernel_width,
+                        conv->kernel_height,
+                        conv->stride_x,
+                        conv->stride_y,
+                        conv->pad_left,
+                        conv->pad_top,
+                        conv->dilation_x,
+                        conv->dilation_y,
+                        biased,
+                        added >= 0,
+                        0,
+                        0};
+    uint32_t constants[2] = {workgroup_size(info), 0};
+    set_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
+    tm_dispatch_info dispatch = {.bindings = {ctx->gin[0].slice, weights, bias, residual, ctx->gout[0].slice},
+                                 .push = &push,
+                                 .push_size = sizeof push,
+                                 .flops = ctx->flops,
+                                 .label = "conv linear"};
+    TM_TRY(tm_pipeline_get(ctx->gpu, "nn/conv_linear", constants, 2, &dispatch.pipeline, err));
+    uint32_t groups = tm_div_up((uint32_t)push.out_total, constants[0]);
+    uint32_t columns = TM_MIN(groups, info->max_groups[0]);
+    dispatch.groups[0] = columns;
+    dispatch.groups[1] = columns ? tm_div_up(groups, columns) : 0;
+    dispatch.groups[2] = 1;
+    return tm_dispatch(recorder, &dispatch, err);
+}
+
+// A 1x1 kernel with stride 1 and no pads sees pixels as one row: no position has to be computed.
+static tm_conv flatten(const tm_conv *conv) {
+    tm_conv flat = *conv;
+    bool pointwise = conv->kernel_height == 1 && conv->kernel_width == 1 && conv->stride_y == 1 && conv->stride_x == 1;
+    if (!pointwise || conv->pad_top || conv->pad_left || conv->pad_bottom || conv->pad_right) return flat;
+    flat.in_width *= flat.in_height;
+    flat.out_width *= flat.out_height;
+    flat.in_height = flat.out_height = 1;
+    return flat;
+}
+
+// Whether a tap may lie outside of the input.
+static bool reaches_outside(const tm_conv *conv) {
+    return conv->pad_top > 0 || conv->pad_left > 0 ||
+           (conv->out_height - 1) * conv->stride_y + (conv->kernel_height - 1) * conv->dilation_y >= conv->in_height ||
+           (conv->out_width - 1) * conv->stride_x + (conv->kernel_width - 1) * conv->dilation_x >= conv->in_width;
+}
+
+static conv_push make_push(const tm_op_ctx *ctx, const tm_conv *conv) {
+    conv_push push = {.in_width = conv->in_width,
+                      .in_height = conv->in_height,
+                      .in_plane = conv->in_width * conv->in_height,
+                      .in_blocks = blocks_of(conv->in_channels),
+                      .out_width = conv->out_width,
+                      .out_plane = conv->out_width * conv->out_height,
+                      .out_blocks = blocks_of(conv->out_channels),
+                      .kernel_width = conv->kernel_width,
+                      .kernel_height = conv->kernel_height,
+                      .stride_x = conv->stride_x,
+                      .stride_y = conv->stride_y,
+                      .pad_x = conv->pad_left,
+                      .pad_y = conv->pad_top,
+                      .dilation_x = conv->dilation_x,
+                      .dilation_y = conv->dilation_y,
+                      .group_in_blocks = blocks_of(conv->in_channels / conv->groups),
+                      .group_out_blocks = blocks_of(conv->out_channels / conv->groups),
+                      .group_tiles = tiles_of_group(conv),
+                      .out_channels = conv->out_channels,
+                      .residual = ctx->node->fused.residual >= 0,
+                      .inverse_out_width = conv->out_width ? 1.0f / (float)conv->out_width : 0};
+    return push;
+}
+
+// One dispatch a range of pixels: planes may need more workgroups than a dispatch may have.
+static tagmask_status dispatch_pixels(const tm_op_ctx *ctx, tm_dispatch_info *dispatch, conv_push *push,
+                                      uint32_t pixels_a_group, tm_recorder *recorder, tm_error *err) {
+    uint32_t groups = tm_div_up((uint32_t)push->out_plane, pixels_a_group);
+    uint32_t most = tm_gpu_get_info(ctx->gpu)->max_groups[0];
+    double flops = dispatch->flops;
+    for (uint32_t first = 0; first < groups; first += most) {
+        uint32_t count = TM_MIN(groups - first, most);
+        push->first_pixel = (int32_t)(first * pixels_a_group);
+        dispatch->push = push;
+        dispatch->push_size = sizeof *push;
+        dispatch->groups[0] = count;
+        dispatch->flops = flops * count / groups;
+        TM_TRY(tm_dispatch(recorder, dispatch, err));
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status record_blocks(tm_op_ctx *ctx, const tm_conv *original, tm_recorder *recorder, tm_error *err) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
+    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+    tm_conv conv = flatten(original);
+    bool depthwise = prepared->kernel == TM_CONV_DEPTHWISE;
+    bool texel = info->gpu_class == TM_GPU_CLASS_LAVAPIPE && ctx->gin[0].slice.size / 16 <= info->max_texel_elements &&
+                 prepared->weights.size / 16 <= info->max_texel_elements;
+    conv_push push = make_push(ctx, &conv);
+    int32_t added = ctx->node->fused.residual;
+    tm_slice residual = added >= 0 ? ctx->gin[added].slice : prepared->bias;
+    tm_dispatch_info dispatch = {
+        .bindings = {ctx->gin[0].slice, prepared->weights, prepared->bias, residual, ctx->gout[0].slice},
+        .flops = ctx->flops,
+        .label = depthwise ? "conv depthwise" : "conv tile"};
+    uint32_t constants[3] = {workgroup_size(info), 0, reaches_outside(&conv)};
+    set_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
+    const char *name = depthwise ? (texel ? "nn/conv_depthwise_texel" : "nn/conv_depthwise")
+                                 : (texel ? "nn/conv_tile_texel" : "nn/conv_tile");
+    TM_TRY(tm_pipeline_get(ctx->gpu, name, constants, depthwise ? 2 : 3, &dispatch.pipeline, err));
+    dispatch.groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv.groups * push.group_tiles);
+    dispatch.groups[2] = (uint32_t)conv.batch;
+    uint32_t pixels = !depthwise && texel ? 8 : 4;
+    return dispatch_pixels(ctx, &dispatch, &push, constants[0] * pixels, recorder, err);
+}
+
+tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
+    if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
+    return record_blocks(ctx, conv, recorder, err);
+}

@@ -1,0 +1,78 @@
+// Shared by the convolution shaders: parameters, input and weight access, and what happens to a finished vector.
+// Set CONV_TEXEL to read activations and weights through texel buffers (one gather of 16 bytes a lane; on CPU devices a
+// load through a storage buffer becomes a loop over the lanes).
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint ACT = 0u;  // tm_act of host/graph/op.h
+
+layout(push_constant) uniform Parameters {
+    int in_width, in_height, in_plane;  // in_plane = in_width * in_height
+    int in_blocks;                      // blocks of four channels of the whole input
+    int out_width, out_plane, out_blocks;
+    int kernel_width, kernel_height, stride_x, stride_y, pad_x, pad_y, dilation_x, dilation_y;
+    int group_in_blocks, group_out_blocks, group_tiles;
+    int first_pixel;   // of this dispatch
+    int out_channels;  // the last block may have fewer than four
+    int residual;      // 1: add binding 3
+    float act_a, act_b;
+    float inverse_out_width;
+};
+
+#ifdef CONV_TEXEL
+layout(binding = 0) uniform samplerBuffer source_texels;
+layout(binding = 1) uniform samplerBuffer weight_texels;
+#define SOURCE(i) texelFetch(source_texels, i)
+#define WEIGHT(i) texelFetch(weight_texels, i)
+#else
+layout(binding = 0, std430) readonly buffer Source {
+    vec4 source[];
+};
+layout(binding = 1, std430) readonly buffer Weights {
+    vec4 weights[];
+};
+#define SOURCE(i) source[i]
+#define WEIGHT(i) weights[i]
+#endif
+layout(binding = 2, std430) readonly buffer Bias {
+    vec4 bias[];
+};
+layout(binding = 3, std430) readonly buffer Residual {
+    vec4 residual_values[];
+};
+layout(binding = 4, std430) writeonly buffer Target {
+    vec4 target[];
+};
+
+vec4 activate(vec4 v) {
+    if (ACT == 1u) return max(v, vec4(0.0));
+    if (ACT == 2u) return min(max(v, vec4(act_a)), vec4(act_b));
+    if (ACT == 3u) return mix(v, v * act_a, lessThan(v, vec4(0.0)));
+    if (ACT == 4u) return v * clamp(v * (1.0 / 6.0) + 0.5, vec4(0.0), vec4(1.0));
+    if (ACT == 5u) return 1.0 / (1.0 + exp(-v));
+    if (ACT == 6u) return v / (1.0 + exp(-v));
+    return v;
+}
+
+// x and y of an output pixel. An integer division costs a loop over the lanes on CPU devices; the float quotient is off
+// by at most one for planes below 2^24 pixels.
+ivec2 output_position(int pixel) {
+    int y = int(float(pixel) * inverse_out_width);
+    int x = pixel - y * out_width;
+    if (x < 0) {
+        y--;
+        x += out_width;
+    } else if (x >= out_width) {
+        y++;
+        x -= out_width;
+    }
+    return ivec2(x, y);
+}
+
+// Residual, activation and the zeroes that pad the channels; block counts within the image, pixel within the plane.
+void finish(vec4 v, int image, int block, int pixel) {
+    int at = (image * out_blocks + block) * out_plane + pixel;
+    if (residual != 0) v += residual_values[at];
+    v = activate(v);
+    int left = out_channels - 4 * block;
+    if (left < 4) v = mix(vec4(0.0), v, lessThan(ivec4(0, 1, 2, 3), ivec4(left)));
+    target[at] = v;
+}
