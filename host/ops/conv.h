@@ -24,15 +24,48 @@ typedef enum tm_conv_kernel {
 typedef struct tm_conv_prepared {
     tm_conv_kernel kernel;
     tm_slice weights, bias;  // buffer NULL: not constant (linear kernel only); C4 kernels always have a bias
+    tm_slice winograd;       // weights of the Winograd products; buffer NULL: not a 3x3 kernel that wants them
 } tm_conv_prepared;
 
 // Which kernel serves weights of this shape on this class of device. Only the members that weights and attributes
-// decide are read. TAGMASK_CONV=linear|direct pins the choice where the kernel fits.
+// decide are read. TAGMASK_CONV=linear|direct|winograd pins the choice where the kernel fits.
 tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info);
 
 // Packs constant weights (ONNX order) and bias (NULL: zeros) for prepared->kernel and uploads them.
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
                             tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err);
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err);
+
+// ---- Between the files of the family.
+
+static inline int32_t tm_conv_blocks(int32_t channels) {
+    return (channels + 3) / 4;
+}
+// A pipeline's activation constant and parameters; Relu becomes a clip without an upper bound: fewer pipelines.
+void tm_conv_act(const tm_fused *fused, uint32_t *act, float *a, float *b);
+uint32_t tm_conv_workgroup(const tm_gpu_info *info);
+// Whether the device reads a slice of vec4 best through a texel buffer.
+bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice);
+
+// Packs for TM_CONV_TILE and uploads.
+tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
+                                 tm_recorder *recorder, tm_error *err);
+// One convolution of C4 tensors with packed weights.
+typedef struct tm_conv_pass {
+    tm_slice in, weights, bias, residual, out;  // bias and residual: buffer NULL for none
+    tm_fused fused;
+    double flops;
+    const char *label;
+} tm_conv_pass;
+tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, const tm_conv_pass *pass,
+                                   tm_recorder *recorder, tm_error *err);
+
+// Whether weights of this shape are worth packing for Winograd, and whether a plan's sizes are worth running it.
+bool tm_conv_winograd_fits(const tm_conv *conv);
+bool tm_conv_winograd_pays(const tm_conv *conv);
+uint64_t tm_conv_winograd_scratch(const tm_conv *conv, const tm_gpu_info *info);
+tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
+                                     tm_recorder *recorder, tm_error *err);
+tagmask_status tm_conv_winograd_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err);
 
 #endif

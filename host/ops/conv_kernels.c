@@ -13,7 +13,7 @@ typedef struct conv_push {
     int32_t out_width, out_plane, out_blocks;
     int32_t kernel_width, kernel_height, stride_x, stride_y, pad_x, pad_y, dilation_x, dilation_y;
     int32_t group_in_blocks, group_out_blocks, group_tiles;
-    int32_t first_pixel, out_channels, residual;
+    int32_t first_pixel, out_channels, residual, biased;
     float act_a, act_b, inverse_out_width;
 } conv_push;
 
@@ -24,10 +24,6 @@ typedef struct linear_push {
     int32_t has_bias, residual;
     float act_a, act_b;
 } linear_push;
-
-static int32_t blocks_of(int32_t channels) {
-    return (channels + 3) / 4;
-}
 
 static bool is_depthwise(const tm_conv *conv) {
     return conv->groups > 1 && conv->groups == conv->in_channels && conv->groups == conv->out_channels;
@@ -46,7 +42,7 @@ tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info) {
 // ---- Packing.
 
 static int32_t tiles_of_group(const tm_conv *conv) {
-    return (blocks_of(conv->out_channels / conv->groups) * 4 + TILE_CHANNELS - 1) / TILE_CHANNELS;
+    return (tm_conv_blocks(conv->out_channels / conv->groups) * 4 + TILE_CHANNELS - 1) / TILE_CHANNELS;
 }
 
 static size_t packed_floats(const tm_conv *conv, tm_conv_kernel kernel) {
@@ -56,9 +52,9 @@ static size_t packed_floats(const tm_conv *conv, tm_conv_kernel kernel) {
         parts[1] = group_in;
         parts[2] = (size_t)conv->out_channels;
     } else if (kernel == TM_CONV_DEPTHWISE) {
-        parts[1] = (size_t)blocks_of(conv->out_channels) * 4;
+        parts[1] = (size_t)tm_conv_blocks(conv->out_channels) * 4;
     } else {
-        parts[1] = (size_t)blocks_of((int32_t)group_in) * 4;
+        parts[1] = (size_t)tm_conv_blocks((int32_t)group_in) * 4;
         parts[2] = (size_t)tiles_of_group(conv) * TILE_CHANNELS;
         parts[3] = (size_t)conv->groups;
     }
@@ -94,7 +90,7 @@ static void pack_tile(const tm_conv *conv, const float *weights, float *packed) 
 // The bias in the order of the kernel's output channels, padded with zeros.
 static size_t bias_floats(const tm_conv *conv, tm_conv_kernel kernel) {
     if (kernel == TM_CONV_LINEAR) return (size_t)conv->out_channels;
-    if (kernel == TM_CONV_DEPTHWISE) return (size_t)blocks_of(conv->out_channels) * 4;
+    if (kernel == TM_CONV_DEPTHWISE) return (size_t)tm_conv_blocks(conv->out_channels) * 4;
     return (size_t)conv->groups * (size_t)tiles_of_group(conv) * TILE_CHANNELS;
 }
 
@@ -110,6 +106,26 @@ static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm
     return tm_upload(recorder, *slice, data, err);
 }
 
+static tagmask_status pack_and_upload(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_kernel kernel, const float *weights,
+                                      tm_slice *slice, tm_recorder *recorder, tm_error *err) {
+    size_t count = packed_floats(conv, kernel);
+    if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
+    float *packed = tm_calloc(count, sizeof *packed);
+    if (!packed) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for %zu packed weights", count);
+    if (kernel == TM_CONV_DEPTHWISE)
+        pack_depthwise(conv, weights, packed);
+    else
+        pack_tile(conv, weights, packed);
+    tagmask_status status = upload(ctx, packed, count, slice, recorder, err);
+    free(packed);
+    return status;
+}
+
+tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
+                                 tm_recorder *recorder, tm_error *err) {
+    return pack_and_upload(ctx, conv, TM_CONV_TILE, weights, slice, recorder, err);
+}
+
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
                             tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err) {
     tm_conv_kernel kernel = prepared->kernel;
@@ -120,29 +136,23 @@ tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *we
         if (bias) TM_TRY(upload(ctx, bias, biases, &prepared->bias, recorder, err));
         return TAGMASK_OK;
     }
-    float *packed = tm_calloc(count, sizeof *packed), *packed_bias = tm_calloc(biases, sizeof *packed_bias);
-    tagmask_status status = TAGMASK_OK;
-    if (!packed || !packed_bias) {
-        status = tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for %zu packed weights", count);
-        goto done;
-    }
     if (kernel == TM_CONV_DEPTHWISE)
-        pack_depthwise(conv, weights, packed);
+        TM_TRY(pack_and_upload(ctx, conv, kernel, weights, &prepared->weights, recorder, err));
     else
-        pack_tile(conv, weights, packed);
+        TM_TRY(tm_conv_pack_tile(ctx, conv, weights, &prepared->weights, recorder, err));
+    if (kernel == TM_CONV_TILE && tm_conv_winograd_fits(conv))
+        TM_TRY(tm_conv_winograd_pack(ctx, conv, weights, &prepared->winograd, recorder, err));
+    float *packed_bias = tm_calloc(biases, sizeof *packed_bias);
+    if (!packed_bias) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for the bias");
     if (bias) pack_bias(conv, kernel, bias, packed_bias);
-    status = upload(ctx, packed, count, &prepared->weights, recorder, err);
-    if (status == TAGMASK_OK) status = upload(ctx, packed_bias, biases, &prepared->bias, recorder, err);
-done:
-    free(packed);
+    tagmask_status status = upload(ctx, packed_bias, biases, &prepared->bias, recorder, err);
     free(packed_bias);
     return status;
 }
 
 // ---- Dispatch.
 
-// Relu is a clip without an upper bound: fewer pipelines.
-static void set_act(const tm_fused *fused, uint32_t *act, float *a, float *b) {
+void tm_conv_act(const tm_fused *fused, uint32_t *act, float *a, float *b) {
     *act = (uint32_t)fused->act;
     *a = fused->a;
     *b = fused->b;
@@ -154,8 +164,12 @@ static void set_act(const tm_fused *fused, uint32_t *act, float *a, float *b) {
 }
 
 // CPU devices want workgroups of a few vectors (more only adds bookkeeping), GPUs a few subgroups.
-static uint32_t workgroup_size(const tm_gpu_info *info) {
+uint32_t tm_conv_workgroup(const tm_gpu_info *info) {
     return info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 8;
+}
+
+bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice) {
+    return info->gpu_class == TM_GPU_CLASS_LAVAPIPE && slice.size / 16 <= info->max_texel_elements;
 }
 
 static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
@@ -187,8 +201,8 @@ static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_reco
                         added >= 0,
                         0,
                         0};
-    uint32_t constants[2] = {workgroup_size(info), 0};
-    set_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
+    uint32_t constants[2] = {tm_conv_workgroup(info), 0};
+    tm_conv_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
     tm_dispatch_info dispatch = {.bindings = {ctx->gin[0].slice, weights, bias, residual, ctx->gout[0].slice},
                                  .push = &push,
                                  .push_size = sizeof push,
@@ -221,14 +235,14 @@ static bool reaches_outside(const tm_conv *conv) {
            (conv->out_width - 1) * conv->stride_x + (conv->kernel_width - 1) * conv->dilation_x >= conv->in_width;
 }
 
-static conv_push make_push(const tm_op_ctx *ctx, const tm_conv *conv) {
+static conv_push make_push(const tm_conv *conv, const tm_conv_pass *pass) {
     conv_push push = {.in_width = conv->in_width,
                       .in_height = conv->in_height,
                       .in_plane = conv->in_width * conv->in_height,
-                      .in_blocks = blocks_of(conv->in_channels),
+                      .in_blocks = tm_conv_blocks(conv->in_channels),
                       .out_width = conv->out_width,
                       .out_plane = conv->out_width * conv->out_height,
-                      .out_blocks = blocks_of(conv->out_channels),
+                      .out_blocks = tm_conv_blocks(conv->out_channels),
                       .kernel_width = conv->kernel_width,
                       .kernel_height = conv->kernel_height,
                       .stride_x = conv->stride_x,
@@ -237,20 +251,21 @@ static conv_push make_push(const tm_op_ctx *ctx, const tm_conv *conv) {
                       .pad_y = conv->pad_top,
                       .dilation_x = conv->dilation_x,
                       .dilation_y = conv->dilation_y,
-                      .group_in_blocks = blocks_of(conv->in_channels / conv->groups),
-                      .group_out_blocks = blocks_of(conv->out_channels / conv->groups),
+                      .group_in_blocks = tm_conv_blocks(conv->in_channels / conv->groups),
+                      .group_out_blocks = tm_conv_blocks(conv->out_channels / conv->groups),
                       .group_tiles = tiles_of_group(conv),
                       .out_channels = conv->out_channels,
-                      .residual = ctx->node->fused.residual >= 0,
+                      .residual = pass->residual.buffer != NULL,
+                      .biased = pass->bias.buffer != NULL,
                       .inverse_out_width = conv->out_width ? 1.0f / (float)conv->out_width : 0};
     return push;
 }
 
 // One dispatch a range of pixels: planes may need more workgroups than a dispatch may have.
-static tagmask_status dispatch_pixels(const tm_op_ctx *ctx, tm_dispatch_info *dispatch, conv_push *push,
-                                      uint32_t pixels_a_group, tm_recorder *recorder, tm_error *err) {
+static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, conv_push *push, uint32_t pixels_a_group,
+                                      tm_recorder *recorder, tm_error *err) {
     uint32_t groups = tm_div_up((uint32_t)push->out_plane, pixels_a_group);
-    uint32_t most = tm_gpu_get_info(ctx->gpu)->max_groups[0];
+    uint32_t most = tm_gpu_get_info(gpu)->max_groups[0];
     double flops = dispatch->flops;
     for (uint32_t first = 0; first < groups; first += most) {
         uint32_t count = TM_MIN(groups - first, most);
@@ -264,33 +279,40 @@ static tagmask_status dispatch_pixels(const tm_op_ctx *ctx, tm_dispatch_info *di
     return TAGMASK_OK;
 }
 
-static tagmask_status record_blocks(tm_op_ctx *ctx, const tm_conv *original, tm_recorder *recorder, tm_error *err) {
-    const tm_conv_prepared *prepared = ctx->node->prepared;
-    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *original, tm_conv_kernel kernel,
+                                   const tm_conv_pass *pass, tm_recorder *recorder, tm_error *err) {
+    const tm_gpu_info *info = tm_gpu_get_info(gpu);
     tm_conv conv = flatten(original);
-    bool depthwise = prepared->kernel == TM_CONV_DEPTHWISE;
-    bool texel = info->gpu_class == TM_GPU_CLASS_LAVAPIPE && ctx->gin[0].slice.size / 16 <= info->max_texel_elements &&
-                 prepared->weights.size / 16 <= info->max_texel_elements;
-    conv_push push = make_push(ctx, &conv);
-    int32_t added = ctx->node->fused.residual;
-    tm_slice residual = added >= 0 ? ctx->gin[added].slice : prepared->bias;
+    bool depthwise = kernel == TM_CONV_DEPTHWISE;
+    bool texel = tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights);
+    conv_push push = make_push(&conv, pass);
+    tm_slice bias = pass->bias.buffer ? pass->bias : pass->in, residual = pass->residual.buffer ? pass->residual : bias;
     tm_dispatch_info dispatch = {
-        .bindings = {ctx->gin[0].slice, prepared->weights, prepared->bias, residual, ctx->gout[0].slice},
-        .flops = ctx->flops,
-        .label = depthwise ? "conv depthwise" : "conv tile"};
-    uint32_t constants[3] = {workgroup_size(info), 0, reaches_outside(&conv)};
-    set_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
+        .bindings = {pass->in, pass->weights, bias, residual, pass->out}, .flops = pass->flops, .label = pass->label};
+    uint32_t constants[3] = {tm_conv_workgroup(info), 0, reaches_outside(&conv)};
+    tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     const char *name = depthwise ? (texel ? "nn/conv_depthwise_texel" : "nn/conv_depthwise")
                                  : (texel ? "nn/conv_tile_texel" : "nn/conv_tile");
-    TM_TRY(tm_pipeline_get(ctx->gpu, name, constants, depthwise ? 2 : 3, &dispatch.pipeline, err));
+    TM_TRY(tm_pipeline_get(gpu, name, constants, depthwise ? 2 : 3, &dispatch.pipeline, err));
     dispatch.groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv.groups * push.group_tiles);
     dispatch.groups[2] = (uint32_t)conv.batch;
     uint32_t pixels = !depthwise && texel ? 8 : 4;
-    return dispatch_pixels(ctx, &dispatch, &push, constants[0] * pixels, recorder, err);
+    return dispatch_pixels(gpu, &dispatch, &push, constants[0] * pixels, recorder, err);
 }
 
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
-    return record_blocks(ctx, conv, recorder, err);
+    if (prepared->winograd.buffer && tm_conv_winograd_pays(conv))
+        return tm_conv_winograd_record(ctx, conv, recorder, err);
+    int32_t added = ctx->node->fused.residual;
+    tm_conv_pass pass = {.in = ctx->gin[0].slice,
+                         .weights = prepared->weights,
+                         .bias = prepared->bias,
+                         .residual = added >= 0 ? ctx->gin[added].slice : (tm_slice){0},
+                         .out = ctx->gout[0].slice,
+                         .fused = ctx->node->fused,
+                         .flops = ctx->flops,
+                         .label = prepared->kernel == TM_CONV_DEPTHWISE ? "conv depthwise" : "conv tile"};
+    return tm_conv_record_pass(ctx->gpu, conv, prepared->kernel, &pass, recorder, err);
 }

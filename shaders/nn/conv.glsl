@@ -2,7 +2,7 @@
 // Set CONV_TEXEL to read activations and weights through texel buffers (one gather of 16 bytes a lane; on CPU devices a
 // load through a storage buffer becomes a loop over the lanes).
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const uint ACT = 0u;  // tm_act of host/graph/op.h
+layout(constant_id = 1) const uint ACT = 0u;
 
 layout(push_constant) uniform Parameters {
     int in_width, in_height, in_plane;  // in_plane = in_width * in_height
@@ -13,6 +13,7 @@ layout(push_constant) uniform Parameters {
     int first_pixel;   // of this dispatch
     int out_channels;  // the last block may have fewer than four
     int residual;      // 1: add binding 3
+    int biased;        // 0: binding 2 is not read
     float act_a, act_b;
     float inverse_out_width;
 };
@@ -42,15 +43,7 @@ layout(binding = 4, std430) writeonly buffer Target {
     vec4 target[];
 };
 
-vec4 activate(vec4 v) {
-    if (ACT == 1u) return max(v, vec4(0.0));
-    if (ACT == 2u) return min(max(v, vec4(act_a)), vec4(act_b));
-    if (ACT == 3u) return mix(v, v * act_a, lessThan(v, vec4(0.0)));
-    if (ACT == 4u) return v * clamp(v * (1.0 / 6.0) + 0.5, vec4(0.0), vec4(1.0));
-    if (ACT == 5u) return 1.0 / (1.0 + exp(-v));
-    if (ACT == 6u) return v / (1.0 + exp(-v));
-    return v;
-}
+#include "nn/conv_act.glsl"
 
 // x and y of an output pixel. An integer division costs a loop over the lanes on CPU devices; the float quotient is off
 // by at most one for planes below 2^24 pixels.

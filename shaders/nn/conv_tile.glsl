@@ -51,7 +51,11 @@ void main() {
     int group = tile / group_tiles, group_block = (tile - group * group_tiles) * 2;
     int block = group * group_out_blocks + group_block;
     bool two_blocks = group_block + 1 < group_out_blocks;
-    vec4 low_bias = bias[tile * 2], high_bias = bias[tile * 2 + 1];
+    vec4 low_bias = vec4(0.0), high_bias = vec4(0.0);
+    if (biased != 0) {
+        low_bias = bias[tile * 2];
+        high_bias = bias[tile * 2 + 1];
+    }
     int base = (image * in_blocks + group * group_in_blocks) * in_plane;
     int w = tile * kernel_width * kernel_height * group_in_blocks * 8;
     EACH(DECLARE, 0, 0, 0)
