@@ -217,17 +217,6 @@ static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_reco
     return tm_dispatch(recorder, &dispatch, err);
 }
 
-// A 1x1 kernel with stride 1 and no pads sees pixels as one row: no position has to be computed.
-static tm_conv flatten(const tm_conv *conv) {
-    tm_conv flat = *conv;
-    bool pointwise = conv->kernel_height == 1 && conv->kernel_width == 1 && conv->stride_y == 1 && conv->stride_x == 1;
-    if (!pointwise || conv->pad_top || conv->pad_left || conv->pad_bottom || conv->pad_right) return flat;
-    flat.in_width *= flat.in_height;
-    flat.out_width *= flat.out_height;
-    flat.in_height = flat.out_height = 1;
-    return flat;
-}
-
 // Whether a tap may lie outside of the input.
 static bool reaches_outside(const tm_conv *conv) {
     return conv->pad_top > 0 || conv->pad_left > 0 ||
@@ -261,43 +250,82 @@ static conv_push make_push(const tm_conv *conv, const tm_conv_pass *pass) {
     return push;
 }
 
-// One dispatch a range of pixels: planes may need more workgroups than a dispatch may have.
-static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, conv_push *push, uint32_t pixels_a_group,
-                                      tm_recorder *recorder, tm_error *err) {
-    uint32_t groups = tm_div_up((uint32_t)push->out_plane, pixels_a_group);
+// As in shaders/nn/conv_gemm.glsl.
+typedef struct gemm_push {
+    int32_t plane, in_blocks, out_blocks, tiles, groups, first_pixel, out_channels;
+    float act_a, act_b;
+} gemm_push;
+
+// One dispatch a range of pixels: planes may need more workgroups than a dispatch may have. first_pixel points into the
+// push constants.
+static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, int32_t plane, uint32_t pixels_a_group,
+                                      int32_t *first_pixel, tm_recorder *recorder, tm_error *err) {
+    uint32_t groups = tm_div_up((uint32_t)plane, pixels_a_group);
     uint32_t most = tm_gpu_get_info(gpu)->max_groups[0];
     double flops = dispatch->flops;
     for (uint32_t first = 0; first < groups; first += most) {
-        uint32_t count = TM_MIN(groups - first, most);
-        push->first_pixel = (int32_t)(first * pixels_a_group);
-        dispatch->push = push;
-        dispatch->push_size = sizeof *push;
-        dispatch->groups[0] = count;
-        dispatch->flops = flops * count / groups;
+        *first_pixel = (int32_t)(first * pixels_a_group);
+        dispatch->groups[0] = TM_MIN(groups - first, most);
+        dispatch->flops = flops * dispatch->groups[0] / groups;
         TM_TRY(tm_dispatch(recorder, dispatch, err));
     }
     return TAGMASK_OK;
 }
 
-tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *original, tm_conv_kernel kernel,
-                                   const tm_conv_pass *pass, tm_recorder *recorder, tm_error *err) {
-    const tm_gpu_info *info = tm_gpu_get_info(gpu);
-    tm_conv conv = flatten(original);
-    bool depthwise = kernel == TM_CONV_DEPTHWISE;
-    bool texel = tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights);
-    conv_push push = make_push(&conv, pass);
-    tm_slice bias = pass->bias.buffer ? pass->bias : pass->in, residual = pass->residual.buffer ? pass->residual : bias;
-    tm_dispatch_info dispatch = {
-        .bindings = {pass->in, pass->weights, bias, residual, pass->out}, .flops = pass->flops, .label = pass->label};
-    uint32_t constants[3] = {tm_conv_workgroup(info), 0, reaches_outside(&conv)};
+static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, bool depthwise, const tm_conv_pass *pass,
+                                  tm_dispatch_info *dispatch, bool texel, tm_recorder *recorder, tm_error *err) {
+    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), constants[3] = {size, 0, reaches_outside(conv)};
+    conv_push push = make_push(conv, pass);
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     const char *name = depthwise ? (texel ? "nn/conv_depthwise_texel" : "nn/conv_depthwise")
                                  : (texel ? "nn/conv_tile_texel" : "nn/conv_tile");
-    TM_TRY(tm_pipeline_get(gpu, name, constants, depthwise ? 2 : 3, &dispatch.pipeline, err));
-    dispatch.groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv.groups * push.group_tiles);
-    dispatch.groups[2] = (uint32_t)conv.batch;
-    uint32_t pixels = !depthwise && texel ? 8 : 4;
-    return dispatch_pixels(gpu, &dispatch, &push, constants[0] * pixels, recorder, err);
+    TM_TRY(tm_pipeline_get(gpu, name, constants, depthwise ? 2 : 3, &dispatch->pipeline, err));
+    dispatch->push = &push;
+    dispatch->push_size = sizeof push;
+    dispatch->groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv->groups * push.group_tiles);
+    dispatch->groups[2] = (uint32_t)conv->batch;
+    return dispatch_pixels(gpu, dispatch, push.out_plane, size * (!depthwise && texel ? 8 : 4), &push.first_pixel,
+                           recorder, err);
+}
+
+static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
+                                  tm_dispatch_info *dispatch, bool texel, tm_recorder *recorder, tm_error *err) {
+    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), pixels = size * (texel ? 8 : 4);
+    int32_t in = conv->in_channels / conv->groups, out = conv->out_channels / conv->groups;
+    gemm_push push = {.plane = conv->out_width * conv->out_height,
+                      .in_blocks = tm_conv_blocks(in),
+                      .out_blocks = tm_conv_blocks(out),
+                      .tiles = tiles_of_group(conv),
+                      .groups = conv->groups,
+                      .out_channels = out};
+    bool whole = (uint32_t)push.plane % pixels == 0 && out % TILE_CHANNELS == 0;
+    uint32_t constants[5] = {size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole};
+    tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
+    TM_TRY(tm_pipeline_get(gpu, texel ? "nn/conv_gemm_texel" : "nn/conv_gemm", constants, 5, &dispatch->pipeline, err));
+    dispatch->push = &push;
+    dispatch->push_size = sizeof push;
+    dispatch->groups[1] = (uint32_t)push.tiles;
+    dispatch->groups[2] = (uint32_t)(conv->batch * conv->groups);
+    return dispatch_pixels(gpu, dispatch, push.plane, pixels, &push.first_pixel, recorder, err);
+}
+
+// A 1x1 kernel with stride 1 and no pads: pixels need no position.
+static bool is_pointwise(const tm_conv *conv) {
+    return conv->kernel_height == 1 && conv->kernel_width == 1 && conv->stride_y == 1 && conv->stride_x == 1 &&
+           !conv->pad_top && !conv->pad_left && !conv->pad_bottom && !conv->pad_right;
+}
+
+tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, const tm_conv_pass *pass,
+                                   tm_recorder *recorder, tm_error *err) {
+    const tm_gpu_info *info = tm_gpu_get_info(gpu);
+    bool texel = tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights);
+    tm_slice bias = pass->bias.buffer ? pass->bias : pass->weights;  // a binding the shader does not read
+    tm_slice residual = pass->residual.buffer ? pass->residual : bias;
+    tm_dispatch_info dispatch = {
+        .bindings = {pass->in, pass->weights, bias, residual, pass->out}, .flops = pass->flops, .label = pass->label};
+    if (kernel == TM_CONV_TILE && is_pointwise(conv))
+        return record_gemm(gpu, conv, pass, &dispatch, texel, recorder, err);
+    return record_taps(gpu, conv, kernel == TM_CONV_DEPTHWISE, pass, &dispatch, texel, recorder, err);
 }
 
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
@@ -313,6 +341,8 @@ tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *
                          .out = ctx->gout[0].slice,
                          .fused = ctx->node->fused,
                          .flops = ctx->flops,
-                         .label = prepared->kernel == TM_CONV_DEPTHWISE ? "conv depthwise" : "conv tile"};
+                         .label = prepared->kernel == TM_CONV_DEPTHWISE ? "conv depthwise"
+                                  : is_pointwise(conv)                  ? "conv pointwise"
+                                                                        : "conv tile"};
     return tm_conv_record_pass(ctx->gpu, conv, prepared->kernel, &pass, recorder, err);
 }

@@ -13,7 +13,7 @@
 #define CHUNK_STEP 64  // pixels of a workgroup of the tile kernel
 
 typedef struct winograd_push {
-    int32_t width, height, blocks, tiles_x, tiles_y, first_tile, chunk, total, pad_x, pad_y, out_channels, residual;
+    int32_t width, height, blocks, tiles_x, tiles_y, first_tile, chunk, total, pad_x, pad_y, out_channels;
     float act_a, act_b;
 } winograd_push;
 
@@ -152,8 +152,7 @@ static tagmask_status record_output(tm_op_ctx *ctx, const winograd_push *common,
     push.height = conv->out_height;
     push.blocks = tm_conv_blocks(conv->out_channels);
     push.out_channels = conv->out_channels;
-    push.residual = added >= 0;
-    uint32_t constants[2] = {tm_conv_workgroup(info), 0};
+    uint32_t constants[3] = {tm_conv_workgroup(info), 0, added >= 0};
     tm_conv_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
     tm_slice residual = added >= 0 ? ctx->gin[added].slice : prepared->bias;
     tm_dispatch_info dispatch = {.bindings = {sums, prepared->bias, residual, ctx->gout[0].slice},
@@ -163,7 +162,7 @@ static tagmask_status record_output(tm_op_ctx *ctx, const winograd_push *common,
                                  .flops = 2000.0 * push.chunk * push.blocks,
                                  .label = "conv winograd output"};
     const char *name = tm_conv_texel(info, sums) ? "nn/conv_winograd_output_texel" : "nn/conv_winograd_output";
-    TM_TRY(tm_pipeline_get(ctx->gpu, name, constants, 2, &dispatch.pipeline, err));
+    TM_TRY(tm_pipeline_get(ctx->gpu, name, constants, 3, &dispatch.pipeline, err));
     return tm_dispatch(recorder, &dispatch, err);
 }
 

@@ -6,11 +6,7 @@
 #include "nn/conv.glsl"
 layout(constant_id = 2) const bool PADDED = true;  // false: no tap ever lies outside of the input
 
-#if CONV_PIXELS == 8
-#define EACH(M, a, s, i) M(0, a, s, i) M(1, a, s, i) M(2, a, s, i) M(3, a, s, i) M(4, a, s, i) M(5, a, s, i) M(6, a, s, i) M(7, a, s, i)
-#else
-#define EACH(M, a, s, i) M(0, a, s, i) M(1, a, s, i) M(2, a, s, i) M(3, a, s, i)
-#endif
+#include "nn/conv_each.glsl"
 
 #define DECLARE(p, a, s, i)                                                                                     \
     int pixel##p = first_pixel + (int(gl_WorkGroupID.x) * CONV_PIXELS + p) * int(gl_WorkGroupSize.x) +          \
@@ -31,15 +27,6 @@ layout(constant_id = 2) const bool PADDED = true;  // false: no tap ever lies ou
     x##p = SOURCE(at##p);                         \
     if (PADDED) x##p = inside##p ? x##p : vec4(0.0); \
     at##p += in_plane;
-#define MULTIPLY(p, a, s, i) a##p.s = fma(k.i, x##p.i, a##p.s);
-#define CHANNEL(a, s, o)         \
-    {                            \
-        vec4 k = WEIGHT(w + o);  \
-        EACH(MULTIPLY, a, s, x)  \
-        EACH(MULTIPLY, a, s, y)  \
-        EACH(MULTIPLY, a, s, z)  \
-        EACH(MULTIPLY, a, s, w)  \
-    }
 #define STORE(p, a, s, i)                                                    \
     if (pixel##p < out_plane) {                                              \
         finish(low##p, image, block, pixel##p);                              \
@@ -64,14 +51,7 @@ void main() {
             EACH(TAP, 0, 0, 0)
             for (int c = 0; c < group_in_blocks; c++) {
                 EACH(LOAD, 0, 0, 0)
-                CHANNEL(low, x, 0)
-                CHANNEL(low, y, 1)
-                CHANNEL(low, z, 2)
-                CHANNEL(low, w, 3)
-                CHANNEL(high, x, 4)
-                CHANNEL(high, y, 5)
-                CHANNEL(high, z, 6)
-                CHANNEL(high, w, 7)
+                CONV_CHANNELS
                 w += 8;
             }
         }

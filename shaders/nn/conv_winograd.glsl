@@ -1,6 +1,6 @@
 // Winograd F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015): a tile of 4x4 output
 // pixels costs 36 multiplications for each pair of channels instead of 144. The input transform turns 6x6 patches into
-// 36 vectors, 36 independent matrix products (conv_tile with 36 groups) combine channels, and the output transform makes
+// 36 vectors, 36 independent matrix products combine channels (conv_gemm), and the output transform makes
 // pixels of them. Tiles are worked through in chunks, so that the vectors between the stages stay in cache.
 layout(local_size_x_id = 0) in;
 
@@ -10,7 +10,7 @@ layout(push_constant) uniform Parameters {
     int first_tile, chunk;                // tiles of this dispatch; tiles are counted through the batch
     int total;                            // tiles of the batch
     int pad_x, pad_y;                     // input stage
-    int out_channels, residual;           // output stage
+    int out_channels;                     // output stage
     float act_a, act_b;
 };
 

@@ -25,28 +25,35 @@ void transform(inout vec4 d0, inout vec4 d1, inout vec4 d2, inout vec4 d3, inout
     d4 = even2 - odd2;
 }
 
+// Named vectors instead of arrays: arrays with a loop variable as index would live in memory, a loop over the lanes each
+// access.
+#define TAP(y, x)                                                                      \
+    {                                                                                  \
+        bool inside = uint(top + y) < uint(height) && uint(left + x) < uint(width);    \
+        vec4 v = SOURCE(base + (inside ? (top + y) * width + left + x : 0));           \
+        d##y##x = inside ? v : vec4(0.0);                                              \
+    }
+#define COLUMN(x)                                                                      \
+    vec4 d0##x, d1##x, d2##x, d3##x, d4##x, d5##x;                                     \
+    TAP(0, x) TAP(1, x) TAP(2, x) TAP(3, x) TAP(4, x) TAP(5, x)                        \
+    transform(d0##x, d1##x, d2##x, d3##x, d4##x, d5##x);
+#define ROW(y)                                                                         \
+    transform(d##y##0, d##y##1, d##y##2, d##y##3, d##y##4, d##y##5);                   \
+    target[at] = d##y##0;                                                              \
+    target[at + step] = d##y##1;                                                       \
+    target[at + 2 * step] = d##y##2;                                                   \
+    target[at + 3 * step] = d##y##3;                                                   \
+    target[at + 4 * step] = d##y##4;                                                   \
+    target[at + 5 * step] = d##y##5;                                                   \
+    at += 6 * step;
+
 void main() {
     int slot = int(gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x), block = int(gl_WorkGroupID.y);
-    if (slot >= chunk) return;
+    slot = min(slot, chunk - 1);  // a repeated slot writes the same values again
     ivec3 position = tile_position(min(first_tile + slot, total - 1));
     int base = (position.z * blocks + block) * width * height;
     int left = position.x - pad_x, top = position.y - pad_y;
-    vec4 d[36];
-    for (int x = 0; x < 6; x++) {
-        bool column = uint(left + x) < uint(width);
-        for (int y = 0; y < 6; y++) {
-            bool inside = column && uint(top + y) < uint(height);
-            vec4 v = SOURCE(base + (inside ? (top + y) * width + left + x : 0));
-            d[y * 6 + x] = inside ? v : vec4(0.0);
-        }
-        transform(d[x], d[6 + x], d[12 + x], d[18 + x], d[24 + x], d[30 + x]);
-    }
+    COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4) COLUMN(5)
     int step = blocks * chunk, at = block * chunk + slot;
-    for (int y = 0; y < 6; y++) {
-        transform(d[y * 6], d[y * 6 + 1], d[y * 6 + 2], d[y * 6 + 3], d[y * 6 + 4], d[y * 6 + 5]);
-        for (int x = 0; x < 6; x++) {
-            target[at] = d[y * 6 + x];
-            at += step;
-        }
-    }
+    ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5)
 }

@@ -2,6 +2,7 @@
 // channels, with bias, residual and activation.
 #include "nn/conv_winograd.glsl"
 layout(constant_id = 1) const uint ACT = 0u;
+layout(constant_id = 2) const bool RESIDUAL = false;
 
 #ifdef CONV_TEXEL
 layout(binding = 0) uniform samplerBuffer source_texels;
@@ -23,41 +24,45 @@ layout(binding = 3, std430) writeonly buffer Target {
 };
 #include "nn/conv_act.glsl"
 
+// Y = A^T M A: columns first, then rows. Named vectors, as in the input stage.
+#define COLUMN(cx)                                                                                                \
+    vec4 m0##cx, m1##cx, m2##cx, m3##cx;                                                                             \
+    {                                                                                                            \
+        int i = from + cx * step;                                                                                 \
+        vec4 v0 = SOURCE(i), v1 = SOURCE(i + 6 * step), v2 = SOURCE(i + 12 * step), v3 = SOURCE(i + 18 * step);  \
+        vec4 v4 = SOURCE(i + 24 * step), v5 = SOURCE(i + 30 * step);                                             \
+        vec4 a = v1 + v2, b = v1 - v2, c = v3 + v4, d = v3 - v4;                                                 \
+        m0##cx = v0 + a + c;                                                                                      \
+        m1##cx = b + 2.0 * d;                                                                                     \
+        m2##cx = a + 4.0 * c;                                                                                     \
+        m3##cx = b + 8.0 * d + v5;                                                                                \
+    }
+#define PIXEL(px, value)                                       \
+    if (row && position.x + px < width) {                      \
+        vec4 v = (value) + offset;                            \
+        if (RESIDUAL) v += residual_values[at + px];           \
+        target[at + px] = mix(vec4(0.0), activate(v), used);   \
+    }
+#define ROW(ry)                                                                            \
+    {                                                                                     \
+        bool row = position.y + ry < height;                                               \
+        vec4 a = m##ry##1 + m##ry##2, b = m##ry##1 - m##ry##2;                                \
+        vec4 c = m##ry##3 + m##ry##4, d = m##ry##3 - m##ry##4;                                \
+        PIXEL(0, m##ry##0 + a + c)                                                         \
+        PIXEL(1, b + 2.0 * d)                                                             \
+        PIXEL(2, a + 4.0 * c)                                                             \
+        PIXEL(3, b + 8.0 * d + m##ry##5)                                                   \
+        at += width;                                                                      \
+    }
+
 void main() {
     int slot = int(gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x), block = int(gl_WorkGroupID.y);
-    if (slot >= chunk || first_tile + slot >= total) return;
+    slot = min(slot, min(chunk, total - first_tile) - 1);  // a repeated slot writes the same pixels again
     ivec3 position = tile_position(first_tile + slot);
     int step = blocks * chunk, from = block * chunk + slot;
-    vec4 m[24];  // [4][6]: columns transformed
-    for (int x = 0; x < 6; x++) {
-        int i = from + x * step;
-        vec4 v0 = SOURCE(i), v1 = SOURCE(i + 6 * step), v2 = SOURCE(i + 12 * step);
-        vec4 v3 = SOURCE(i + 18 * step), v4 = SOURCE(i + 24 * step), v5 = SOURCE(i + 30 * step);
-        vec4 a = v1 + v2, b = v1 - v2, c = v3 + v4, d = v3 - v4;
-        m[x] = v0 + a + c;
-        m[6 + x] = b + 2.0 * d;
-        m[12 + x] = a + 4.0 * c;
-        m[18 + x] = b + 8.0 * d + v5;
-    }
+    COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4) COLUMN(5)
     vec4 offset = bias[block];
-    int left = out_channels - 4 * block;
-    bvec4 used = lessThan(ivec4(0, 1, 2, 3), ivec4(left));
-    for (int y = 0; y < 4; y++) {
-        if (position.y + y >= height) break;
-        vec4 a = m[6 * y + 1] + m[6 * y + 2], b = m[6 * y + 1] - m[6 * y + 2];
-        vec4 c = m[6 * y + 3] + m[6 * y + 4], d = m[6 * y + 3] - m[6 * y + 4];
-        vec4 row[4];
-        row[0] = m[6 * y] + a + c;
-        row[1] = b + 2.0 * d;
-        row[2] = a + 4.0 * c;
-        row[3] = b + 8.0 * d + m[6 * y + 5];
-        int at = ((position.z * blocks + block) * height + position.y + y) * width + position.x;
-        for (int x = 0; x < 4; x++) {
-            if (position.x + x >= width) break;
-            vec4 v = row[x] + offset;
-            if (residual != 0) v += residual_values[at + x];
-            v = activate(v);
-            target[at + x] = mix(vec4(0.0), v, used);
-        }
-    }
+    bvec4 used = lessThan(ivec4(0, 1, 2, 3), ivec4(out_channels - 4 * block));
+    int at = ((position.z * blocks + block) * height + position.y) * width + position.x;
+    ROW(0) ROW(1) ROW(2) ROW(3)
 }
