@@ -46,7 +46,6 @@ struct tm_activations {
     tm_gpu *gpu;
     tm_arena_buffer *current;
     size_t references;  // graphs
-    pthread_mutex_t work;
     tm_activations *next;
 };
 
@@ -59,7 +58,6 @@ tagmask_status tm_activations_get(tm_gpu *gpu, tm_activations **activations, tm_
     while (found && found->gpu != gpu) found = found->next;
     if (!found && (found = tm_calloc(1, sizeof *found))) {
         found->gpu = gpu;
-        pthread_mutex_init(&found->work, NULL);
         found->next = registry;
         registry = found;
     }
@@ -84,7 +82,6 @@ void tm_activations_release(tm_activations *activations) {
         while (*link != activations) link = &(*link)->next;
         *link = activations->next;
         drop_reference(activations->current);
-        pthread_mutex_destroy(&activations->work);
         free(activations);
     }
     pthread_mutex_unlock(&registry_lock);
@@ -144,13 +141,4 @@ tagmask_status tm_arena_buffer_keep(tm_arena_buffer *buffer, tm_recorder *record
     buffer->references++;
     pthread_mutex_unlock(&registry_lock);
     return TAGMASK_OK;
-}
-
-// ---- One photo at a time.
-void tm_graph_lock(tm_graph *graph) {
-    pthread_mutex_lock(&graph->activations->work);
-}
-
-void tm_graph_unlock(tm_graph *graph) {
-    pthread_mutex_unlock(&graph->activations->work);
 }

@@ -164,8 +164,5 @@ static tagmask_status run(tm_graph *graph, const tm_host_tensor *inputs, size_t 
 tagmask_status tm_graph_run(tm_graph *graph, const tm_host_tensor *inputs, size_t count, tm_host_tensor *outputs,
                             tm_error *err) {
     if (!graph->gpu) return tm_fail(err, TAGMASK_ERROR_INTERNAL, "the network was loaded without a device");
-    tm_graph_lock(graph);
-    tagmask_status status = run(graph, inputs, count, outputs, err);
-    tm_graph_unlock(graph);
-    return status;
+    return run(graph, inputs, count, outputs, err);
 }

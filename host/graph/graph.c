@@ -124,6 +124,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
         graph->name ? tm_import(graph, data, size, folder, extra, extra_count, err) : tm_memory_fail(err);
     if (status == TAGMASK_OK) status = tm_run_passes(graph, err);
     if (status == TAGMASK_OK) mark_wanted(graph);
+    if (status == TAGMASK_OK) tm_find_cam_head(graph, &graph->head, &graph->head_error);
     if (status == TAGMASK_OK && gpu) status = tm_activations_get(gpu, &graph->activations, err);
     if (status == TAGMASK_OK && gpu) status = prepare(graph, err);
     if (status != TAGMASK_OK) {

@@ -101,20 +101,20 @@ tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_er
 #define TM_PLAN_CACHE 16
 tagmask_status tm_graph_plan(tm_graph *graph, const tm_host_tensor *inputs, size_t count, tm_plan **plan,
                              tm_error *err);
+// Threads: the arena is one a device, so whoever plans and records holds the device's lock (gpu/handle.h) from
+// tm_graph_plan to tm_recorder_finish; tm_graph_run expects the caller to hold it, too.
 // Where to write input i before, and where to read output i after the recorded plan. All plans of one device share one
 // activation arena, so contents last only until another plan is recorded: record consumers directly after the plan.
-// Inputs are TM_LINEAR. Outputs are in whichever layout the tensor says (the consumer shader handles C4 or asks for
-// linear through tm_plan_output_linear before recording). An output that is a host value has slice.buffer NULL.
+// Inputs are TM_LINEAR, are consumed by the recording (write them again before the next one), and have slice.buffer
+// NULL when their values were given as host data that decides shapes. Outputs are in whichever layout the tensor says
+// (the consumer shader handles C4 or asks for linear through tm_plan_output_linear before recording). An output that is
+// a host value has slice.buffer NULL.
 tm_tensor tm_plan_input(const tm_plan *plan, size_t i);
 tm_tensor tm_plan_output(const tm_plan *plan, size_t i);
 const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i);  // non-NULL if output i is a host value
 // Outputs that the caller wants linear: before recording. Changes the plan's memory: ask for tensors afterwards.
 tagmask_status tm_plan_output_linear(tm_plan *plan, size_t i, tm_error *err);
 tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err);
-// The arena is one: while a thread uses it, from tm_graph_plan to tm_recorder_finish, it holds the device's lock, so
-// that other threads' networks on the same device wait. Not recursive; tm_graph_run takes it itself.
-void tm_graph_lock(tm_graph *graph);
-void tm_graph_unlock(tm_graph *graph);
 typedef struct tm_plan_stats {
     uint64_t activation_bytes;  // planned arena size
     uint64_t liveness_bytes;    // lower bound: the largest sum of tensors alive at once

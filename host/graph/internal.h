@@ -70,6 +70,8 @@ struct tm_graph {
     tm_plan *plans;  // most recently used first
     size_t plan_count;
     struct tm_activations *activations;
+    tm_cam_head head;  // found at load; features NULL: head_error says why there is none
+    tm_error head_error;
 };
 
 // ---- prescan.c: walks the protobuf wire format with the descriptors of onnx.proto before protobuf-c allocates.
@@ -112,6 +114,9 @@ int32_t tm_add_constant(tm_graph *graph, const char *name, tm_dtype dtype, const
 int32_t tm_add_value(tm_graph *graph, const char *name);
 // Makes `node` produce `value` instead of its output 0; the producer of value before that becomes dead.
 void tm_take_over(tm_graph *graph, tm_node *node, int32_t value);
+
+// cam_head.c
+tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err);
 
 // ---- Evaluating one node's shape and fold rules. in[] is filled by the caller.
 tm_op_ctx *tm_make_ctx(tm_arena *arena, tm_gpu *gpu, tm_node *node, tm_error *err);

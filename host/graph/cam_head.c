@@ -1,0 +1,106 @@
+// The classifier's head, for class activation mapping (Zhou et al., "Learning Deep Features for Discriminative
+// Localization", CVPR 2016): features -> global average pooling -> linear map to classes.
+#include <string.h>
+
+#include "graph/internal.h"
+
+static bool is_op(const tm_node *node, const char *type) {
+    return node && !*node->op->domain && !strcmp(node->op_type, type);
+}
+
+static const tm_node *producer_of(const tm_graph *graph, int32_t value) {
+    int32_t n = value < 0 ? -1 : graph->values[value].producer;
+    return n < 0 ? NULL : &graph->nodes[n];
+}
+
+static tagmask_status unlike(const tm_graph *graph, const char *expected, const tm_node *found, tm_error *err) {
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%.300s: no CAM can be made: walking back from the output, expected %s but found %s%s%.200s%s",
+                   graph->name, expected, found ? found->op_type : "the input", found ? " '" : "",
+                   found ? found->name : "", found ? "'" : "");
+}
+
+static const tm_node *skip_views(const tm_graph *graph, const tm_node *node) {
+    static const char *const views[] = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(views);) {
+        if (!is_op(node, views[i++])) continue;
+        node = producer_of(graph, node->inputs[0]);
+        i = 0;
+    }
+    return node;
+}
+
+// Mean over the last two of four dimensions.
+static bool is_mean_over_space(const tm_graph *graph, const tm_node *node) {
+    if (is_op(node, "GlobalAveragePool")) return true;
+    if (!is_op(node, "ReduceMean")) return false;
+    size_t count;
+    const int64_t *axes = tm_attr_ints(node, "axes", &count);
+    const tm_value *input = tm_constant_input(graph, node, 1);
+    if (!axes && input && input->dtype == TM_INT64 && tm_shape_count(&input->shape, &count)) axes = input->data;
+    if (!axes || count != 2) return false;
+    int64_t low = TM_MIN(axes[0], axes[1]), high = TM_MAX(axes[0], axes[1]);
+    return (low == 2 && high == 3) || (low == -2 && high == -1);
+}
+
+// The constant (classes, channels) of Gemm, MatMul or a 1x1 Conv; transposed and scaled copies live in the graph.
+static tagmask_status head_weight(tm_graph *graph, const tm_node *node, tm_cam_head *head, tm_error *err) {
+    const tm_value *weight = tm_constant_input(graph, node, 1);
+    if (!weight || weight->dtype != TM_FLOAT32 || weight->shape.rank < 2)
+        return unlike(graph, "constant weights", node, err);
+    const tm_shape *shape = &weight->shape;
+    bool conv = is_op(node, "Conv"), by_class = conv || (is_op(node, "Gemm") && tm_attr_int(node, "transB", 0));
+    for (int32_t d = 2; d < shape->rank; d++)
+        if (shape->dim[d] != 1) return unlike(graph, "a linear map", node, err);
+    head->classes = shape->dim[by_class ? 0 : 1];
+    head->channels = shape->dim[by_class ? 1 : 0];
+    float alpha = is_op(node, "Gemm") ? tm_attr_float(node, "alpha", 1) : 1;
+    const float *from = weight->data;
+    head->weight = from;
+    if (by_class && alpha == 1) return TAGMASK_OK;
+    size_t classes = (size_t)head->classes, channels = (size_t)head->channels;
+    float *to = tm_arena_alloc(&graph->arena, classes * channels * sizeof *to);
+    if (!to) return tm_memory_fail(err);
+    for (size_t k = 0; k < classes; k++)
+        for (size_t c = 0; c < channels; c++)
+            to[k * channels + c] = alpha * from[by_class ? k * channels + c : c * classes + k];
+    head->weight = to;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err) {
+    const tm_node *node = skip_views(graph, producer_of(graph, graph->outputs[0]));
+    if (is_op(node, "Softmax") || is_op(node, "LogSoftmax"))
+        node = skip_views(graph, producer_of(graph, node->inputs[0]));
+    if (is_op(node, "Add") && node->input_count == 2) {
+        int side = tm_constant_input(graph, node, 1) ? 0 : 1;
+        node = producer_of(graph, node->inputs[side]);
+    }
+    tm_cam_head found = {0};
+    // With the pooling last, a 1x1 convolution before it is the linear map: pooling and map commute.
+    const tm_node *pool = is_mean_over_space(graph, node) ? node : NULL;
+    if (pool) node = skip_views(graph, producer_of(graph, pool->inputs[0]));
+    bool linear = is_op(node, "Conv") || (!pool && (is_op(node, "Gemm") || is_op(node, "MatMul")));
+    if (!linear || node->fused.act != TM_ACT_NONE || tm_attr_int(node, "transA", 0))
+        return unlike(graph, "a linear map to classes (Gemm, MatMul or 1x1 Conv)", node, err);
+    TM_TRY(head_weight(graph, node, &found, err));
+    int32_t features = node->inputs[0];
+    if (!pool) {
+        pool = skip_views(graph, producer_of(graph, features));
+        if (!pool || !is_mean_over_space(graph, pool)) return unlike(graph, "a global average pooling", pool, err);
+        features = pool->inputs[0];
+    }
+    if (features < 0 || graph->values[features].input >= 0) return unlike(graph, "features", NULL, err);
+    found.features = graph->values[features].name;
+    *head = found;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err) {
+    if (!graph->head.features) {
+        if (err) *err = graph->head_error;
+        return graph->head_error.status;
+    }
+    *head = graph->head;
+    return TAGMASK_OK;
+}
