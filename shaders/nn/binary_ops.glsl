@@ -1,0 +1,101 @@
+// Two operands, elementwise; numbers as in host/ops/binary.c. COMMON: only the arithmetic of floats that networks do
+// all the time (drivers take time for every operation a shader could do); else everything, INTEGER tells the type.
+layout(constant_id = 1) const uint OP = 0u;
+layout(constant_id = 2) const bool INTEGER = false;
+layout(constant_id = 3) const uint ACT = 0u;
+layout(constant_id = 4) const uint ITEMS = 1u;
+#include "nn/act.glsl"
+
+#ifdef COMMON
+uvec4 binary(uvec4 a_bits, uvec4 b_bits, float act_a, float act_b) {
+    vec4 a = uintBitsToFloat(a_bits), b = uintBitsToFloat(b_bits), r = a;
+    switch (OP) {
+        case 0u: r = a + b; break;
+        case 1u: r = a - b; break;
+        case 2u: r = a * b; break;
+        case 3u: r = a / b; break;
+        case 5u: r = min(a, b); break;
+        case 6u: r = max(a, b); break;
+        case 7u: r = mix(a, a * b, lessThan(a, vec4(0.0))); break;
+    }
+    return floatBitsToUint(activate(ACT, r, act_a, act_b));
+}
+#else
+// pow() is undefined for a negative base; exponents that networks use are also worth their exact form.
+float power(float a, float b) {
+    if (b == 2.0) return a * a;
+    if (b == 0.5) return sqrt(a);
+    if (b == 0.0) return 1.0;
+    if (a == 0.0) return b > 0.0 ? 0.0 : uintBitsToFloat(0x7f800000u);
+    float m = exp2(log2(abs(a)) * b);
+    if (a > 0.0) return m;
+    if (floor(b) != b) return uintBitsToFloat(0x7fc00000u);
+    return mod(b, 2.0) == 0.0 ? m : -m;
+}
+int power(int a, int b) {
+    int r = 1;
+    for (; b > 0; b >>= 1, a *= a)
+        if ((b & 1) != 0) r *= a;
+    return r;
+}
+// ONNX Mod: sign of the divisor for fmod 0, of the dividend for fmod 1.
+int remainder(int a, int b, bool truncated) {
+    if (b == 0) return 0;
+    int r = a - (a / b) * b;
+    return !truncated && r != 0 && ((r ^ b) < 0) ? r + b : r;
+}
+int divide(int a, int b) {
+    return b == 0 ? 0 : a / b;
+}
+
+uvec4 float_op(vec4 a, vec4 b) {
+    switch (OP) {
+        case 0u: return floatBitsToUint(a + b);
+        case 1u: return floatBitsToUint(a - b);
+        case 2u: return floatBitsToUint(a * b);
+        case 3u: return floatBitsToUint(a / b);
+        case 4u: return floatBitsToUint(vec4(power(a.x, b.x), power(a.y, b.y), power(a.z, b.z), power(a.w, b.w)));
+        case 5u: return floatBitsToUint(min(a, b));
+        case 6u: return floatBitsToUint(max(a, b));
+        case 7u: return floatBitsToUint(mix(a, a * b, lessThan(a, vec4(0.0))));
+        case 8u: return floatBitsToUint(a - b * floor(a / b));
+        case 9u: return floatBitsToUint(a - b * trunc(a / b));
+        case 16u: return uvec4(equal(a, b));
+        case 17u: return uvec4(greaterThan(a, b));
+        case 18u: return uvec4(lessThan(a, b));
+        case 19u: return uvec4(greaterThanEqual(a, b));
+        case 20u: return uvec4(lessThanEqual(a, b));
+    }
+    return uvec4(0u);
+}
+uvec4 int_op(ivec4 a, ivec4 b) {
+    switch (OP) {
+        case 0u: return uvec4(a + b);
+        case 1u: return uvec4(a - b);
+        case 2u: return uvec4(a * b);
+        case 3u: return uvec4(divide(a.x, b.x), divide(a.y, b.y), divide(a.z, b.z), divide(a.w, b.w));
+        case 4u: return uvec4(power(a.x, b.x), power(a.y, b.y), power(a.z, b.z), power(a.w, b.w));
+        case 5u: return uvec4(min(a, b));
+        case 6u: return uvec4(max(a, b));
+        case 7u: return uvec4(mix(a, a * b, lessThan(a, ivec4(0))));
+        case 8u:
+        case 9u:
+            return uvec4(remainder(a.x, b.x, OP == 9u), remainder(a.y, b.y, OP == 9u), remainder(a.z, b.z, OP == 9u),
+                         remainder(a.w, b.w, OP == 9u));
+        case 16u: return uvec4(equal(a, b));
+        case 17u: return uvec4(greaterThan(a, b));
+        case 18u: return uvec4(lessThan(a, b));
+        case 19u: return uvec4(greaterThanEqual(a, b));
+        case 20u: return uvec4(lessThanEqual(a, b));
+        case 24u: return uvec4(a & b);
+        case 25u: return uvec4(a | b);
+        case 26u: return uvec4(a ^ b);
+    }
+    return uvec4(0u);
+}
+uvec4 binary(uvec4 a, uvec4 b, float act_a, float act_b) {
+    if (INTEGER) return int_op(ivec4(a), ivec4(b));
+    uvec4 r = float_op(uintBitsToFloat(a), uintBitsToFloat(b));
+    return ACT == 0u ? r : floatBitsToUint(activate(ACT, uintBitsToFloat(r), act_a, act_b));
+}
+#endif

@@ -1,0 +1,5 @@
+// Pooling of vectors of four channels; see pool.glsl.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define T vec4
+#include "nn/pool.glsl"

@@ -1,0 +1,5 @@
+// Resize of 32-bit words; see resize.glsl.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define T float
+#include "nn/resize.glsl"

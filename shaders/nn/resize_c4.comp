@@ -1,0 +1,5 @@
+// Resize of vectors of four channels; see resize.glsl.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define T vec4
+#include "nn/resize.glsl"

@@ -1,0 +1,28 @@
+// One input, one output of the same shape and layout, as vectors of four 32-bit words. The shader that includes this
+// defines uvec4 apply(uvec4); there are several, because drivers take time for every operation a shader could do.
+#include "nn/common.glsl"
+layout(constant_id = 1) const uint OP = 0u;  // numbers as in host/ops/unary.c
+layout(constant_id = 2) const uint ITEMS = 1u;
+layout(constant_id = 3) const bool MASK = false;  // C4 with padding channels that the operation would make non-zero
+layout(push_constant) uniform Push {
+    uint count;  // vec4s
+    uint plane, blocks, tail;
+    float a, b;
+};
+layout(binding = 0) readonly buffer In {
+    uvec4 x[];
+};
+layout(binding = 1) writeonly buffer Out {
+    uvec4 y[];
+};
+
+uvec4 apply(uvec4 w);
+
+void main() {
+    for (uint k = 0u; k < ITEMS; k++) {
+        uint i = item_index(k, ITEMS);
+        if (i >= count) return;
+        uvec4 w = apply(x[i]);
+        y[i] = MASK ? c4_mask(w, i, plane, blocks, tail) : w;
+    }
+}
