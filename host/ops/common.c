@@ -1,0 +1,182 @@
+#include "ops/common.h"
+
+tagmask_status tm_need_inputs(tm_op_ctx *ctx, size_t min, size_t max, tm_error *err) {
+    if (ctx->input_count < min || ctx->input_count > max || ctx->output_count < 1) {
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT,
+                          "has %zu inputs and %zu outputs; expected %zu to %zu inputs and an output", ctx->input_count,
+                          ctx->output_count, min, max);
+    }
+    for (size_t i = 0; i < min; i++) {
+        if (!tm_has_input(ctx, i))
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "input %zu is missing; it is required", i);
+    }
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_need_float(tm_op_ctx *ctx, size_t i, const char *what, tm_error *err) {
+    if (!tm_has_input(ctx, i) || ctx->in[i].dtype == TM_FLOAT32) return TAGMASK_OK;
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "%s is %s; expected float32", what,
+                      tm_dtype_name(ctx->in[i].dtype));
+}
+
+tagmask_status tm_need_words(tm_op_ctx *ctx, size_t i, const char *what, tm_error *err) {
+    switch (ctx->in[i].dtype) {
+        case TM_FLOAT32:
+        case TM_BOOL:
+        case TM_INT8:
+        case TM_INT16:
+        case TM_INT32:
+        case TM_INT64:
+        case TM_UINT8:
+        case TM_UINT16:
+        case TM_UINT32:
+        case TM_UINT64:
+            return TAGMASK_OK;
+        default:
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "%s is %s; expected float32, bool or an integer",
+                              what, tm_dtype_name(ctx->in[i].dtype));
+    }
+}
+
+bool tm_has_input(const tm_op_ctx *ctx, size_t i) {
+    return i < ctx->input_count && ctx->in[i].dtype != TM_DTYPE_NONE;
+}
+
+void tm_set_output(tm_op_ctx *ctx, size_t i, tm_dtype dtype, const tm_shape *shape) {
+    ctx->out[i].dtype = dtype;
+    ctx->out[i].shape = *shape;
+}
+
+size_t tm_span(const tm_shape *shape, int32_t first, int32_t last) {
+    size_t count = 1;
+    for (int32_t d = first; d < last; d++) count *= (size_t)shape->dim[d];
+    return count;
+}
+
+tagmask_status tm_host_float(tm_op_ctx *ctx, size_t i, float otherwise, float *value, tm_error *err) {
+    *value = otherwise;
+    if (!tm_has_input(ctx, i)) return TAGMASK_OK;
+    size_t count;
+    if (ctx->in[i].dtype != TM_FLOAT32 || !ctx->in[i].data || !tm_shape_count(&ctx->in[i].shape, &count) || count != 1)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+                          "input %zu is not a float32 scalar known before the network runs; expected a constant", i);
+    *value = *(const float *)ctx->in[i].data;
+    return TAGMASK_OK;
+}
+
+uint32_t tm_items(const tm_gpu *gpu) {
+    return tm_gpu_get_info(gpu)->gpu_class == TM_GPU_CLASS_GPU ? 1 : 4;
+}
+
+static tagmask_status widen(const tm_op_ctx *ctx, const tm_gpu_info *info, const tm_slice *slice, tm_slice *out,
+                            tm_error *err) {
+    *out = *slice;
+    out->size = (slice->size + 15) / 16 * 16;
+    if (out->offset + out->size > tm_buffer_size(slice->buffer)) out->size = slice->size;
+    if (out->size <= info->max_storage_range) return TAGMASK_OK;
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+                      "a tensor of %llu bytes is larger than the device binds (%llu); use a smaller input",
+                      (unsigned long long)slice->size, (unsigned long long)info->max_storage_range);
+}
+
+tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm_launch *launch, tm_error *err) {
+    if (!launch->threads) return TAGMASK_OK;
+    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+    uint32_t local = info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 16;
+    // Small work still has to reach every core or lane group.
+    while (local > 8 && launch->threads < (uint64_t)local * 8) local /= 2;
+    uint64_t groups = (launch->threads + local - 1) / local;
+    uint64_t rows = (groups + info->max_groups[0] - 1) / info->max_groups[0];
+    if (rows > info->max_groups[1] || launch->threads > UINT32_MAX / 4)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "has too many elements (%llu) for one dispatch",
+                          (unsigned long long)launch->threads);
+    tm_dispatch_info dispatch = {.push = launch->push,
+                                 .push_size = launch->push_size,
+                                 .groups = {(uint32_t)((groups + rows - 1) / rows), (uint32_t)rows, 1},
+                                 .flops = launch->flops,
+                                 .label = launch->shader};
+    for (uint32_t i = 0; i < launch->binding_count; i++)
+        TM_TRY(widen(ctx, info, &launch->bindings[i], &dispatch.bindings[i], err));
+    uint32_t constants[TM_ARRAY_LEN(launch->constants) + 1] = {local};
+    for (uint32_t i = 0; i < launch->constant_count; i++) constants[i + 1] = launch->constants[i];
+    TM_TRY(tm_pipeline_get(ctx->gpu, launch->shader, constants, launch->constant_count + 1, &dispatch.pipeline, err));
+    return tm_dispatch(recorder, &dispatch, err);
+}
+
+void tm_row_major(int32_t rank, const int64_t *dim, int64_t *stride) {
+    int64_t s = 1;
+    for (int32_t d = rank - 1; d >= 0; d--) {
+        stride[d] = s;
+        s *= dim[d];
+    }
+}
+
+int32_t tm_collapse(int32_t rank, int64_t *dim, int64_t *const *strides, size_t count) {
+    int32_t kept = 0;
+    for (int32_t d = 0; d < rank; d++) {
+        if (dim[d] == 1) continue;
+        bool merge = kept > 0;
+        for (size_t k = 0; merge && k < count; k++) merge = strides[k][kept - 1] == strides[k][d] * dim[d];
+        int32_t to = merge ? kept - 1 : kept++;
+        dim[to] = merge ? dim[to] * dim[d] : dim[d];
+        for (size_t k = 0; k < count; k++) strides[k][to] = strides[k][d];
+    }
+    if (kept == 0) {
+        dim[0] = 1;
+        for (size_t k = 0; k < count; k++) strides[k][0] = 0;
+        kept = 1;
+    }
+    return kept;
+}
+
+void tm_element_dims(const tm_tensor *tensor, tm_shape *dims) {
+    *dims = tensor->shape;
+    if (tensor->layout == TM_C4) dims->dim[1] = tm_channel_blocks(&tensor->shape);
+}
+
+// Rows up to this many are copied one by one: a copy costs a CPU device a memcpy, a shader an address for each element.
+#define MAX_COPIES 8
+
+tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_copy_spec *spec, tm_error *err) {
+    int64_t dim[TM_MAX_RANK], in[TM_MAX_RANK], out[TM_MAX_RANK], count = 1;
+    for (int32_t d = 0; d < spec->rank; d++) {
+        dim[d] = spec->dim[d];
+        in[d] = spec->in_stride[d];
+        out[d] = spec->out_stride[d];
+        count *= dim[d];
+    }
+    if (count == 0) return TAGMASK_OK;
+    int32_t rank = tm_collapse(spec->rank, dim, (int64_t *const[]){in, out}, 2);
+    uint64_t bytes = spec->vec4 ? 16 : 4;
+    bool row = (in[rank - 1] == 1 && out[rank - 1] == 1) || dim[rank - 1] == 1;
+    if (rank <= 2 && row && (rank == 1 || dim[0] <= MAX_COPIES)) {
+        uint64_t size = (uint64_t)dim[rank - 1] * bytes;
+        for (int64_t i = 0; i < (rank == 1 ? 1 : dim[0]); i++) {
+            tm_slice from = spec->from, to = spec->to;
+            from.offset += (uint64_t)(spec->in_offset + (rank == 1 ? 0 : i * in[0])) * bytes;
+            to.offset += (uint64_t)(spec->out_offset + (rank == 1 ? 0 : i * out[0])) * bytes;
+            from.size = to.size = size;
+            TM_TRY(tm_copy(recorder, from, to, err));
+        }
+        return TAGMASK_OK;
+    }
+    struct {
+        uint32_t dim[8], in[8], out[8], in_offset, out_offset, count;
+    } push = {
+        .in_offset = (uint32_t)spec->in_offset, .out_offset = (uint32_t)spec->out_offset, .count = (uint32_t)count};
+    for (int32_t d = 0; d < rank; d++) {
+        push.dim[d] = (uint32_t)dim[d];
+        push.in[d] = (uint32_t)in[d];
+        push.out[d] = (uint32_t)out[d];
+    }
+    uint32_t items = tm_items(ctx->gpu);
+    tm_launch launch = {.shader = spec->vec4 ? "nn/copy_c4" : "nn/copy",
+                        .constants = {(uint32_t)rank, items},
+                        .constant_count = 2,
+                        .bindings = {spec->from, spec->to},
+                        .binding_count = 2,
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .threads = ((uint64_t)count + items - 1) / items};
+    return tm_launch_threads(ctx, recorder, &launch, err);
+}

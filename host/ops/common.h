@@ -1,0 +1,70 @@
+// What the operator families share: checks for shape rules, and launching a shader over any number of threads.
+#ifndef TM_OPS_COMMON_H
+#define TM_OPS_COMMON_H
+
+#include "ops/host_eval.h"
+
+// ---- Shape rules.
+// Fails unless the node has min..max inputs, the first `min` of them present, and at least one output.
+tagmask_status tm_need_inputs(tm_op_ctx *ctx, size_t min, size_t max, tm_error *err);
+// Fails unless input i is absent or float32; `what` names it in the message.
+tagmask_status tm_need_float(tm_op_ctx *ctx, size_t i, const char *what, tm_error *err);
+// Fails unless input i is a type the GPU holds in a word (float32, bool and integers).
+tagmask_status tm_need_words(tm_op_ctx *ctx, size_t i, const char *what, tm_error *err);
+bool tm_has_input(const tm_op_ctx *ctx, size_t i);
+// Sets an output's dtype and shape.
+void tm_set_output(tm_op_ctx *ctx, size_t i, tm_dtype dtype, const tm_shape *shape);
+// Elements of a checked shape; dims first..last-1 only.
+size_t tm_span(const tm_shape *shape, int32_t first, int32_t last);
+// Host data of an optional float scalar input, else `otherwise`; fails if it is there but not a float scalar.
+tagmask_status tm_host_float(tm_op_ctx *ctx, size_t i, float otherwise, float *value, tm_error *err);
+
+// ---- Recording.
+static inline uint32_t tm_float_bits(float f) {
+    union {
+        float f;
+        uint32_t u;
+    } bits = {f};
+    return bits.u;
+}
+static inline uint32_t tm_channel_blocks(const tm_shape *shape) {
+    return (uint32_t)((shape->dim[1] + 3) / 4);
+}
+// Elements a thread handles in shaders with ITEMS: CPU devices pay for every invocation, GPUs want many.
+uint32_t tm_items(const tm_gpu *gpu);
+
+typedef struct tm_launch {
+    const char *shader;
+    uint32_t constants[8];  // from constant 1 on; constant 0 is the workgroup's size
+    uint32_t constant_count;
+    tm_slice bindings[6];
+    uint32_t binding_count;
+    const void *push;
+    uint32_t push_size;
+    uint64_t threads;
+    double flops;
+} tm_launch;
+// Chooses the workgroup's size, folds wide dispatches into two dimensions and checks the limits. Slices are widened to
+// whole vec4s, which the planner leaves room for.
+tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm_launch *launch, tm_error *err);
+
+// ---- Strided copies.
+typedef struct tm_copy_spec {
+    tm_slice from, to;
+    bool vec4;  // elements are vectors of four channels
+    int32_t rank;
+    int64_t dim[TM_MAX_RANK], in_stride[TM_MAX_RANK], out_stride[TM_MAX_RANK];  // in elements
+    int64_t in_offset, out_offset;
+} tm_copy_spec;
+// Copies whole ranges with tm_copy where the strides allow it, else with the shader nn/copy.
+tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_copy_spec *spec, tm_error *err);
+// Row-major strides of the first `rank` of dims.
+void tm_row_major(int32_t rank, const int64_t *dim, int64_t *stride);
+// Drops dimensions of one element and merges neighbours that all `count` stride lists walk as one. At least one
+// dimension remains. strides[k] is a list of rank strides.
+int32_t tm_collapse(int32_t rank, int64_t *dim, int64_t *const *strides, size_t count);
+
+// The dimensions a copy-like operator sees: those of the tensor, or [N][C/4][H][W] of vectors for C4.
+void tm_element_dims(const tm_tensor *tensor, tm_shape *dims);
+
+#endif

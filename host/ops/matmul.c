@@ -1,0 +1,171 @@
+// MatMul (batched, broadcast) and Gemm: one shader that reads matrices by strides.
+#include "ops/common.h"
+
+typedef struct matmul_push {
+    uint32_t m, n, k, batches;
+    uint32_t a_row, a_col, b_row, b_col, d_row, d_col;
+    float alpha, beta, act_a, act_b;
+    uint32_t batch_dim[6], a_batch[6], b_batch[6];
+} matmul_push;
+
+// d: the matrix added, or a slice without buffer.
+static tagmask_status record_matmul_push(tm_op_ctx *ctx, tm_recorder *recorder, matmul_push *push, tm_slice d,
+                                         tm_error *err) {
+    tm_fused fused = ctx->node->fused;
+    push->act_a = fused.a;
+    push->act_b = fused.b;
+    uint32_t rows = push->m >= 4 ? 4 : 1;
+    uint64_t tiles = (uint64_t)push->batches * ((push->m + rows - 1) / rows) * ((push->n + 3) / 4);
+    tm_launch launch = {
+        .shader = "nn/matmul",
+        .constants = {rows, fused.act, d.buffer != NULL},
+        .constant_count = 3,
+        .bindings = {ctx->gin[0].slice, ctx->gin[1].slice, d.buffer ? d : ctx->gin[0].slice, ctx->gout[0].slice},
+        .binding_count = 4,
+        .push = push,
+        .push_size = sizeof *push,
+        .threads = tiles,
+        .flops = 2.0 * push->batches * push->m * push->n * push->k};
+    if (!push->k && !d.buffer) return tm_fill(recorder, ctx->gout[0].slice, 0, err);
+    if (!push->k) launch.bindings[0] = launch.bindings[1] = d;  // never read
+    return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+// ---- MatMul: vectors are matrices of one row or column; leading dimensions broadcast.
+typedef struct matmul_plan {
+    tm_shape a, b;  // with at least two dimensions
+    tm_shape batch;
+} matmul_plan;
+
+static tagmask_status make_matmul_plan(tm_op_ctx *ctx, matmul_plan *p, tm_error *err) {
+    p->a = ctx->in[0].shape;
+    p->b = ctx->in[1].shape;
+    if (p->a.rank < 1 || p->b.rank < 1)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "multiplies a scalar; expected rank 1 or more");
+    if (p->a.rank == 1) p->a = (tm_shape){2, {1, p->a.dim[0]}};
+    if (p->b.rank == 1) p->b = (tm_shape){2, {p->b.dim[0], 1}};
+    int32_t ar = p->a.rank - 2, br = p->b.rank - 2;
+    p->batch.rank = TM_MAX(ar, br);
+    bool fits = p->a.dim[ar + 1] == p->b.dim[br];
+    for (int32_t d = 0; d < p->batch.rank; d++) {
+        int32_t ad = d - (p->batch.rank - ar), bd = d - (p->batch.rank - br);
+        int64_t x = ad < 0 ? 1 : p->a.dim[ad], y = bd < 0 ? 1 : p->b.dim[bd];
+        fits = fits && (x == y || x == 1 || y == 1);
+        p->batch.dim[d] = x == 1 ? y : x;
+    }
+    char a[128], b[128];
+    if (fits) return TAGMASK_OK;
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "cannot multiply %s by %s",
+                      tm_shape_text(&ctx->in[0].shape, a, sizeof a), tm_shape_text(&ctx->in[1].shape, b, sizeof b));
+}
+
+static tagmask_status shape_matmul(tm_op_ctx *ctx, tm_error *err) {
+    TM_TRY(tm_need_inputs(ctx, 2, 2, err));
+    TM_TRY(tm_need_float(ctx, 0, "the first matrix", err));
+    TM_TRY(tm_need_float(ctx, 1, "the second matrix", err));
+    matmul_plan p;
+    TM_TRY(make_matmul_plan(ctx, &p, err));
+    tm_shape shape = p.batch;
+    if (ctx->in[0].shape.rank > 1) shape.dim[shape.rank++] = p.a.dim[p.a.rank - 2];
+    if (ctx->in[1].shape.rank > 1) shape.dim[shape.rank++] = p.b.dim[p.b.rank - 1];
+    tm_set_output(ctx, 0, TM_FLOAT32, &shape);
+    ctx->flops = 2.0 * (double)tm_span(&shape, 0, shape.rank) * (double)p.a.dim[p.a.rank - 1];
+    return TAGMASK_OK;
+}
+
+static void batch_strides(const tm_shape *matrix, const tm_shape *batch, int64_t *stride) {
+    int64_t own[TM_MAX_RANK];
+    tm_row_major(matrix->rank, matrix->dim, own);
+    for (int32_t d = 0; d < batch->rank; d++) {
+        int32_t s = d - (batch->rank - (matrix->rank - 2));
+        stride[d] = s < 0 || matrix->dim[s] == 1 ? 0 : own[s];
+    }
+}
+
+static tagmask_status record_matmul(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    matmul_plan p;
+    TM_TRY(make_matmul_plan(ctx, &p, err));
+    matmul_push push = {.m = (uint32_t)p.a.dim[p.a.rank - 2],
+                        .k = (uint32_t)p.a.dim[p.a.rank - 1],
+                        .n = (uint32_t)p.b.dim[p.b.rank - 1],
+                        .a_col = 1,
+                        .b_col = 1,
+                        .alpha = 1.0f};
+    push.a_row = push.k;
+    push.b_row = push.n;
+    push.batches = (uint32_t)tm_span(&p.batch, 0, p.batch.rank);
+    int64_t dim[TM_MAX_RANK], a[TM_MAX_RANK], b[TM_MAX_RANK];
+    for (int32_t d = 0; d < p.batch.rank; d++) dim[d] = p.batch.dim[d];
+    batch_strides(&p.a, &p.batch, a);
+    batch_strides(&p.b, &p.batch, b);
+    int32_t rank = tm_collapse(p.batch.rank, dim, (int64_t *const[]){a, b}, 2);
+    // One matrix for all batches on the right: the batches are rows of one tall matrix.
+    if (rank == 1 && b[0] == 0 && a[0] == (int64_t)push.m * push.k && push.batches > 1) {
+        push.m *= push.batches;
+        push.batches = 1;
+        dim[0] = 1;
+    }
+    for (int32_t d = 0; d < 6; d++) push.batch_dim[d] = 1;
+    for (int32_t d = 0; d < rank; d++) {
+        push.batch_dim[6 - rank + d] = (uint32_t)dim[d];
+        push.a_batch[6 - rank + d] = (uint32_t)a[d];
+        push.b_batch[6 - rank + d] = (uint32_t)b[d];
+    }
+    return record_matmul_push(ctx, recorder, &push, (tm_slice){0}, err);
+}
+
+// ---- Gemm: alpha * A' B' + beta * C, where ' is an optional transposition and C broadcasts.
+static tagmask_status shape_gemm(tm_op_ctx *ctx, tm_error *err) {
+    TM_TRY(tm_need_inputs(ctx, ctx->node->opset < 11 ? 3 : 2, 3, err));
+    for (size_t i = 0; i < ctx->input_count; i++) TM_TRY(tm_need_float(ctx, i, "an input", err));
+    const tm_shape *a = &ctx->in[0].shape, *b = &ctx->in[1].shape;
+    bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
+    char text_a[128], text_b[128];
+    if (a->rank != 2 || b->rank != 2 || a->dim[!ta] != b->dim[tb])
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "cannot multiply %s%s by %s%s",
+                          tm_shape_text(a, text_a, sizeof text_a), ta ? " transposed" : "",
+                          tm_shape_text(b, text_b, sizeof text_b), tb ? " transposed" : "");
+    tm_shape shape = {2, {a->dim[ta], b->dim[!tb]}};
+    if (tm_has_input(ctx, 2)) {
+        const tm_shape *c = &ctx->in[2].shape;
+        bool fits = c->rank <= 2;
+        for (int32_t d = 0; fits && d < c->rank; d++) fits = c->dim[d] == 1 || c->dim[d] == shape.dim[2 - c->rank + d];
+        if (!fits)
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "cannot add %s to %s",
+                              tm_shape_text(c, text_a, sizeof text_a), tm_shape_text(&shape, text_b, sizeof text_b));
+    }
+    tm_set_output(ctx, 0, TM_FLOAT32, &shape);
+    ctx->flops = 2.0 * (double)shape.dim[0] * (double)shape.dim[1] * (double)a->dim[!ta];
+    return TAGMASK_OK;
+}
+
+static tagmask_status record_gemm(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    const tm_shape *a = &ctx->gin[0].shape, *b = &ctx->gin[1].shape;
+    bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
+    matmul_push push = {.m = (uint32_t)a->dim[ta],
+                        .k = (uint32_t)a->dim[!ta],
+                        .n = (uint32_t)b->dim[!tb],
+                        .batches = 1,
+                        .a_row = ta ? 1 : (uint32_t)a->dim[1],
+                        .a_col = ta ? (uint32_t)a->dim[1] : 1,
+                        .b_row = tb ? 1 : (uint32_t)b->dim[1],
+                        .b_col = tb ? (uint32_t)b->dim[1] : 1,
+                        .alpha = tm_attr_float(ctx->node, "alpha", 1.0f),
+                        .beta = tm_attr_float(ctx->node, "beta", 1.0f)};
+    for (int d = 0; d < 6; d++) push.batch_dim[d] = 1;
+    tm_slice c = {0};
+    if (ctx->input_count > 2 && ctx->gin[2].dtype != TM_DTYPE_NONE) {
+        const tm_shape *s = &ctx->gin[2].shape;
+        c = ctx->gin[2].slice;
+        int64_t cols = s->rank > 0 ? s->dim[s->rank - 1] : 1, rows = s->rank > 1 ? s->dim[0] : 1;
+        push.d_col = cols > 1;
+        push.d_row = rows > 1 ? (uint32_t)cols : 0;
+    }
+    return record_matmul_push(ctx, recorder, &push, c, err);
+}
+
+const tm_op tm_ops_matmul[] = {
+    {.type = "MatMul", .domain = "", .since = 1, .shape = shape_matmul, .record = record_matmul},
+    {.type = "Gemm", .domain = "", .since = 7, .shape = shape_gemm, .record = record_gemm},
+    {.type = NULL},
+};

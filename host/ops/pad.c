@@ -1,0 +1,182 @@
+// Pad and Tile: every output element is an input element, found by bringing its coordinates back into the input.
+#include <string.h>
+
+#include "ops/common.h"
+
+enum { CONSTANT = 0, REFLECT, EDGE, WRAP };  // numbers of shaders/nn/pad.glsl
+
+// Pads before each dimension (negative: cropping), the output's shape, and the constant's bits.
+typedef struct pad_plan {
+    int64_t begin[TM_MAX_RANK];
+    tm_shape shape;
+    uint32_t mode, value;
+} pad_plan;
+
+static tagmask_status pad_mode(tm_op_ctx *ctx, uint32_t *mode, tm_error *err) {
+    static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
+    const char *name = tm_attr_string(ctx->node, "mode", "constant");
+    for (*mode = 0; *mode < 4; ++*mode)
+        if (!strcmp(names[*mode], name)) return TAGMASK_OK;
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "mode is '%s'; expected constant, reflect, edge or wrap", name);
+}
+
+static tagmask_status pad_value(tm_op_ctx *ctx, uint32_t *bits, tm_error *err) {
+    *bits = tm_float_bits(tm_attr_float(ctx->node, "value", 0.0f));
+    if (ctx->in[0].dtype != TM_FLOAT32) *bits = 0;
+    if (!tm_has_input(ctx, 2)) return TAGMASK_OK;
+    if (ctx->in[0].dtype == TM_FLOAT32) {
+        float value;
+        TM_TRY(tm_host_float(ctx, 2, 0.0f, &value, err));
+        *bits = tm_float_bits(value);
+        return TAGMASK_OK;
+    }
+    const int64_t *values;
+    size_t count;
+    TM_TRY(tm_host_ints(ctx, 2, &values, &count, err));
+    if (count != 1) return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "the constant is not a scalar");
+    *bits = (uint32_t)(int32_t)TM_CLAMP(values[0], INT32_MIN, INT32_MAX);
+    return TAGMASK_OK;
+}
+
+static tagmask_status pad_dimension(tm_op_ctx *ctx, pad_plan *plan, int32_t d, int64_t begin, int64_t end,
+                                    tm_error *err) {
+    int64_t size = plan->shape.dim[d];
+    if (begin < INT32_MIN || begin > INT32_MAX || end < INT32_MIN || end > INT32_MAX || size + begin + end < 0)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "pads dimension %d of %lld elements by %lld and %lld", (int)d,
+                          (long long)size, (long long)begin, (long long)end);
+    if (plan->mode != CONSTANT && size == 0 && begin + end > 0)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has nothing to repeat in the empty dimension %d", (int)d);
+    plan->begin[d] = begin;
+    plan->shape.dim[d] = size + begin + end;
+    return TAGMASK_OK;
+}
+
+static tagmask_status make_pad_plan(tm_op_ctx *ctx, pad_plan *plan, tm_error *err) {
+    memset(plan, 0, sizeof *plan);
+    plan->shape = ctx->in[0].shape;
+    TM_TRY(pad_mode(ctx, &plan->mode, err));
+    TM_TRY(pad_value(ctx, &plan->value, err));
+    const int64_t *pads, *axes = NULL;
+    size_t count, axis_count = (size_t)plan->shape.rank;
+    TM_TRY(tm_attr_or_input_ints(ctx, "pads", 1, &pads, &count, err));
+    if (tm_has_input(ctx, 3)) TM_TRY(tm_host_ints(ctx, 3, &axes, &axis_count, err));
+    if (!pads || count != 2 * axis_count || axis_count > TM_MAX_RANK)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has %zu pads; expected a begin and an end for %zu axes",
+                          count, axis_count);
+    bool seen[TM_MAX_RANK] = {false};
+    for (size_t i = 0; i < axis_count; i++) {
+        int32_t d = (int32_t)i;
+        if (axes) TM_TRY(tm_normalize_axis(ctx, "axes", axes[i], plan->shape.rank, &d, err));
+        if (seen[d]) return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "names axis %d twice", (int)d);
+        seen[d] = true;
+        TM_TRY(pad_dimension(ctx, plan, d, pads[i], pads[i + axis_count], err));
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status shape_pad(tm_op_ctx *ctx, tm_error *err) {
+    TM_TRY(tm_need_inputs(ctx, 1, ctx->node->opset < 11 ? 1 : 4, err));
+    TM_TRY(tm_need_words(ctx, 0, "the input", err));
+    pad_plan plan;
+    TM_TRY(make_pad_plan(ctx, &plan, err));
+    tm_set_output(ctx, 0, ctx->in[0].dtype, &plan.shape);
+    return TAGMASK_OK;
+}
+
+// C4 if the channels stay as they are and the constant keeps the padding channels zero.
+static void layout_pad(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
+    pad_plan plan;
+    tm_error ignored;
+    bool c4 = in[0] == TM_C4 && ctx->in[0].shape.rank == 4 && make_pad_plan(ctx, &plan, &ignored) == TAGMASK_OK &&
+              plan.begin[1] == 0 && plan.shape.dim[1] == ctx->in[0].shape.dim[1] &&
+              (plan.mode != CONSTANT || plan.value == 0 || plan.shape.dim[1] % 4 == 0);
+    in[0] = out[0] = c4 ? TM_C4 : TM_LINEAR;
+}
+
+static tagmask_status record_pad_plan(tm_op_ctx *ctx, tm_recorder *recorder, const pad_plan *plan, tm_error *err) {
+    bool c4 = ctx->gin[0].layout == TM_C4;
+    tm_shape in, out;
+    tm_element_dims(&ctx->gin[0], &in);
+    tm_element_dims(&ctx->gout[0], &out);
+    struct {
+        uint32_t in[8], out[8];
+        int32_t begin[8];
+        uint32_t count, value;
+    } push = {.count = (uint32_t)tm_span(&out, 0, out.rank), .value = plan->value};
+    // Neighbouring dimensions without padding are one for the shader.
+    uint32_t rank = 0;
+    bool plain = false;
+    for (int32_t d = 0; d < out.rank; d++) {
+        bool same = in.dim[d] == out.dim[d] && plan->begin[d] == 0;
+        if (rank && plain && same) {
+            push.in[rank - 1] *= (uint32_t)in.dim[d];
+            push.out[rank - 1] *= (uint32_t)out.dim[d];
+            continue;
+        }
+        push.in[rank] = (uint32_t)in.dim[d];
+        push.out[rank] = (uint32_t)out.dim[d];
+        push.begin[rank++] = (int32_t)plan->begin[d];
+        plain = same;
+    }
+    tm_launch launch = {.shader = c4 ? "nn/pad_c4" : "nn/pad",
+                        .constants = {rank, plan->mode},
+                        .constant_count = 2,
+                        .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
+                        .binding_count = 2,
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .threads = push.count};
+    if (tm_span(&in, 0, in.rank) == 0) return tm_fill(recorder, ctx->gout[0].slice, plan->value, err);
+    return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+static tagmask_status record_pad(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    pad_plan plan;
+    TM_TRY(make_pad_plan(ctx, &plan, err));
+    return record_pad_plan(ctx, recorder, &plan, err);
+}
+
+// ---- Tile: padding at the end that wraps around.
+static tagmask_status shape_tile(tm_op_ctx *ctx, tm_error *err) {
+    TM_TRY(tm_need_inputs(ctx, 2, 2, err));
+    TM_TRY(tm_need_words(ctx, 0, "the input", err));
+    const int64_t *repeats;
+    size_t count;
+    TM_TRY(tm_host_ints(ctx, 1, &repeats, &count, err));
+    tm_shape shape = ctx->in[0].shape;
+    if (count != (size_t)shape.rank)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has %zu repeats for a tensor of rank %d", count,
+                          (int)shape.rank);
+    for (int32_t d = 0; d < shape.rank; d++) {
+        if (repeats[d] < 0 || !tm_mul_i64(shape.dim[d], repeats[d], &shape.dim[d]))
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "repeats dimension %d %lld times", (int)d,
+                              (long long)repeats[d]);
+    }
+    tm_set_output(ctx, 0, ctx->in[0].dtype, &shape);
+    return TAGMASK_OK;
+}
+
+static tagmask_status record_tile(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    pad_plan plan = {.mode = WRAP, .shape = ctx->gout[0].shape};
+    return record_pad_plan(ctx, recorder, &plan, err);
+}
+
+const tm_op tm_ops_pad[] = {
+    {.type = "Pad",
+     .domain = "",
+     .since = 2,
+     .shape = shape_pad,
+     .layout = layout_pad,
+     .constant_inputs = 14,
+     .host_inputs = 14,
+     .record = record_pad},
+    {.type = "Tile",
+     .domain = "",
+     .since = 6,
+     .shape = shape_tile,
+     .fold = tm_fold_tile,
+     .constant_inputs = 2,
+     .host_inputs = 2,
+     .record = record_tile},
+    {.type = NULL},
+};

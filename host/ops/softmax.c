@@ -1,0 +1,53 @@
+// Softmax, LogSoftmax and Hardmax. Before opset 13 they see a matrix: everything from the axis on is one line.
+#include <string.h>
+
+#include "ops/common.h"
+
+static int32_t softmax_axis(const tm_op_ctx *ctx, int32_t rank) {
+    int64_t axis = tm_attr_int(ctx->node, "axis", ctx->node->opset < 13 ? 1 : -1);
+    return (int32_t)(axis < 0 ? axis + rank : axis);
+}
+
+static tagmask_status shape_softmax(tm_op_ctx *ctx, tm_error *err) {
+    TM_TRY(tm_need_inputs(ctx, 1, 1, err));
+    TM_TRY(tm_need_float(ctx, 0, "the input", err));
+    const tm_shape *in = &ctx->in[0].shape;
+    bool old = ctx->node->opset < 13;
+    int64_t axis = tm_attr_int(ctx->node, "axis", old ? 1 : -1);
+    int32_t ignored;
+    // The old form also allows the axis after the last one: lines of one element.
+    if (!(old && axis == in->rank)) TM_TRY(tm_normalize_axis(ctx, "axis", axis, in->rank, &ignored, err));
+    tm_set_output(ctx, 0, TM_FLOAT32, in);
+    ctx->flops = 8.0 * (double)tm_span(in, 0, in->rank);
+    return TAGMASK_OK;
+}
+
+static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    const tm_shape *in = &ctx->gin[0].shape;
+    int32_t axis = softmax_axis(ctx, in->rank), end = ctx->node->opset < 13 ? in->rank : axis + 1;
+    struct {
+        uint32_t count, axis, inner;
+    } push = {.axis = (uint32_t)tm_span(in, axis, end), .inner = (uint32_t)tm_span(in, end, in->rank)};
+    push.count = (uint32_t)tm_span(in, 0, axis) * push.inner;
+    if (!push.axis) return TAGMASK_OK;
+    const char *type = ctx->node->op_type;
+    tm_launch launch = {.shader = "nn/softmax",
+                        .constants = {!strcmp(type, "Softmax")      ? 0
+                                      : !strcmp(type, "LogSoftmax") ? 1
+                                                                    : 2},
+                        .constant_count = 1,
+                        .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
+                        .binding_count = 2,
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .threads = push.count,
+                        .flops = 8.0 * push.count * push.axis};
+    return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+const tm_op tm_ops_softmax[] = {
+    {.type = "Softmax", .domain = "", .since = 1, .shape = shape_softmax, .record = record_softmax},
+    {.type = "LogSoftmax", .domain = "", .since = 1, .shape = shape_softmax, .record = record_softmax},
+    {.type = "Hardmax", .domain = "", .since = 1, .shape = shape_softmax, .record = record_softmax},
+    {.type = NULL},
+};
