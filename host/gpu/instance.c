@@ -90,7 +90,22 @@ static bool has_instance_extension(const char *layer, const char *name) {
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
-static VkResult create_handle(tm_instance *instance, bool validate, bool messages) {
+// The last instance is kept for the next device instead of being destroyed: drivers take tens of milliseconds to load,
+// and lavapipe loses a little memory each time it is unloaded.
+static tm_instance *idle_instance;
+
+static tm_instance *take_idle(bool validate, bool messages) {
+    pthread_mutex_lock(&loader_lock);
+    tm_instance *instance = idle_instance;
+    if (instance && (instance->validate != validate || instance->messages != messages)) instance = NULL;
+    if (instance) idle_instance = NULL;
+    pthread_mutex_unlock(&loader_lock);
+    if (instance) atomic_store(&instance->errors, 0);
+    return instance;
+}
+
+static VkResult create_handle(tm_instance *instance) {
+    const bool validate = instance->validate, messages = instance->messages;
     static const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     VkDebugUtilsMessengerCreateInfoEXT messenger = {
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
@@ -144,9 +159,16 @@ tagmask_status tm_instance_create(tm_instance **out, tm_error *err) {
     }
     bool messages =
         (wanted || is_set("VK_INSTANCE_LAYERS")) && has_instance_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
-    tm_instance *instance = tm_calloc(1, sizeof *instance);
+    tm_instance *instance = take_idle(validate, messages);
+    if (instance) {
+        *out = instance;
+        return TAGMASK_OK;
+    }
+    instance = tm_calloc(1, sizeof *instance);
     if (!instance) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a Vulkan instance");
-    VkResult result = create_handle(instance, validate, messages);
+    instance->validate = validate;
+    instance->messages = messages;
+    VkResult result = create_handle(instance);
     if (result != VK_SUCCESS) {
         free(instance);
         if (result == VK_ERROR_OUT_OF_HOST_MEMORY)
@@ -162,6 +184,11 @@ tagmask_status tm_instance_create(tm_instance **out, tm_error *err) {
 
 void tm_instance_destroy(tm_instance *instance) {
     if (!instance) return;
+    pthread_mutex_lock(&loader_lock);
+    bool keep = !idle_instance;
+    if (keep) idle_instance = instance;
+    pthread_mutex_unlock(&loader_lock);
+    if (keep) return;
     if (instance->messenger) {
         PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
             instance->handle, "vkDestroyDebugUtilsMessengerEXT");

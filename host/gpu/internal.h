@@ -22,6 +22,7 @@
 // ---- instance.c
 typedef struct tm_instance {
     VkInstance handle;
+    bool validate, messages;  // made with the validation layer, with debug utils
     VkDebugUtilsMessengerEXT messenger;
     PFN_vkCmdBeginDebugUtilsLabelEXT begin_label;  // NULL unless a layer or TAGMASK_VALIDATION asked for debug utils
     PFN_vkCmdEndDebugUtilsLabelEXT end_label;
@@ -29,7 +30,7 @@ typedef struct tm_instance {
 } tm_instance;
 
 tagmask_status tm_instance_create(tm_instance **instance, tm_error *err);
-void tm_instance_destroy(tm_instance *instance);
+void tm_instance_destroy(tm_instance *instance);  // or keeps it for the next device; NULL allowed
 
 // ---- features.c
 typedef struct tm_physical {

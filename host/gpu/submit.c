@@ -290,8 +290,9 @@ static void learn_speed(tm_gpu *gpu, const tm_batch *batch, double ms, bool awai
     // slow at what costs much.
     ms -= COMMAND_MS * batch->command_count;
     if (!(batch->flops > 0) || ms < 1) return;
-    double flops_per_ms = batch->flops / ms;
     pthread_mutex_lock(&gpu->recorder_lock);
+    // A hint that is far off may not make the next submit endless: speed at most doubles.
+    double flops_per_ms = TM_MIN(batch->flops / ms, 3 * gpu->flops_per_ms);
     if (awaited || flops_per_ms > gpu->flops_per_ms) gpu->flops_per_ms = 0.5 * (gpu->flops_per_ms + flops_per_ms);
     pthread_mutex_unlock(&gpu->recorder_lock);
 }
