@@ -1,0 +1,29 @@
+// Class activation maps of a tag from classifier views (Zhou et al., "Learning Deep Features for Discriminative
+// Localization", CVPR 2016): class weights times the features before the pooling, several scales and mirror images
+// merged.
+#ifndef TM_CAM_H
+#define TM_CAM_H
+
+#include "mask/preset.h"
+#include "mask/views.h"
+
+#define TM_MAX_RIVALS 16
+
+// The classes a tag's map is made of.
+typedef struct tm_cam_rows {
+    uint32_t rows[1 + TM_MAX_RIVALS];  // the tag's most probable class, then the most probable other classes
+    uint32_t rivals;
+} tm_cam_rows;
+// scores: mean logits of the views (class_count). classes: the tag's (at least one).
+void tm_cam_choose(const float *scores, size_t class_count, const int32_t *classes, size_t tag_classes, uint32_t rivals,
+                   tm_cam_rows *rows);
+
+// target = min-max normalized sum over the views of each view's map / its maximum, bilinear to the target's size.
+tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_view *views, size_t view_count,
+                             const tm_cam_rows *rows, float rivalry, const tm_map *target, tm_error *err);
+
+// Random-walk step on the affinity features of `view` (cam/affinity.comp): target = min-max of the spread source.
+tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, const tm_map *source,
+                                  const tm_map *target, tm_error *err);
+
+#endif

@@ -1,0 +1,118 @@
+#include "mask/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t find_output(const tm_graph *graph, const char *name) {
+    const tm_value_info *outputs;
+    size_t count = tm_graph_outputs(graph, &outputs);
+    for (size_t i = 0; i < count; i++) {
+        if (!strcmp(outputs[i].name, name)) return i;
+    }
+    return SIZE_MAX;
+}
+
+static tagmask_status upload_weights(tagmask_engine *engine, const tm_cam_head *head, tm_error *err) {
+    tm_recorder *recorder = NULL;
+    tm_gpu *gpu = engine->device->gpu;
+    uint64_t bytes = (uint64_t)head->classes * (uint64_t)head->channels * 4;
+    TM_TRY(tm_buffer_create(gpu, bytes, TM_MEMORY_DEVICE, &engine->class_weights, err));
+    TM_TRY(tm_recorder_begin(gpu, &recorder, err));
+    tagmask_status status = tm_upload(recorder, tm_slice_all(engine->class_weights), head->weight, err);
+    if (status) {
+        tm_recorder_abandon(recorder);
+        return status;
+    }
+    return tm_recorder_finish(recorder, err);
+}
+
+// Loads the classifier so that the CAM's features and the affinity features are outputs. Where the pack does not name
+// the features, the graph is loaded once more to find them.
+static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
+    tm_gpu *gpu = engine->device->gpu;
+    const tm_pack *pack = &engine->classifier;
+    tm_cam_head head;
+    char *features = NULL;
+    tagmask_status status = TAGMASK_OK;
+    if (pack->cam_layer) {
+        features = tm_strdup(pack->cam_layer);
+    } else {
+        tm_graph *graph = NULL;
+        TM_TRY(tm_graph_load(gpu, pack->model_path, NULL, 0, &graph, err));
+        status = tm_graph_cam_head(graph, &head, err);
+        if (!status) features = tm_strdup(head.features);
+        tm_graph_free(graph);
+        if (status) return status;
+    }
+    if (!features) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+    const char *outputs[2] = {features, pack->affinity_layer};
+    status =
+        tm_graph_load(gpu, pack->model_path, outputs, pack->affinity_layer ? 2 : 1, &engine->classifier_graph, err);
+    if (!status) status = tm_graph_cam_head(engine->classifier_graph, &head, err);
+    if (!status) {
+        engine->features_output = find_output(engine->classifier_graph, features);
+        engine->affinity_output =
+            pack->affinity_layer ? find_output(engine->classifier_graph, pack->affinity_layer) : SIZE_MAX;
+        engine->class_count = head.classes;
+        engine->channels = head.channels;
+        status = upload_weights(engine, &head, err);
+    }
+    free(features);
+    if (status) return status;
+    return tm_tags_load(pack->tags_path, pack->labels_path, (size_t)engine->class_count, &engine->tags, err);
+}
+
+tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
+                                     tagmask_engine **engine, tagmask_error *error) {
+    if (!device || !engine)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_create needs device and engine");
+    tagmask_engine *made = tm_calloc(1, sizeof *made);
+    if (!made) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for an engine");
+    made->device = device;
+    made->has_saliency = !saliency || strcmp(saliency, "none");
+    tagmask_status status =
+        tm_pack_load(classifier ? classifier : "efficientnet-lite0", TM_PACK_CLASSIFIER, &made->classifier, error);
+    if (!status && made->has_saliency)
+        status = tm_pack_load(saliency ? saliency : "u2netp", TM_PACK_SALIENCY, &made->saliency, error);
+    pthread_mutex_lock(&device->lock);
+    if (!status) status = load_classifier(made, error);
+    if (!status && made->has_saliency)
+        status = tm_graph_load(device->gpu, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
+    pthread_mutex_unlock(&device->lock);
+    if (status) {
+        tagmask_engine_free(made);
+        return status;
+    }
+    *engine = made;
+    return TAGMASK_OK;
+}
+
+void tagmask_engine_free(tagmask_engine *engine) {
+    if (!engine) return;
+    tm_tags_free(engine->tags);
+    tm_graph_free(engine->classifier_graph);
+    tm_graph_free(engine->saliency_graph);
+    tm_buffer_destroy(engine->class_weights);
+    tm_pack_free(&engine->classifier);
+    tm_pack_free(&engine->saliency);
+    free(engine);
+}
+
+tagmask_status tagmask_engine_resolve_tag(tagmask_engine *engine, const char *tag, tagmask_tag_info *info,
+                                          tagmask_error *error) {
+    if (!engine || !tag || !info)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_resolve_tag needs engine, tag and info");
+    return tm_tags_resolve(engine->tags, tag, info, error);
+}
+
+size_t tagmask_engine_class_count(const tagmask_engine *engine) {
+    return (size_t)engine->class_count;
+}
+
+const char *tagmask_engine_class_name(const tagmask_engine *engine, size_t index) {
+    return tm_tags_class_name(engine->tags, index);
+}
+
+const char *tagmask_engine_vocabulary(const tagmask_engine *engine, size_t index) {
+    return tm_tags_name(engine->tags, index);
+}

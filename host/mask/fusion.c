@@ -1,0 +1,109 @@
+#include "mask/fusion.h"
+
+static tm_map view_map(const tm_view *view) {
+    const tm_tensor *tensor = &view->outputs[0];
+    tm_map map = {tensor->slice, (uint32_t)tensor->shape.dim[3], (uint32_t)tensor->shape.dim[2]};
+    return map;
+}
+
+// The raw map of a view as a tight plane: a C4 tensor of one channel holds it in every fourth float.
+static tagmask_status plain_map(tm_work *work, const tm_view *view, tm_map *map, tm_error *err) {
+    *map = view_map(view);
+    if (view->outputs[0].shape.dim[1] != 1)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "the saliency network's map has %lld channels; expected 1",
+                       (long long)view->outputs[0].shape.dim[1]);
+    if (view->outputs[0].layout == TM_LINEAR) return TAGMASK_OK;
+    tm_map tight;
+    TM_TRY(tm_scratch_map(work, map->width, map->height, &tight, err));
+    struct {
+        uint32_t count;
+    } push = {tm_map_count(map)};
+    tm_map_call call = {.shader = "image/first_channel",
+                        .bindings = {map->slice, tight.slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.count};
+    TM_TRY(tm_map_dispatch(work, &call, err));
+    *map = tight;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_saliency_record(tm_work *work, tm_view *const *views, size_t count, const tm_map *target,
+                                  tm_error *err) {
+    tm_map sum = {{NULL, 0, 0}, 0, 0};
+    for (size_t v = 0; v < count; v++) {
+        tm_map map, straight;
+        TM_TRY(plain_map(work, views[v], &map, err));
+        TM_TRY(tm_scratch_map(work, map.width, map.height, &straight, err));
+        TM_TRY(tm_map_resize(work, &map, &straight, NULL, views[v]->mirror, err));
+        if (!v) TM_TRY(tm_scratch_map(work, map.width, map.height, &sum, err));
+        TM_TRY(tm_map_accumulate(work, &straight, &sum, v == 0, err));
+    }
+    TM_TRY(tm_map_normalize(work, &sum, &sum, err));
+    return tm_map_resize(work, &sum, target, NULL, false, err);
+}
+
+tagmask_status tm_saliency_paste(tm_work *work, const tm_view *view, float scale_x, float scale_y, const tm_map *target,
+                                 tm_error *err) {
+    tm_map map, normalized;
+    TM_TRY(plain_map(work, view, &map, err));
+    TM_TRY(tm_scratch_map(work, map.width, map.height, &normalized, err));
+    TM_TRY(tm_map_normalize(work, &map, &normalized, err));
+    tm_box box = {view->box.left * scale_x, view->box.top * scale_y, view->box.right * scale_x,
+                  view->box.bottom * scale_y};
+    return tm_map_resize(work, &normalized, target, &box, view->mirror, err);
+}
+
+tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, const tm_settings *settings,
+                                const tm_map *target, tm_error *err) {
+    uint32_t count = tm_map_count(target), first;
+    TM_TRY(tm_work_slots(work, input->source_count + 1, &first, err));
+    for (uint32_t s = 0; s < input->source_count; s++) {
+        tm_map source = {{input->sources.buffer, input->sources.offset + (uint64_t)s * input->source_stride * 4,
+                          (uint64_t)count * 4},
+                         target->width,
+                         target->height};
+        TM_TRY(tm_map_reduce(work, TM_REDUCE_WHERE, &source, &input->high, settings->cam_high, first + s, err));
+    }
+    tm_map mixed, fused;
+    TM_TRY(tm_scratch_map(work, target->width, target->height, &mixed, err));
+    TM_TRY(tm_scratch_map(work, target->width, target->height, &fused, err));
+    struct {
+        uint32_t count, stride, slot, sources;
+    } mix_push = {count, input->source_stride, first, input->source_count};
+    tm_map_call mix = {.shader = "fuse/mix",
+                       .bindings = {input->sources, work->scalars, mixed.slice},
+                       .push = &mix_push,
+                       .push_size = sizeof mix_push,
+                       .elements = count,
+                       .flops_per_element = 20};
+    TM_TRY(tm_map_dispatch(work, &mix, err));
+    struct {
+        uint32_t count, slot;
+        float low, span, strength;
+    } push = {count, first + input->source_count, settings->gate_low, settings->gate_span, settings->gate_strength};
+    TM_TRY(tm_map_reduce(work, TM_REDUCE_WHERE, &mixed, &input->high, settings->cam_high, push.slot, err));
+    tm_map_call gate = {.shader = "fuse/gate",
+                        .bindings = {input->cam.slice, mixed.slice, work->scalars, fused.slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = count,
+                        .flops_per_element = 60};
+    TM_TRY(tm_map_dispatch(work, &gate, err));
+    return tm_map_normalize(work, &fused, target, err);
+}
+
+tagmask_status tm_unary_record(tm_work *work, const tm_map *fused, uint32_t tag, const tm_settings *settings,
+                               tm_slice unary, tm_error *err) {
+    struct {
+        uint32_t count, tag;
+        float gain, centre;
+    } push = {tm_map_count(fused), tag, settings->unary_gain, settings->unary_centre};
+    tm_map_call call = {.shader = "fuse/unary",
+                        .bindings = {fused->slice, unary},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.count,
+                        .flops_per_element = 3};
+    return tm_map_dispatch(work, &call, err);
+}

@@ -1,0 +1,37 @@
+// Saliency of the whole photo and of crops around the CAM, and its agreement-gated fusion with the CAM.
+#ifndef TM_FUSION_H
+#define TM_FUSION_H
+
+#include "mask/preset.h"
+#include "mask/views.h"
+
+// target = min-max of the sum of the views' min-max-normalized maps (mirror images undone), bilinear to the target's
+// size.
+tagmask_status tm_saliency_record(tm_work *work, tm_view *const *views, size_t count, const tm_map *target,
+                                  tm_error *err);
+// The min-max-normalized map of a crop, pasted where the crop lies in the target; 0 elsewhere. scale: target / base
+// pixels.
+tagmask_status tm_saliency_paste(tm_work *work, const tm_view *view, float scale_x, float scale_y, const tm_map *target,
+                                 tm_error *err);
+
+// Where to look again: the parts of a CAM above 0.4 of its maximum that hold the peak or at least half the mass of the
+// part with the peak; their bounding box grown by `grow`, at least a quarter of each side, sides at most 2 : 1, clipped
+// to the map. cam: height x width on the host.
+tm_box tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow);
+
+// fused = min-max of cam^(1-b) * mixed saliency^b (fuse/mix.comp, fuse/gate.comp). high: the CAM that says where
+// agreement is measured; sources: `source_count` planes (1..3) at `stride` floats in one buffer, the whole photo's
+// first.
+typedef struct tm_fusion_input {
+    tm_map cam, high;
+    tm_slice sources;
+    uint32_t source_stride, source_count;
+} tm_fusion_input;
+tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, const tm_settings *settings,
+                                const tm_map *target, tm_error *err);
+
+// Energies [tags + 1][pixels] for the CRF from one fused map; call once for each tag, tag 0 first.
+tagmask_status tm_unary_record(tm_work *work, const tm_map *fused, uint32_t tag, const tm_settings *settings,
+                               tm_slice unary, tm_error *err);
+
+#endif

@@ -1,0 +1,198 @@
+#include "mask/pack.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PACK_JSON_LIMIT ((size_t)1 << 20)
+#define MODEL_LIMIT ((size_t)2 << 30)
+
+static tagmask_status bad(const tm_pack *pack, tm_error *err, const char *member, const char *expected) {
+    return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s/pack.json: member \"%s\": expected %s", pack->folder, member,
+                   expected);
+}
+
+// A string member; *text stays NULL when an optional member is absent or null.
+static tagmask_status read_string(const tm_pack *pack, const cJSON *object, const char *member, bool required,
+                                  char **text, tm_error *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    if ((!item || cJSON_IsNull(item)) && !required) return TAGMASK_OK;
+    if (!cJSON_IsString(item) || !item->valuestring[0]) return bad(pack, err, member, "a string that is not empty");
+    *text = tm_strdup(item->valuestring);
+    return *text ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s/pack.json: no memory", pack->folder);
+}
+
+static tagmask_status read_number(const tm_pack *pack, const cJSON *object, const char *member, double low, double high,
+                                  double otherwise, double *value, tm_error *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    *value = otherwise;
+    if (!item || cJSON_IsNull(item)) return TAGMASK_OK;
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high)) {
+        char expected[64];
+        (void)snprintf(expected, sizeof expected, "a number from %g to %g", low, high);
+        return bad(pack, err, member, expected);
+    }
+    *value = item->valuedouble;
+    return TAGMASK_OK;
+}
+
+static tagmask_status read_three(const tm_pack *pack, const cJSON *object, const char *member, bool nonzero,
+                                 float values[3], tm_error *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    bool ok = cJSON_IsArray(item) && cJSON_GetArraySize(item) == 3;
+    for (int i = 0; ok && i < 3; i++) {
+        const cJSON *value = cJSON_GetArrayItem(item, i);
+        ok = cJSON_IsNumber(value) && isfinite(value->valuedouble) && (!nonzero || fabs(value->valuedouble) > 1e-9);
+        if (ok) values[i] = (float)value->valuedouble;
+    }
+    return ok ? TAGMASK_OK : bad(pack, err, member, nonzero ? "three numbers other than 0" : "three numbers");
+}
+
+static tagmask_status read_preprocess(tm_pack *pack, const cJSON *root, tm_error *err) {
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "preprocess");
+    if (!cJSON_IsObject(object)) return bad(pack, err, "preprocess", "an object with mean and scale");
+    TM_TRY(read_three(pack, object, "mean", false, pack->mean, err));
+    TM_TRY(read_three(pack, object, "scale", true, pack->scale, err));
+    pack->divide_by_max = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "divide_by_max"));
+    double multiple;
+    TM_TRY(read_number(pack, object, "multiple_of", 1, 256, 1, &multiple, err));
+    pack->multiple_of = (uint32_t)multiple;
+    const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "size");
+    if (size && !cJSON_IsNull(size)) {
+        const cJSON *height = cJSON_GetArrayItem(size, 0), *width = cJSON_GetArrayItem(size, 1);
+        bool ok = cJSON_IsArray(size) && cJSON_GetArraySize(size) == 2 && cJSON_IsNumber(height) &&
+                  cJSON_IsNumber(width) && height->valuedouble >= 16 && height->valuedouble <= 4096 &&
+                  width->valuedouble >= 16 && width->valuedouble <= 4096;
+        if (!ok) return bad(pack, err, "size", "[height, width], each from 16 to 4096");
+        pack->height = (uint32_t)height->valuedouble;
+        pack->width = (uint32_t)width->valuedouble;
+    }
+    static const char *const filters[] = {"box", "bilinear", "bicubic", "lanczos"};
+    const cJSON *filter = cJSON_GetObjectItemCaseSensitive(object, "resample");
+    pack->filter = TM_FILTER_BICUBIC;
+    if (!filter || cJSON_IsNull(filter)) return TAGMASK_OK;
+    for (int i = 0; cJSON_IsString(filter) && i < (int)TM_ARRAY_LEN(filters); i++) {
+        if (strcmp(filter->valuestring, filters[i])) continue;
+        pack->filter = (tm_filter)i;
+        return TAGMASK_OK;
+    }
+    return bad(pack, err, "resample", "box, bilinear, bicubic or lanczos");
+}
+
+// Files are named relative to the pack's folder and may not leave it.
+static tagmask_status read_path(tm_pack *pack, const cJSON *root, const char *member, bool required, char **path,
+                                tm_error *err) {
+    char *name = NULL;
+    TM_TRY(read_string(pack, root, member, required, &name, err));
+    if (!name) return TAGMASK_OK;
+    bool inside = name[0] != '/' && !strchr(name, '\\') && !strchr(name, ':') && strcmp(name, "..") &&
+                  strncmp(name, "../", 3) && !strstr(name, "/../");
+    if (!inside) {
+        free(name);
+        return bad(pack, err, member, "the name of a file inside the pack's folder");
+    }
+    *path = tm_path_join(pack->folder, name);
+    free(name);
+    if (!*path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s/pack.json: no memory", pack->folder);
+    if (!tm_file_exists(*path))
+        return tm_fail(err, TAGMASK_ERROR_FILE, "%s: named by member \"%s\" of pack.json, but there is no such file",
+                       *path, member);
+    return TAGMASK_OK;
+}
+
+static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind wanted, tm_error *err) {
+    double format, output;
+    TM_TRY(read_number(pack, root, "format", 1, 1, 0, &format, err));
+    if (format != 1) return bad(pack, err, "format", "1");
+    char *kind = NULL;
+    TM_TRY(read_string(pack, root, "kind", true, &kind, err));
+    static const char *const kinds[] = {"classifier", "saliency"};
+    bool known = !strcmp(kind, kinds[0]) || !strcmp(kind, kinds[1]);
+    pack->kind = !strcmp(kind, kinds[1]) ? TM_PACK_SALIENCY : TM_PACK_CLASSIFIER;
+    free(kind);
+    if (!known) return bad(pack, err, "kind", "\"classifier\" or \"saliency\"");
+    if (pack->kind != wanted)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s/pack.json: is a %s pack where a %s pack is needed",
+                       pack->folder, kinds[pack->kind], kinds[wanted]);
+    TM_TRY(read_string(pack, root, "name", true, &pack->name, err));
+    TM_TRY(read_preprocess(pack, root, err));
+    TM_TRY(read_number(pack, root, "output", 0, 63, 0, &output, err));
+    pack->output = (int32_t)output;
+    const cJSON *cam = cJSON_GetObjectItemCaseSensitive(root, "cam");
+    const cJSON *affinity = cJSON_GetObjectItemCaseSensitive(root, "affinity");
+    TM_TRY(read_string(pack, cam, "layer", false, &pack->cam_layer, err));
+    TM_TRY(read_string(pack, affinity, "layer", false, &pack->affinity_layer, err));
+    TM_TRY(read_path(pack, root, "model", true, &pack->model_path, err));
+    if (pack->kind == TM_PACK_SALIENCY) return TAGMASK_OK;
+    TM_TRY(read_path(pack, root, "labels", false, &pack->labels_path, err));
+    return read_path(pack, root, "tags", false, &pack->tags_path, err);
+}
+
+// The folder of a pack: the path itself, or a name below one of the model folders. NULL when there is none.
+static char *find_folder(const char *name) {
+    char *json = tm_path_join(name, "pack.json");
+    bool direct = json && tm_file_exists(json);
+    free(json);
+    if (direct) return tm_strdup(name);
+    const char *own = getenv("TAGMASK_MODELS");
+    char *list =
+        tm_format("%s%s" TAGMASK_INSTALL_MODELS ":" TAGMASK_BUILD_MODELS, own ? own : "", own && *own ? ":" : "");
+    char *found = NULL, *state = NULL;
+    for (char *base = list ? strtok_r(list, ":", &state) : NULL; base && !found; base = strtok_r(NULL, ":", &state)) {
+        char *folder = tm_path_join(base, name);
+        json = folder ? tm_path_join(folder, "pack.json") : NULL;
+        if (json && tm_file_exists(json)) {
+            found = folder;
+            folder = NULL;
+        }
+        free(json);
+        free(folder);
+    }
+    free(list);
+    return found;
+}
+
+tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err) {
+    *pack = (tm_pack){0};
+    uint8_t *text = NULL, *model = NULL;
+    size_t size, model_size;
+    cJSON *root = NULL;
+    char *json_path = NULL;
+    tagmask_status status = TAGMASK_OK;
+    pack->folder = find_folder(name_or_path);
+    if (!pack->folder)
+        return tm_fail(err, TAGMASK_ERROR_FILE,
+                       "model pack \"%s\" was not found: expected a folder with pack.json, or a pack's name below "
+                       "TAGMASK_MODELS, " TAGMASK_INSTALL_MODELS " or " TAGMASK_BUILD_MODELS,
+                       name_or_path);
+    json_path = tm_path_join(pack->folder, "pack.json");
+    if (!json_path) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->folder);
+    if (!status) status = tm_read_file(json_path, PACK_JSON_LIMIT, &text, &size, err);
+    if (!status) {
+        root = cJSON_ParseWithLength((const char *)text, size);
+        status = cJSON_IsObject(root)
+                     ? read_pack(pack, root, kind, err)
+                     : tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not a JSON object; expected a model pack", json_path);
+    }
+    if (!status) status = tm_read_file(pack->model_path, MODEL_LIMIT, &model, &model_size, err);
+    if (!status) pack->hash = tm_hash64(model, model_size, tm_hash64(text, size, 0));
+    cJSON_Delete(root);
+    free(json_path);
+    free(text);
+    free(model);
+    if (status) tm_pack_free(pack);
+    return status;
+}
+
+void tm_pack_free(tm_pack *pack) {
+    free(pack->folder);
+    free(pack->name);
+    free(pack->model_path);
+    free(pack->labels_path);
+    free(pack->tags_path);
+    free(pack->cam_layer);
+    free(pack->affinity_layer);
+    *pack = (tm_pack){0};
+}

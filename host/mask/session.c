@@ -1,0 +1,181 @@
+#include "mask/session.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static tagmask_status check_photo(const tagmask_image *photo, size_t *stride, tm_error *err) {
+    if (photo->struct_size < sizeof *photo)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_image: struct_size is not set");
+    if (!photo->width || !photo->height || photo->width > 65535 || photo->height > 65535 || !photo->pixels)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "the photo is %ux%u; expected pixels and sides of 1..65535",
+                       photo->width, photo->height);
+    *stride = photo->stride ? photo->stride : (size_t)photo->width * 3;
+    if (*stride < (size_t)photo->width * 3)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "the photo's stride %zu is less than its rows of %zu bytes",
+                       *stride, (size_t)photo->width * 3);
+    return TAGMASK_OK;
+}
+
+tagmask_status tagmask_session_create(tagmask_engine *engine, const tagmask_image *photo, tagmask_session **session,
+                                      tagmask_error *error) {
+    if (!engine || !photo || !session)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_session_create needs engine, photo and session");
+    size_t stride;
+    TM_TRY(check_photo(photo, &stride, error));
+    tagmask_session *made = tm_calloc(1, sizeof *made);
+    size_t pixels = (size_t)photo->width * photo->height;
+    if (made) made->photo = tm_calloc(pixels, sizeof *made->photo);
+    if (!made || !made->photo) {
+        free(made);
+        return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for a session of a %ux%u photo", photo->width,
+                       photo->height);
+    }
+    made->engine = engine;
+    made->scratch.gpu = engine->device->gpu;
+    made->width = photo->width;
+    made->height = photo->height;
+    for (uint32_t y = 0; y < photo->height; y++) {
+        const uint8_t *row = photo->pixels + y * stride;
+        uint32_t *to = made->photo + (size_t)y * photo->width;
+        for (uint32_t x = 0; x < photo->width; x++)
+            to[x] = row[3 * x] | (uint32_t)row[3 * x + 1] << 8 | (uint32_t)row[3 * x + 2] << 16;
+    }
+    made->photo_hash = tm_hash64(made->photo, pixels * 4, (uint64_t)photo->width << 32 | photo->height);
+    *session = made;
+    return TAGMASK_OK;
+}
+
+static void free_views(tm_view *views, size_t count) {
+    for (size_t i = 0; i < count; i++) tm_view_clear(&views[i]);
+    free(views);
+}
+
+void tagmask_session_free(tagmask_session *session) {
+    if (!session) return;
+    free_views(session->classifier_views, session->classifier_count);
+    free_views(session->saliency_views, session->saliency_count);
+    free_views(session->crop_views, session->crop_count);
+    tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image, session->fused,
+                            session->saliency,    session->unary,       session->marginals};
+    for (size_t i = 0; i < TM_ARRAY_LEN(buffers); i++) tm_buffer_destroy(buffers[i]);
+    tm_crf_free(session->crf);
+    tm_scratch_free(&session->scratch);
+    free(session->scores);
+    free(session->probability);
+    free(session->photo);
+    free(session);
+}
+
+tagmask_status tm_session_progress(const tm_settings *settings, float done, const char *stage, tm_error *err) {
+    if (!settings->progress || settings->progress(settings->progress_user, done, stage)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_ABORTED, "stopped before the stage \"%s\" as asked", stage);
+}
+
+tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask_params *params, size_t k,
+                                         const char **names, float *probabilities, size_t *count,
+                                         tagmask_error *error) {
+    if (!session || !names || !count || !k)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_session_auto_tags needs session, k, names and count");
+    tm_settings settings;
+    TM_TRY(tm_settings_resolve(params, &settings, error));
+    TM_TRY(tm_session_images(session, &settings, error));
+    TM_TRY(tm_session_views(session, &settings, error));
+    size_t classes = (size_t)session->engine->class_count, written = 0;
+    bool *taken = tm_calloc(classes, sizeof *taken);
+    if (!taken) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for the list of classes");
+    double highest = -INFINITY, total = 0;
+    for (size_t c = 0; c < classes; c++) highest = TM_MAX(highest, session->scores[c]);
+    for (size_t c = 0; c < classes; c++) total += exp(session->scores[c] - highest);
+    for (size_t rank = 0; rank < classes && written < k; rank++) {
+        size_t best = SIZE_MAX;
+        for (size_t c = 0; c < classes; c++) {
+            if (!taken[c] && (best == SIZE_MAX || session->scores[c] > session->scores[best])) best = c;
+        }
+        taken[best] = true;
+        const char *name = tm_tags_of_class(session->engine->tags, best);
+        bool known = !name;
+        for (size_t i = 0; i < written && !known; i++) known = !strcmp(names[i], name);
+        if (known) continue;
+        if (probabilities) probabilities[written] = (float)(exp(session->scores[best] - highest) / total);
+        names[written++] = name;
+    }
+    free(taken);
+    *count = written;
+    return TAGMASK_OK;
+}
+
+// Labels from probabilities: the most probable tag of a pixel, if it reaches the threshold.
+static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, float threshold) {
+    size_t pixels = (size_t)session->width * session->height;
+    uint8_t *labels = tm_calloc(pixels, 1);
+    for (size_t i = 0; labels && i < pixels; i++) {
+        float best = threshold;
+        for (size_t t = 0; t < tag_count; t++) {
+            float p = session->probability[t * pixels + i];
+            bool wins = labels[i] ? p > best : p >= best;
+            if (!wins) continue;
+            best = p;
+            labels[i] = (uint8_t)(t + 1);
+        }
+    }
+    return labels;
+}
+
+static tagmask_status make_result(const tagmask_session *session, const tm_settings *settings,
+                                  const tagmask_tag_info *infos, size_t tag_count, tagmask_result **result,
+                                  tm_error *err) {
+    size_t bytes = (size_t)session->width * session->height * tag_count * sizeof(float);
+    const char *names[TM_MAX_TAGS], *notes[TM_MAX_TAGS];
+    for (size_t t = 0; t < tag_count; t++) {
+        names[t] = infos[t].name;
+        notes[t] = infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
+    }
+    float *probability = malloc(bytes);
+    uint8_t *labels = make_labels(session, tag_count, settings->threshold);
+    if (!probability || !labels) {
+        free(probability);
+        free(labels);
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
+                       session->height);
+    }
+    memcpy(probability, session->probability, bytes);
+    return tm_result_create(session->width, session->height, names, notes, tag_count, probability, labels,
+                            settings->min_part, settings->polygon_tolerance, result, err);
+}
+
+static tagmask_status run_stages(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *infos,
+                                 size_t tag_count, tm_error *err) {
+    TM_TRY(tm_session_progress(settings, 0, "photo", err));
+    TM_TRY(tm_session_images(session, settings, err));
+    TM_TRY(tm_session_progress(settings, 0.05f, "networks", err));
+    TM_TRY(tm_session_views(session, settings, err));
+    TM_TRY(tm_session_progress(settings, 0.6f, "maps", err));
+    TM_TRY(tm_session_fuse(session, settings, infos, tag_count, err));
+    TM_TRY(tm_session_progress(settings, 0.8f, "refinement", err));
+    TM_TRY(tm_session_crf(session, settings, tag_count, err));
+    TM_TRY(tm_session_progress(settings, 0.9f, "mask", err));
+    return tm_session_probability(session, settings, tag_count, err);
+}
+
+tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,
+                               const tagmask_params *params, tagmask_result **result, tagmask_error *error) {
+    if (!session || !tags || !result)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_propose needs session, tags and result");
+    if (tag_count < 1 || tag_count > TM_MAX_TAGS)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "%zu tags; expected 1..%d", tag_count, TM_MAX_TAGS);
+    tm_settings settings;
+    TM_TRY(tm_settings_resolve(params, &settings, error));
+    tagmask_tag_info infos[TM_MAX_TAGS];
+    for (size_t t = 0; t < tag_count; t++) {
+        if (!tags[t]) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tag %zu is NULL; expected a name", t);
+        infos[t].struct_size = sizeof infos[t];
+        TM_TRY(tm_tags_resolve(session->engine->tags, tags[t], &infos[t], error));
+        if (!infos[t].class_count && !session->engine->has_saliency)
+            return tm_fail(error, TAGMASK_ERROR_UNSUPPORTED,
+                           "tag \"%s\" has no class in %s, and without a saliency network nothing can be proposed",
+                           tags[t], session->engine->classifier.name);
+    }
+    TM_TRY(run_stages(session, &settings, infos, tag_count, error));
+    return make_result(session, &settings, infos, tag_count, result, error);
+}

@@ -1,0 +1,61 @@
+// What a session keeps of a photo. Stages know by a key (a hash of everything they depend on) whether their result
+// still holds, so that a changed tag or parameter recomputes only what follows from it:
+//   images -> views (networks) -> fused maps (CAM, crops, saliency, fusion) -> CRF -> probabilities -> labels, regions
+#ifndef TM_SESSION_H
+#define TM_SESSION_H
+
+#include "mask/cam.h"
+#include "mask/crf.h"
+#include "mask/fusion.h"
+#include "mask/result.h"
+
+#define TM_MAX_TAGS 254
+// The image that views are taken from is at most this long; larger photos are reduced by a whole factor on the host.
+#define TM_BASE_SIDE 4096u
+
+struct tagmask_session {
+    tagmask_engine *engine;
+    tm_scratch scratch;
+    uint32_t width, height;
+    uint32_t *photo;  // packed words, width x height, kept for the final upsampling
+    uint64_t photo_hash;
+
+    tm_buffer *base_buffer, *work_buffer, *crf_image;
+    tm_map base, work;  // packed images: for the networks, and at working size
+    uint32_t crf_width, crf_height;
+    uint64_t images_key;
+
+    tm_view *classifier_views;  // of the settings' scales
+    size_t classifier_count;
+    float *scores;  // mean logits over the views
+    tm_view *saliency_views;
+    size_t saliency_count;
+    tm_view *crop_views;  // every crop asked for so far
+    size_t crop_count, crop_capacity;
+    uint64_t views_key;
+
+    tm_buffer *fused;     // one plane a tag at working size
+    tm_buffer *saliency;  // 1 + TM_MAX_CROPS planes at working size: the whole photo's, then the tag's crops
+    uint64_t fused_key;
+
+    tm_crf *crf;
+    tm_buffer *unary, *marginals;  // [tags + 1][crf pixels]
+    uint64_t crf_key;
+
+    float *probability;  // tags planes of the photo's size
+    uint64_t probability_key;
+};
+
+// Each makes its stage hold for the settings (and tags); does nothing when it does already.
+tagmask_status tm_session_images(tagmask_session *session, const tm_settings *settings, tm_error *err);
+tagmask_status tm_session_views(tagmask_session *session, const tm_settings *settings, tm_error *err);
+tagmask_status tm_session_fuse(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
+                               size_t tag_count, tm_error *err);
+tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *settings, size_t tag_count, tm_error *err);
+tagmask_status tm_session_probability(tagmask_session *session, const tm_settings *settings, size_t tag_count,
+                                      tm_error *err);
+
+// Calls the progress callback; TAGMASK_ERROR_ABORTED when it says so.
+tagmask_status tm_session_progress(const tm_settings *settings, float done, const char *stage, tm_error *err);
+
+#endif

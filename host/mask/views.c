@@ -1,0 +1,129 @@
+#include "mask/views.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/view_cache.h"
+
+void tm_view_clear(tm_view *view) {
+    for (size_t i = 0; i < view->output_count; i++) tm_buffer_destroy(view->outputs[i].slice.buffer);
+    free(view->scores);
+    view->scores = NULL;
+    view->output_count = 0;
+    view->ready = false;
+}
+
+// Photo -> network input, in place where the plan wants it.
+static tagmask_status record_input(const tm_views_context *context, tm_work *work, const tm_view *view,
+                                   const tm_tensor *input, tm_error *err) {
+    const tm_pack *pack = view->saliency ? &context->engine->saliency : &context->engine->classifier;
+    tm_map image;
+    TM_TRY(tm_scratch_map(work, view->width, view->height, &image, err));
+    TM_TRY(tm_image_resample(work, &context->base, &view->box, pack->filter, &image, err));
+    struct {
+        float mean[4], scale[4];
+        uint32_t width, height, mirror, divide_by_max, slot;
+    } push = {
+        .width = view->width, .height = view->height, .mirror = view->mirror, .divide_by_max = pack->divide_by_max};
+    for (int c = 0; c < 3; c++) {
+        push.mean[c] = pack->mean[c];
+        push.scale[c] = 1 / pack->scale[c];
+    }
+    TM_TRY(tm_work_slots(work, 1, &push.slot, err));
+    if (pack->divide_by_max) TM_TRY(tm_map_reduce(work, TM_REDUCE_MAX_RGB, &image, NULL, 0, push.slot, err));
+    tm_map_call call = {.shader = "image/to_input",
+                        .bindings = {image.slice, work->scalars, input->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = tm_map_count(&image),
+                        .flops_per_element = 12};
+    return tm_map_dispatch(work, &call, err);
+}
+
+static tagmask_status keep_output(tm_work *work, tm_view *view, tm_tensor output, tm_error *err) {
+    bool ok = output.slice.buffer && output.shape.rank == 4 && output.shape.dim[0] == 1 && output.dtype == TM_FLOAT32;
+    if (!ok) {
+        char text[128];
+        return tm_fail(
+            err, TAGMASK_ERROR_UNSUPPORTED,
+            "a map or feature layer of a model pack has shape %s; expected float32 (1, channels, height, width)",
+            tm_shape_text(&output.shape, text, sizeof text));
+    }
+    tm_tensor *kept = &view->outputs[view->output_count];
+    tm_buffer *buffer = NULL;
+    uint64_t bytes = tm_layout_bytes(&output.shape, output.layout);
+    TM_TRY(tm_buffer_create(work->gpu, bytes, TM_MEMORY_DEVICE, &buffer, err));
+    *kept = output;
+    kept->slice = (tm_slice){buffer, 0, bytes};
+    view->output_count++;
+    output.slice.size = bytes;
+    return tm_copy(work->recorder, output.slice, kept->slice, err);
+}
+
+static tagmask_status record_view(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
+    tagmask_engine *engine = context->engine;
+    tm_graph *graph = view->saliency ? engine->saliency_graph : engine->classifier_graph;
+    tm_host_tensor input = {TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL};
+    tm_plan *plan;
+    TM_TRY(tm_graph_plan(graph, &input, 1, &plan, err));
+    tm_tensor target = tm_plan_input(plan, 0);
+    TM_TRY(record_input(context, work, view, &target, err));
+    TM_TRY(tm_plan_record(plan, work->recorder, err));
+    if (view->saliency) return keep_output(work, view, tm_plan_output(plan, (size_t)engine->saliency.output), err);
+    TM_TRY(keep_output(work, view, tm_plan_output(plan, engine->features_output), err));
+    if (engine->affinity_output != SIZE_MAX)
+        TM_TRY(keep_output(work, view, tm_plan_output(plan, engine->affinity_output), err));
+    tm_tensor scores = tm_plan_output(plan, (size_t)engine->classifier.output);
+    size_t count = 0;
+    if (!tm_shape_count(&scores.shape, &count) || count != (size_t)engine->class_count || scores.layout != TM_LINEAR)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: output %d has %zu elements; expected %lld class scores",
+                       engine->classifier.model_path, (int)engine->classifier.output, count,
+                       (long long)engine->class_count);
+    view->scores = tm_calloc(count, sizeof *view->scores);
+    if (!view->scores) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for class scores");
+    scores.slice.size = count * 4;
+    return tm_readback(work->recorder, scores.slice, view->scores, err);
+}
+
+// Reads the outputs of new views back and stores them; a cache that cannot be written is no reason to fail.
+static void store_views(const tm_views_context *context, tm_view *const *views, const bool *is_new, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        if (is_new[i] && tm_view_cache_store(context, views[i], &err)) tm_log(TAGMASK_LOG_WARNING, "%s", err.message);
+    }
+}
+
+static tagmask_status run_locked(const tm_views_context *context, tm_view *const *views, const bool *is_new,
+                                 size_t count, tm_error *err) {
+    tm_work work;
+    TM_TRY(tm_work_begin(&work, context->engine->device->gpu, context->scratch, err));
+    for (size_t i = 0; i < count; i++) {
+        tagmask_status status = is_new[i] ? record_view(context, &work, views[i], err) : TAGMASK_OK;
+        if (!status) continue;
+        tm_work_abandon(&work);
+        return status;
+    }
+    return tm_work_finish(&work, err);
+}
+
+tagmask_status tm_views_run(const tm_views_context *context, tm_view *const *views, size_t count, tm_error *err) {
+    bool *is_new = tm_calloc(count, sizeof *is_new), any = false;
+    if (!is_new) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a list of views");
+    for (size_t i = 0; i < count; i++) {
+        if (views[i]->ready || (context->cache_dir && tm_view_cache_load(context, views[i]))) continue;
+        is_new[i] = any = true;
+    }
+    tagmask_status status = TAGMASK_OK;
+    if (any) {
+        pthread_mutex_lock(&context->engine->device->lock);
+        status = run_locked(context, views, is_new, count, err);
+        pthread_mutex_unlock(&context->engine->device->lock);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_new[i] && status) tm_view_clear(views[i]);
+        if (is_new[i] && !status) views[i]->ready = true;
+    }
+    if (!status && any && context->cache_dir) store_views(context, views, is_new, count);
+    free(is_new);
+    return status;
+}
