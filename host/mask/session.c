@@ -59,7 +59,7 @@ void tagmask_session_free(tagmask_session *session) {
     tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image, session->fused,
                             session->saliency,    session->unary,       session->marginals};
     for (size_t i = 0; i < TM_ARRAY_LEN(buffers); i++) tm_buffer_destroy(buffers[i]);
-    tm_crf_free(session->crf);
+    tm_crf_destroy(session->crf);
     tm_scratch_free(&session->scratch);
     free(session->scores);
     free(session->probability);

@@ -38,7 +38,8 @@ struct tagmask_session {
     tm_buffer *saliency;  // 1 + TM_MAX_CROPS planes at working size: the whole photo's, then the tag's crops
     uint64_t fused_key;
 
-    tm_crf *crf;
+    tm_crf *crf;                   // for images of the CRF's size; NULL until needed
+    bool crf_image_set;            // it holds crf_image
     tm_buffer *unary, *marginals;  // [tags + 1][crf pixels]
     uint64_t crf_key;
 

@@ -79,6 +79,8 @@ tagmask_status tm_session_images(tagmask_session *session, const tm_settings *se
     uint64_t key = tm_hash64(key_parts, sizeof key_parts, 1);
     if (session->images_key == key) return TAGMASK_OK;
     session->images_key = session->fused_key = session->crf_key = session->probability_key = 0;
+    tm_crf_destroy(session->crf);
+    session->crf = NULL;
     tm_work work;
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = record_images(session, &work, settings, err);

@@ -1,0 +1,110 @@
+// From fused maps to probabilities at the photo's size: dense CRF, then edge-aware upsampling.
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/session.h"
+
+static tm_map fused_plane(const tagmask_session *session, size_t tag) {
+    uint32_t width = session->work.width, height = session->work.height;
+    tm_map map = {tm_plane(session->fused, width, height, tag), width, height};
+    return map;
+}
+
+static uint64_t crf_plane_bytes(const tagmask_session *session) {
+    return (uint64_t)session->crf_width * session->crf_height * 4;
+}
+
+// Maps at CRF size -> energies -> marginals; without iterations the maps themselves are the probabilities.
+static tagmask_status record_crf(tagmask_session *session, tm_work *work, const tm_settings *settings, size_t tag_count,
+                                 tm_error *err) {
+    uint64_t plane = crf_plane_bytes(session);
+    tm_slice unary = {session->unary, 0, plane * (tag_count + 1)};
+    for (size_t t = 0; t < tag_count; t++) {
+        tm_map small, map = fused_plane(session, t);
+        TM_TRY(tm_scratch_map(work, session->crf_width, session->crf_height, &small, err));
+        TM_TRY(tm_map_resize(work, &map, &small, NULL, false, err));
+        TM_TRY(tm_unary_record(work, &small, (uint32_t)t, settings, unary, err));
+    }
+    tm_slice image = {session->crf_image, 0, plane * 4}, marginals = {session->marginals, 0, unary.size};
+    tm_crf_params params = {.gaussian_sxy = settings->crf_gaussian_sxy,
+                            .gaussian_compat = settings->crf_gaussian_compat,
+                            .bilateral_sxy = settings->crf_bilateral_sxy,
+                            .bilateral_srgb = settings->crf_bilateral_srgb,
+                            .bilateral_compat = settings->crf_bilateral_compat,
+                            .iterations = settings->crf_iterations};
+    if (!session->crf_image_set) TM_TRY(tm_crf_set_image(session->crf, work->recorder, image, err));
+    return tm_crf_run(session->crf, work->recorder, &params, (uint32_t)tag_count + 1, unary, marginals, err);
+}
+
+static tagmask_status prepare_crf(tagmask_session *session, size_t tag_count, tm_error *err) {
+    tm_gpu *gpu = session->engine->device->gpu;
+    uint64_t bytes = crf_plane_bytes(session) * (tag_count + 1);
+    TM_TRY(tm_ensure_buffer(gpu, &session->unary, bytes, err));
+    TM_TRY(tm_ensure_buffer(gpu, &session->marginals, bytes, err));
+    if (session->crf) return TAGMASK_OK;
+    session->crf_image_set = false;
+    return tm_crf_create(gpu, session->crf_width, session->crf_height, &session->crf, err);
+}
+
+tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *settings, size_t tag_count, tm_error *err) {
+    if (!settings->crf_iterations) return TAGMASK_OK;
+    const float parts[] = {settings->unary_gain,           settings->unary_centre,         settings->crf_gaussian_sxy,
+                           settings->crf_gaussian_compat,  settings->crf_bilateral_sxy,    settings->crf_bilateral_srgb,
+                           settings->crf_bilateral_compat, (float)settings->crf_iterations};
+    uint64_t key = tm_hash64(parts, sizeof parts, session->fused_key);
+    if (session->crf_key == key) return TAGMASK_OK;
+    session->crf_key = session->probability_key = 0;
+    TM_TRY(prepare_crf(session, tag_count, err));
+    tm_work work;
+    TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
+    tagmask_status status = record_crf(session, &work, settings, tag_count, err);
+    session->crf_image_set = false;
+    if (status) {
+        tm_work_abandon(&work);
+        return status;
+    }
+    TM_TRY(tm_work_finish(&work, err));
+    session->crf_image_set = true;
+    session->crf_key = key;
+    return TAGMASK_OK;
+}
+
+static tagmask_status record_upsampling(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                        size_t tag_count, tm_error *err) {
+    size_t pixels = (size_t)session->width * session->height;
+    for (size_t t = 0; t < tag_count; t++) {
+        tm_map full, map = fused_plane(session, t);
+        if (settings->crf_iterations) {
+            map = (tm_map){{NULL, 0, 0}, session->crf_width, session->crf_height};
+            TM_TRY(tm_scratch_map(work, map.width, map.height, &map, err));
+            tm_slice marginal = {session->marginals, crf_plane_bytes(session) * (t + 1), crf_plane_bytes(session)};
+            TM_TRY(tm_copy(work->recorder, marginal, map.slice, err));
+        }
+        TM_TRY(tm_scratch_map(work, session->width, session->height, &full, err));
+        TM_TRY(tm_map_resize(work, &map, &full, NULL, false, err));
+        TM_TRY(tm_readback(work->recorder, full.slice, session->probability + t * pixels, err));
+    }
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_session_probability(tagmask_session *session, const tm_settings *settings, size_t tag_count,
+                                      tm_error *err) {
+    uint64_t key = settings->crf_iterations ? session->crf_key : session->fused_key + 1;
+    if (session->probability_key == key) return TAGMASK_OK;
+    session->probability_key = 0;
+    free(session->probability);
+    session->probability = tm_calloc((size_t)session->width * session->height, tag_count * sizeof(float));
+    if (!session->probability)
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
+                       session->height);
+    tm_work work;
+    TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
+    tagmask_status status = record_upsampling(session, &work, settings, tag_count, err);
+    if (status) {
+        tm_work_abandon(&work);
+        return status;
+    }
+    TM_TRY(tm_work_finish(&work, err));
+    session->probability_key = key;
+    return TAGMASK_OK;
+}
