@@ -1,0 +1,159 @@
+// Model packs and parameters: what is accepted, and the sentence for what is not.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/pack.h"
+#include "mask/preset.h"
+#include "support.h"
+
+static const char good[] =
+    "{\"format\": 1, \"name\": \"mine\", \"kind\": \"classifier\", \"model\": \"model.onnx\", \"labels\": "
+    "\"labels.json\","
+    " \"preprocess\": {\"mean\": [1, 2, 3], \"scale\": [4, 5, 6], \"multiple_of\": 32, \"size\": [224, 160],"
+    " \"resample\": \"lanczos\"}, \"cam\": {\"layer\": \"features\"}, \"affinity\": {\"layer\": null}}";
+
+static char *make_pack(const char *json) {
+    char *folder = test_temporary_dir(), path[4200];
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    assert_ok(tm_write_file(path, "x", 1, NULL), NULL);
+    snprintf(path, sizeof path, "%s/labels.json", folder);
+    assert_ok(tm_write_file(path, "[]", 2, NULL), NULL);
+    snprintf(path, sizeof path, "%s/pack.json", folder);
+    assert_ok(tm_write_file(path, json, strlen(json), NULL), NULL);
+    return folder;
+}
+
+static void test_good_pack(void **state) {
+    (void)state;
+    char *folder = make_pack(good);
+    tm_pack pack;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_pack_load(folder, TM_PACK_CLASSIFIER, &pack, &err), &err);
+    assert_string_equal(pack.name, "mine");
+    assert_string_equal(pack.cam_layer, "features");
+    assert_null(pack.affinity_layer);
+    assert_null(pack.tags_path);
+    assert_non_null(strstr(pack.labels_path, "labels.json"));
+    assert_int_equal(pack.height, 224);
+    assert_int_equal(pack.width, 160);
+    assert_int_equal(pack.multiple_of, 32);
+    assert_int_equal(pack.filter, TM_FILTER_LANCZOS);
+    assert_true(pack.mean[1] == 2 && pack.scale[2] == 6 && !pack.divide_by_max);
+    tm_pack_free(&pack);
+    tm_pack_free(&pack);  // an empty pack may be freed
+    assert_int_equal(tm_pack_load(folder, TM_PACK_SALIENCY, &pack, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "is a classifier pack where a saliency pack is needed"));
+    free(folder);
+}
+
+// The good description with one piece replaced, and what the message has to name.
+static void check_bad(const char *piece, const char *instead, const char *named) {
+    const char *at = strstr(good, piece);
+    assert_non_null(at);
+    char *json = tm_format("%.*s%s%s", (int)(at - good), good, instead, at + strlen(piece));
+    char *folder = make_pack(json);
+    tm_pack pack;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_status status = tm_pack_load(folder, TM_PACK_CLASSIFIER, &pack, &err);
+    assert_true(status == TAGMASK_ERROR_FORMAT || status == TAGMASK_ERROR_FILE);
+    if (!strstr(err.message, named)) fail_msg("\"%s\" does not name \"%s\"", err.message, named);
+    assert_non_null(strstr(err.message, folder));
+    free(json);
+    free(folder);
+}
+
+static void test_bad_packs(void **state) {
+    (void)state;
+    check_bad("\"format\": 1", "\"format\": 2", "\"format\"");
+    check_bad("\"mine\"", "7", "\"name\"");
+    check_bad("\"classifier\"", "\"oracle\"", "\"kind\"");
+    check_bad("model.onnx", "absent.onnx", "absent.onnx");
+    check_bad("model.onnx", "../model.onnx", "inside the pack");
+    check_bad("model.onnx", "/etc/passwd", "inside the pack");
+    check_bad("[4, 5, 6]", "[4, 0, 6]", "\"scale\"");
+    check_bad("[1, 2, 3]", "[1, 2]", "\"mean\"");
+    check_bad("[224, 160]", "[224]", "\"size\"");
+    check_bad("[224, 160]", "[1e9, 1]", "\"size\"");
+    check_bad("\"multiple_of\": 32", "\"multiple_of\": 0", "\"multiple_of\"");
+    check_bad("\"lanczos\"", "\"cubic\"", "\"resample\"");
+    check_bad("{\"mean\"", "[", "pack.json");
+    check_bad(good, "[1]", "not a JSON object");
+    check_bad(good, "", "not a JSON object");
+}
+
+static void test_missing_pack(void **state) {
+    (void)state;
+    tm_pack pack;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_int_equal(tm_pack_load("no-such-pack", TM_PACK_CLASSIFIER, &pack, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "no-such-pack"));
+}
+
+static void test_pack_by_name(void **state) {
+    (void)state;
+    char *folder = make_pack(good), *slash = strrchr(folder, '/');
+    char *base = tm_format("/nonexistent:%.*s", (int)(slash - folder), folder);
+    setenv("TAGMASK_MODELS", base, 1);
+    tm_pack pack;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_pack_load(slash + 1, TM_PACK_CLASSIFIER, &pack, &err), &err);
+    assert_string_equal(pack.folder, folder);
+    tm_pack_free(&pack);
+    unsetenv("TAGMASK_MODELS");
+    free(base);
+    free(folder);
+}
+
+static void test_settings(void **state) {
+    (void)state;
+    tm_settings settings;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_settings_resolve(NULL, &settings, &err), &err);
+    assert_string_equal(settings.preset, "balanced");
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .crf_iterations = -1, .threshold = 0.4f};
+    assert_ok(tm_settings_resolve(&params, &settings, &err), &err);
+    assert_int_equal(settings.crf_iterations, 0);
+    assert_int_equal(settings.scale_count, 1);
+    assert_true(settings.threshold == 0.4f);
+    // A caller built against a shorter struct: what lies beyond it is not read.
+    params.struct_size = offsetof(tagmask_params, threshold);
+    assert_ok(tm_settings_resolve(&params, &settings, &err), &err);
+    assert_true(settings.threshold != 0.4f);
+}
+
+static void check_bad_params(tagmask_params params, const char *named) {
+    tm_settings settings;
+    tm_error err = TAGMASK_ERROR_INIT;
+    params.struct_size = sizeof params;
+    assert_int_not_equal(tm_settings_resolve(&params, &settings, &err), TAGMASK_OK);
+    if (!strstr(err.message, named)) fail_msg("\"%s\" does not name \"%s\"", err.message, named);
+}
+
+static void test_bad_settings(void **state) {
+    (void)state;
+    check_bad_params((tagmask_params){.preset = "huge"}, "\"huge\"");
+    check_bad_params((tagmask_params){.working_size = 4}, "working_size");
+    check_bad_params((tagmask_params){.working_size = 1u << 30}, "128..2048");
+    check_bad_params((tagmask_params){.threshold = 1.5f}, "threshold");
+    check_bad_params((tagmask_params){.threshold = NAN}, "threshold");
+    check_bad_params((tagmask_params){.crf_iterations = 99}, "crf_iterations");
+    check_bad_params((tagmask_params){.crf_bilateral_srgb = -1}, "crf_bilateral_srgb");
+    check_bad_params((tagmask_params){.min_part = 2}, "min_part");
+    check_bad_params((tagmask_params){.polygon_tolerance = -3}, "polygon_tolerance");
+    check_bad_params((tagmask_params){.method = "magic"}, "magic");
+    tm_settings settings;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_params unset = {0};
+    assert_int_equal(tm_settings_resolve(&unset, &settings, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "struct_size"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good_pack),    cmocka_unit_test(test_bad_packs), cmocka_unit_test(test_missing_pack),
+        cmocka_unit_test(test_pack_by_name), cmocka_unit_test(test_settings),  cmocka_unit_test(test_bad_settings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
