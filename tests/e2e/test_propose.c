@@ -1,0 +1,234 @@
+// Tags in, masks out: the public interface on real photos with the real networks.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+static tagmask_device *device;
+static tagmask_engine *engine;
+
+static int open_engine(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tagmask_device_open(NULL, &device, &err), &err);
+    assert_ok(tagmask_engine_create(device, NULL, NULL, &engine, &err), &err);
+    return 0;
+}
+
+static int close_engine(void **state) {
+    (void)state;
+    tagmask_device_stats stats = {.struct_size = sizeof stats};
+    tagmask_engine_free(engine);
+    assert_int_equal(tagmask_device_get_stats(device, &stats), TAGMASK_OK);
+    assert_int_equal(stats.validation_errors, 0);
+    tagmask_device_close(device);
+    return 0;
+}
+
+static tagmask_session *open_photo(const char *name) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_image image = {.struct_size = sizeof image};
+    tagmask_session *session = NULL;
+    char path[4096];
+    snprintf(path, sizeof path, TEST_BUILD "/photos/%s", name);
+    assert_ok(tagmask_image_read(path, &image, &err), &err);
+    assert_ok(tagmask_session_create(engine, &image, &session, &err), &err);
+    tagmask_image_release(&image);
+    return session;
+}
+
+static tagmask_result *propose(tagmask_session *session, const char *tag, const tagmask_params *params) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    assert_ok(tagmask_propose(session, &tag, 1, params, &result, &err), &err);
+    return result;
+}
+
+static double share(const tagmask_result *result, int label) {
+    size_t pixels = (size_t)tagmask_result_width(result) * tagmask_result_height(result), count = 0;
+    for (size_t i = 0; i < pixels; i++) count += tagmask_result_labels(result)[i] == label;
+    return (double)count / (double)pixels;
+}
+
+static int label_at(const tagmask_result *result, uint32_t x, uint32_t y) {
+    return tagmask_result_labels(result)[(size_t)y * tagmask_result_width(result) + x];
+}
+
+static uint64_t dispatches(void) {
+    tagmask_device_stats stats = {.struct_size = sizeof stats};
+    assert_int_equal(tagmask_device_get_stats(device, &stats), TAGMASK_OK);
+    return stats.dispatches;
+}
+
+// chelsea.png, 451 x 300: a cat's head fills the middle; the top right corner is a dark wall.
+static void test_cat(void **state) {
+    (void)state;
+    tagmask_session *session = open_photo("chelsea.png");
+    tagmask_result *result = propose(session, "cat", NULL);
+    assert_int_equal(tagmask_result_width(result), 451);
+    assert_int_equal(tagmask_result_height(result), 300);
+    assert_string_equal(tagmask_result_tag(result, 0), "cat");
+    assert_int_equal(label_at(result, 150, 110), 1);
+    assert_int_equal(label_at(result, 220, 160), 1);
+    assert_int_equal(label_at(result, 445, 5), 0);
+    assert_true(share(result, 1) > 0.3 && share(result, 1) < 0.95);
+    assert_true(tagmask_result_region_count(result) >= 1);
+    tagmask_region region = {.struct_size = sizeof region};
+    assert_int_equal(tagmask_result_region(result, 0, &region), TAGMASK_OK);
+    assert_true(region.score > 0.5f && region.score <= 1 && region.outline_points >= 8);
+    tagmask_result_free(result);
+    tagmask_session_free(session);
+}
+
+// Only what depends on a changed parameter is recomputed, and the same question has the same answer, bit for bit.
+static void test_stages_are_kept(void **state) {
+    (void)state;
+    tagmask_session *session = open_photo("chelsea.png");
+    uint64_t start = dispatches();
+    tagmask_result *first = propose(session, "cat", NULL);
+    uint64_t full = dispatches() - start;
+    tagmask_params params = {.struct_size = sizeof params, .threshold = 0.6f};
+    tagmask_result *strict = propose(session, "cat", &params);
+    assert_int_equal(dispatches() - start, full);
+    assert_true(share(strict, 1) <= share(first, 1));
+    params = (tagmask_params){.struct_size = sizeof params, .crf_bilateral_compat = 3};
+    tagmask_result *other = propose(session, "cat", &params);
+    uint64_t crf = dispatches() - start - full;
+    assert_true(crf > 0 && crf < full / 2);
+    tagmask_result *again = propose(session, "cat", NULL);
+    size_t pixels = (size_t)tagmask_result_width(first) * tagmask_result_height(first);
+    assert_memory_equal(tagmask_result_probability(first, 0), tagmask_result_probability(again, 0),
+                        pixels * sizeof(float));
+    tagmask_session *fresh = open_photo("chelsea.png");
+    tagmask_result *anew = propose(fresh, "cat", NULL);
+    assert_memory_equal(tagmask_result_probability(first, 0), tagmask_result_probability(anew, 0),
+                        pixels * sizeof(float));
+    tagmask_result *results[] = {first, strict, other, again, anew};
+    for (size_t i = 0; i < TM_ARRAY_LEN(results); i++) tagmask_result_free(results[i]);
+    tagmask_session_free(session);
+    tagmask_session_free(fresh);
+}
+
+// Two tags share the pixels; probabilities of all tags and the background sum to at most 1.
+static void test_tags_compete(void **state) {
+    (void)state;
+    tagmask_session *session = open_photo("coffee.png");
+    tm_error err = TAGMASK_ERROR_INIT;
+    const char *tags[] = {"cup", "person"};
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast"};
+    tagmask_result *result = NULL;
+    assert_ok(tagmask_propose(session, tags, 2, &params, &result, &err), &err);
+    assert_string_equal(tagmask_result_note(result, 0), "");
+    assert_non_null(strstr(tagmask_result_note(result, 1), "saliency alone"));
+    size_t pixels = (size_t)tagmask_result_width(result) * tagmask_result_height(result);
+    const float *cup = tagmask_result_probability(result, 0), *person = tagmask_result_probability(result, 1);
+    for (size_t i = 0; i < pixels; i++) {
+        assert_true(cup[i] >= 0 && person[i] >= 0 && cup[i] + person[i] <= 1.001f);
+        if (tagmask_result_labels(result)[i] == 1) assert_true(cup[i] >= person[i]);
+    }
+    tagmask_result_free(result);
+    tagmask_session_free(session);
+}
+
+static void test_auto_tags(void **state) {
+    (void)state;
+    tagmask_session *session = open_photo("chelsea.png");
+    tm_error err = TAGMASK_ERROR_INIT;
+    const char *names[3];
+    float probabilities[3];
+    size_t count = 0;
+    assert_ok(tagmask_session_auto_tags(session, NULL, 3, names, probabilities, &count, &err), &err);
+    assert_int_equal(count, 3);
+    assert_true(probabilities[0] >= probabilities[1] && probabilities[1] >= probabilities[2]);
+    assert_non_null(strstr(names[0], "cat"));
+    tagmask_session_free(session);
+}
+
+static bool stop_at_half(void *user, float done, const char *stage) {
+    (void)user;
+    (void)stage;
+    return done < 0.5f;
+}
+
+static void test_errors_leave_the_session_usable(void **state) {
+    (void)state;
+    tagmask_session *session = open_photo("chelsea.png");
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .progress = stop_at_half};
+    const char *wrong = "catt", *cat = "cat";
+    assert_int_equal(tagmask_propose(session, &wrong, 1, &params, &result, &err), TAGMASK_ERROR_UNKNOWN_TAG);
+    assert_non_null(strstr(err.message, "cat"));
+    assert_int_equal(tagmask_propose(session, &cat, 0, &params, &result, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tagmask_propose(session, &cat, 1, &params, &result, &err), TAGMASK_ERROR_ABORTED);
+    assert_null(result);
+    params.progress = NULL;
+    result = propose(session, "cat", &params);
+    assert_true(share(result, 1) > 0.2);
+    tagmask_result_free(result);
+    tagmask_session_free(session);
+}
+
+// Network outputs kept on disk give the same result without a network, and a damaged file is ignored.
+static void test_cache(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir();
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .cache_dir = folder};
+    uint64_t start = dispatches();
+    tagmask_session *session = open_photo("chelsea.png");
+    tagmask_result *first = propose(session, "cat", &params);
+    uint64_t full = dispatches() - start;
+    tagmask_session *second = open_photo("chelsea.png");
+    tagmask_result *cached = propose(second, "cat", &params);
+    assert_true(dispatches() - start - full < full / 2);
+    size_t bytes = (size_t)tagmask_result_width(first) * tagmask_result_height(first) * sizeof(float);
+    assert_memory_equal(tagmask_result_probability(first, 0), tagmask_result_probability(cached, 0), bytes);
+    char *command = tm_format(
+        "for f in '%s'/*.view; do printf damage | dd of=\"$f\" bs=1 seek=300 conv=notrunc 2>/dev/null; done", folder);
+    assert_int_equal(system(command), 0);
+    tagmask_session *third = open_photo("chelsea.png");
+    tagmask_result *recomputed = propose(third, "cat", &params);
+    assert_memory_equal(tagmask_result_probability(first, 0), tagmask_result_probability(recomputed, 0), bytes);
+    tagmask_result *results[] = {first, cached, recomputed};
+    tagmask_session *sessions[] = {session, second, third};
+    for (size_t i = 0; i < 3; i++) {
+        tagmask_result_free(results[i]);
+        tagmask_session_free(sessions[i]);
+    }
+    free(command);
+    free(folder);
+}
+
+static void test_odd_photos(void **state) {
+    (void)state;
+    static const uint32_t sizes[][2] = {{1, 1}, {3, 200}, {400, 2}, {33, 17}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(sizes); i++) {
+        uint32_t width = sizes[i][0], height = sizes[i][1];
+        uint8_t *pixels = calloc((size_t)width * height, 3);  // black
+        tagmask_image image = {sizeof image, width, height, 0, pixels};
+        tm_error err = TAGMASK_ERROR_INIT;
+        tagmask_session *session = NULL;
+        assert_ok(tagmask_session_create(engine, &image, &session, &err), &err);
+        tagmask_params params = {.struct_size = sizeof params, .preset = "fast"};
+        tagmask_result *result = propose(session, "cat", &params);
+        for (uint32_t p = 0; p < width * height; p++) assert_true(isfinite(tagmask_result_probability(result, 0)[p]));
+        tagmask_result_free(result);
+        tagmask_session_free(session);
+        free(pixels);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cat),
+        cmocka_unit_test(test_stages_are_kept),
+        cmocka_unit_test(test_tags_compete),
+        cmocka_unit_test(test_auto_tags),
+        cmocka_unit_test(test_errors_leave_the_session_usable),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_odd_photos),
+    };
+    return cmocka_run_group_tests(tests, open_engine, close_engine);
+}
