@@ -35,6 +35,15 @@ void tm_nearest_begin(tm_nearest *nearest, const char *wanted, size_t room) {
     nearest->room = TM_CLAMP(room, 1, TM_NEAREST_MAX);
 }
 
+// Letters of the longer text that the other lacks, whatever their order.
+static size_t missing_letters(const char *a, const char *b) {
+    int counts[256] = {0};
+    size_t common = 0;
+    for (const char *at = a; *at; at++) counts[(unsigned char)*at]++;
+    for (const char *at = b; *at; at++) common += counts[(unsigned char)*at]-- > 0;
+    return TM_MAX(strlen(a), strlen(b)) - common;
+}
+
 void tm_nearest_offer(tm_nearest *nearest, const char *name, const char *compared) {
     size_t length = strlen(nearest->wanted), other = strlen(compared);
     size_t limit = length < 3 ? 1 : 1 + length / 4;
@@ -43,7 +52,7 @@ void tm_nearest_offer(tm_nearest *nearest, const char *name, const char *compare
     bool prefix = shorter >= 3 && !strncmp(nearest->wanted, compared, shorter);
     // An edit outweighs letters still to be typed: "thresh" means "threshold" more than it means "fresh".
     size_t score = SIZE_MAX;
-    if (edits <= limit) score = edits * 16;
+    if (edits <= limit) score = edits * 16 + TM_MIN(missing_letters(nearest->wanted, compared), (size_t)15);
     if (prefix) score = TM_MIN(score, 8 + TM_MIN(longer - shorter, (size_t)32));
     if (score == SIZE_MAX) return;
     for (size_t i = 0; i < nearest->count; i++) {

@@ -247,6 +247,11 @@ static void test_edit_distance(void **state) {
     assert_int_equal(tm_edit_distance("abc", "xabc", 3), 1);
     assert_int_equal(tm_edit_distance("kitten", "sitting", 5), 3);
     assert_int_equal(tm_edit_distance("kitten", "sitting", 1), 2);
+    tm_nearest letters;
+    tm_nearest_begin(&letters, "ctas", 2);  // equally many edits away; "cat" shares more letters
+    tm_nearest_offer(&letters, "cab", "cab");
+    tm_nearest_offer(&letters, "cat", "cat");
+    assert_string_equal(letters.names[0], "cat");
     assert_int_equal(tm_edit_distance("ca", "abc", 5), 3);  // restricted: 2 without the restriction
     tm_nearest nearest;
     char text[12];

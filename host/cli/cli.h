@@ -1,0 +1,197 @@
+// The command `tagmask`: a table of verbs, each with a table of options from which parsing and --help are made.
+//
+// A verb is one file verb_NAME.c that defines a `const cli_verb`, and one row of the table in verbs.c. Results go to
+// stdout, progress and messages to stderr.
+#ifndef CLI_H
+#define CLI_H
+
+#include <stdio.h>
+
+#include "base/base.h"
+
+typedef enum cli_exit {
+    CLI_DONE = 0,      // everything asked for was done
+    CLI_FAILED = 1,    // some inputs failed; each was named and the rest are done
+    CLI_USAGE = 2,     // the command line is wrong; nothing was done
+    CLI_NO_DEVICE = 3  // no usable Vulkan device
+} cli_exit;
+
+// ---- Options
+
+typedef struct cli_list {  // of borrowed texts
+    const char **items;
+    size_t count, capacity;
+} cli_list;
+
+typedef enum cli_kind {
+    CLI_FLAG,    // bool
+    CLI_TEXT,    // const char *
+    CLI_REPEAT,  // cli_list: may be given several times
+    CLI_UINT,    // uint32_t
+    CLI_INT,     // int32_t
+    CLI_REAL     // float
+} cli_kind;
+
+typedef struct cli_option {
+    const char *name;   // long name without dashes; NULL ends a table
+    const char *value;  // what follows the name in the help; NULL for flags
+    cli_kind kind;
+    size_t offset;    // of the member in the verb's options
+    double min, max;  // of numbers, inclusive
+    // Stored instead of 0. The library reads zero as "the default", so that a zero a person types needs its own number.
+    double zero;
+    const char *help;
+} cli_option;
+
+typedef struct cli_verb {
+    const char *name;
+    const char *arguments;  // as in the usage line: "IMAGE|DIR..."
+    const char *summary;    // one line
+    const char *details;    // paragraphs, already wrapped
+    const cli_option *options;
+    size_t options_size;     // of the verb's zeroed options struct
+    int min_args, max_args;  // positional arguments; max_args -1: any number
+    cli_exit (*run)(void *options, int count, char **arguments);
+} cli_verb;
+
+// Fills `options` and moves the positional arguments to the end of argv, from argv + *first. argv[0] is the verb.
+// Returns false when the program should end with *status (help was printed, or a message about what is wrong).
+bool cli_parse(const cli_verb *verb, int argc, char **argv, void *options, int *first, cli_exit *status);
+void cli_free_options(const cli_verb *verb, void *options);
+void cli_print_help(const cli_verb *verb, FILE *file);
+// Reads one value as the option's kind, checking its range; false with a message in err.
+bool cli_store(const cli_option *option, const char *text, void *options, tm_error *err);
+bool cli_list_add(cli_list *list, const char *text);
+
+// ---- Messages and progress
+
+// One line on stderr, "tagmask: ..."; clears a progress bar first.
+void cli_message(const char *format, ...) TM_PRINTF(1, 2);
+// Prints the message of a failure; returns the exit status that belongs to it.
+cli_exit cli_fail(const tm_error *err);
+cli_exit cli_status(tagmask_status status);
+
+// A bar on a terminal, one line an item otherwise. There is one at a time.
+void cli_progress_begin(size_t total);
+void cli_progress_item(const char *name);                            // the next item starts
+bool cli_progress_stage(void *user, float done, const char *stage);  // a tagmask_progress_fn
+void cli_progress_clear(void);                                       // takes the bar away before stdout is written
+void cli_progress_end(void);
+
+// ---- Shared by the verbs
+
+#define CLI_OPTION_DEVICE(type)                                                                                        \
+    {                                                                                                                  \
+        "device", "D", CLI_TEXT, offsetof(type, device),                                                               \
+            .help =                                                                                                    \
+                "index or part of the name of the Vulkan device (default: TAGMASK_DEVICE, else the first of 'tagmask " \
+                "devices')"                                                                                            \
+    }
+#define CLI_OPTION_MODEL(type)                                                                                      \
+    {                                                                                                               \
+        "model", "PACK", CLI_TEXT, offsetof(type, model),                                                           \
+            .help =                                                                                                 \
+                "classifier: a folder with pack.json, or its name in TAGMASK_MODELS, the installed data folder or " \
+                "the "                                                                                              \
+                "build tree's models (default: efficientnet-lite0)"                                                 \
+    }
+#define CLI_OPTION_SALIENCY(type)                                                                                    \
+    {                                                                                                                \
+        "saliency", "PACK", CLI_TEXT, offsetof(type, saliency),                                                      \
+            .help = "saliency network: as --model, or 'none' to propose from the classifier alone (default: u2netp)" \
+    }
+
+// Rows for the members of a tagmask_params.
+#define CLI_OPTIONS_PARAMS(type, member)                                                                              \
+    {"preset", "NAME|FILE", CLI_TEXT, offsetof(type, member.preset),                                                  \
+     .help =                                                                                                          \
+         "fast, balanced or best, or a JSON file (its name has a dot or a slash) with options of this list by "       \
+         "name, such as {\"preset\": \"best\", \"threshold\": 0.4}; what the command line says goes before the "      \
+         "file (default: balanced)"},                                                                                 \
+        {"method", "NAME", CLI_TEXT, offsetof(type, member.method), .help = "map of the classifier (default: cam)"},  \
+        {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
+         .help = "layer of the classifier whose map is taken; 'tagmask layers' lists them (default: the pack's)"},    \
+        {"threshold",                                                                                                 \
+         "T",                                                                                                         \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.threshold),                                                                            \
+         0.001,                                                                                                       \
+         0.999,                                                                                                       \
+         .help = "probability from which a pixel belongs to a tag (default: 0.5)"},                                   \
+        {"working-size",                                                                                              \
+         "PX",                                                                                                        \
+         CLI_UINT,                                                                                                    \
+         offsetof(type, member.working_size),                                                                         \
+         128,                                                                                                         \
+         2048,                                                                                                        \
+         .help = "long side at which maps are fused and refined (default: 640)"},                                     \
+        {"crf-gaussian-sxy",                                                                                          \
+         "PX",                                                                                                        \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.crf_gaussian_sxy),                                                                     \
+         0.1,                                                                                                         \
+         1000,                                                                                                        \
+         .help = "dense CRF: width of the Gaussian term, as in pydensecrf (default: 3)"},                             \
+        {"crf-gaussian-compat",                                                                                       \
+         "W",                                                                                                         \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.crf_gaussian_compat),                                                                  \
+         0.001,                                                                                                       \
+         1000,                                                                                                        \
+         .help = "dense CRF: weight of the Gaussian term (default: 3)"},                                              \
+        {"crf-bilateral-sxy",                                                                                         \
+         "PX",                                                                                                        \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.crf_bilateral_sxy),                                                                    \
+         0.1,                                                                                                         \
+         1000,                                                                                                        \
+         .help = "dense CRF: width of the bilateral term in the picture (default: 50)"},                              \
+        {"crf-bilateral-srgb",                                                                                        \
+         "V",                                                                                                         \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.crf_bilateral_srgb),                                                                   \
+         0.1,                                                                                                         \
+         1000,                                                                                                        \
+         .help = "dense CRF: width of the bilateral term in colour, 0..255 (default: 5)"},                            \
+        {"crf-bilateral-compat",                                                                                      \
+         "W",                                                                                                         \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.crf_bilateral_compat),                                                                 \
+         0.001,                                                                                                       \
+         1000,                                                                                                        \
+         .help = "dense CRF: weight of the bilateral term (default: 5)"},                                             \
+        {"crf-iterations",                                                                                            \
+         "N",                                                                                                         \
+         CLI_INT,                                                                                                     \
+         offsetof(type, member.crf_iterations),                                                                       \
+         0,                                                                                                           \
+         50,                                                                                                          \
+         -1,                                                                                                          \
+         .help = "dense CRF: iterations; 0: no CRF (default: 5)"},                                                    \
+        {"min-part",                                                                                                  \
+         "SHARE",                                                                                                     \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.min_part),                                                                             \
+         0,                                                                                                           \
+         1,                                                                                                           \
+         -1,                                                                                                          \
+         .help = "parts smaller than this share of the tag's largest part are dropped; 0: keep all (default: 0.05)"}, \
+    {                                                                                                                 \
+        "polygon-tolerance", "PX", CLI_REAL, offsetof(type, member.polygon_tolerance), 0, 1000, -1,                   \
+            .help = "largest distance between outline and polygon; 0: every corner (default: 1)"                      \
+    }
+
+// A preset file's values go into the members that the command line left alone. They may point into `preset`; free it
+// when the params are no longer used.
+typedef struct cli_preset {
+    void *json;
+} cli_preset;
+tagmask_status cli_preset_apply(const cli_option *rows, void *options, tagmask_params *params, cli_preset *preset,
+                                tm_error *err);
+void cli_preset_free(cli_preset *preset);
+
+// Opens device and engine; both NULL on failure.
+tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,
+                               tagmask_device **device, tagmask_engine **engine, tm_error *err);
+
+#endif

@@ -1,0 +1,177 @@
+#include "cli/eval_photo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_TAGS 254
+
+// What is needed while one photo is worked on.
+typedef struct photo_work {
+    const eval_engine *engine;
+    const eval_photo *photo;
+    tagmask_image image, mask;
+    tagmask_session *session;
+    tagmask_result *saliency, *together;
+    float *box;
+    uint8_t *bytes;  // truth and valid
+    eval_truth truth;
+    double start_ms;
+} photo_work;
+
+static tagmask_status read_pictures(photo_work *work, tm_error *err) {
+    char *photo = tm_path_join(work->engine->data, work->photo->file);
+    char *mask = tm_path_join(work->engine->data, work->photo->mask);
+    tagmask_status status = photo && mask ? tagmask_image_read(photo, &work->image, err)
+                                          : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the next photo");
+    if (status == TAGMASK_OK) status = tagmask_image_read(mask, &work->mask, err);
+    bool same = work->image.width == work->mask.width && work->image.height == work->mask.height;
+    if (status == TAGMASK_OK && !same) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: %u x %u pixels; expected the photo's %u x %u", mask,
+                         work->mask.width, work->mask.height, work->image.width, work->image.height);
+    }
+    free(photo);
+    free(mask);
+    TM_TRY(status);
+    size_t count = (size_t)work->image.width * work->image.height;
+    work->bytes = tm_calloc(count, 2);
+    work->box = tm_calloc(count, sizeof *work->box);
+    if (!work->bytes || !work->box) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", work->photo->file);
+    work->truth = (eval_truth){work->image.width, work->image.height, work->bytes, work->bytes + count, true};
+    eval_centre_box(work->image.width, work->image.height, work->box);
+    return TAGMASK_OK;
+}
+
+// Positive are the pixels of `value`; with 0, every pixel of an object.
+static void set_truth(photo_work *work, int value) {
+    uint32_t width = work->mask.width;
+    size_t stride = work->mask.stride ? work->mask.stride : (size_t)3 * width;
+    work->truth.all_valid = true;
+    for (uint32_t y = 0; y < work->mask.height; y++) {
+        const uint8_t *row = work->mask.pixels + y * stride;
+        for (uint32_t x = 0; x < width; x++) {
+            uint8_t got = row[3 * x];  // gray: the three bytes are equal
+            size_t at = (size_t)y * width + x;
+            work->truth.valid[at] = got != EVAL_VOID;
+            work->truth.truth[at] = got != EVAL_VOID && (value ? got == value : got > 0);
+            work->truth.all_valid &= got != EVAL_VOID;
+        }
+    }
+}
+
+static tagmask_status propose(photo_work *work, const char *const *tags, size_t count, bool refine,
+                              tagmask_result **result, tm_error *err) {
+    tagmask_params params = work->engine->params;
+    if (!refine) params.crf_iterations = -1;
+    return tagmask_propose(work->session, tags, count, &params, result, err);
+}
+
+static tagmask_status score(photo_work *work, const float *probability, eval_score *into, tm_error *err) {
+    if (eval_score_map(probability, work->engine->threshold, &work->truth, into)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to score it", work->photo->file);
+}
+
+// Scores tag number `tag` of a result, and the baselines, for a row.
+static tagmask_status score_row(photo_work *work, const tagmask_result *result, size_t tag, const eval_row *row,
+                                eval_row_record *record, tm_error *err) {
+    set_truth(work, row->mask_value);
+    record->mask_value = row->mask_value;
+    record->area = row->area;
+    record->object = tm_strdup(row->object);
+    record->resolved = result != NULL;
+    if (!record->object) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", work->photo->file);
+    if (result) {
+        record->label_iou = eval_iou_label(tagmask_result_labels(result), (uint8_t)(tag + 1), &work->truth);
+        TM_TRY(score(work, tagmask_result_probability(result, tag), &record->scores[EVAL_TAGMASK], err));
+    }
+    TM_TRY(score(work, tagmask_result_probability(work->saliency, 0), &record->scores[EVAL_SALIENCY_ALONE], err));
+    return score(work, work->box, &record->scores[EVAL_CENTRE_BOX], err);
+}
+
+static tagmask_status run_one_tag(photo_work *work, eval_record *record, tm_error *err) {
+    for (size_t i = 0; i < work->photo->row_count; i++) {
+        const eval_row *row = &work->photo->rows[i];
+        if (!row->scored) continue;
+        const char *tags[] = {row->index_tag};
+        tagmask_result *result = NULL;
+        tagmask_status status = propose(work, tags, 1, true, &result, err);
+        if (!record->row_count) record->ms = tm_now_ms() - work->start_ms;
+        if (status == TAGMASK_OK) status = score_row(work, result, 0, row, &record->rows[record->row_count++], err);
+        tagmask_result_free(result);
+        TM_TRY(status);
+    }
+    return TAGMASK_OK;
+}
+
+// The canonical name behind an object's name, or NULL. Names such as "hot_dog" come as the data set writes them.
+static const char *canonical_name(const photo_work *work, const eval_row *row) {
+    tagmask_tag_info info = {.struct_size = sizeof info};
+    tagmask_status status = tagmask_engine_resolve_tag(work->engine->engine, row->object, &info, NULL);
+    return status == TAGMASK_OK ? info.name : NULL;
+}
+
+static size_t find_name(const char *const *names, size_t count, const char *name) {
+    size_t at = 0;
+    while (at < count && strcmp(names[at], name)) at++;
+    return at;
+}
+
+static tagmask_status run_together(photo_work *work, eval_record *record, tm_error *err) {
+    const char *names[MOST_TAGS];
+    size_t count = 0;
+    for (size_t i = 0; i < work->photo->row_count; i++) {
+        const eval_row *row = &work->photo->rows[i];
+        const char *name = row->index_tag || work->engine->all_objects ? canonical_name(work, row) : NULL;
+        bool is_new = name && count < MOST_TAGS && find_name(names, count, name) == count;
+        if (is_new) names[count++] = name;
+    }
+    if (count) TM_TRY(propose(work, names, count, true, &work->together, err));
+    record->ms = tm_now_ms() - work->start_ms;
+    for (size_t i = 0; i < work->photo->row_count; i++) {
+        const eval_row *row = &work->photo->rows[i];
+        if (!row->scored) continue;
+        const char *name = canonical_name(work, row);
+        size_t tag = name ? find_name(names, count, name) : count;
+        const tagmask_result *result = tag < count ? work->together : NULL;
+        TM_TRY(score_row(work, result, tag, row, &record->rows[record->row_count++], err));
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status run_work(photo_work *work, eval_record *record, tm_error *err) {
+    static const char *const no_class[] = {"#"};
+    const eval_photo *photo = work->photo;
+    TM_TRY(read_pictures(work, err));
+    work->start_ms = tm_now_ms();
+    TM_TRY(tagmask_session_create(work->engine->engine, &work->image, &work->session, err));
+    // The baseline counts in the photo's time: the tags need its network's output too.
+    TM_TRY(propose(work, no_class, 1, false, &work->saliency, err));
+    if (photo->scored_count) {
+        TM_TRY(work->engine->way == 1 ? run_one_tag(work, record, err) : run_together(work, record, err));
+    }
+    if (photo->saliency_scored) {
+        set_truth(work, 0);
+        eval_saliency_map(tagmask_result_probability(work->saliency, 0), &work->truth, &record->saliency);
+        record->has_saliency = true;
+    }
+    return TAGMASK_OK;
+}
+
+tagmask_status eval_run_photo(const eval_engine *engine, const eval_photo *photo, eval_record *record, tm_error *err) {
+    photo_work work = {.engine = engine, .photo = photo};
+    work.image.struct_size = sizeof work.image;
+    work.mask.struct_size = sizeof work.mask;
+    *record = (eval_record){.file = tm_strdup(photo->file), .set = tm_strdup(photo->set), .salient = photo->salient};
+    record->rows = tm_calloc(photo->scored_count, sizeof *record->rows);
+    tagmask_status status = record->file && record->set && record->rows
+                                ? run_work(&work, record, err)
+                                : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", photo->file);
+    tagmask_result_free(work.together);
+    tagmask_result_free(work.saliency);
+    tagmask_session_free(work.session);
+    tagmask_image_release(&work.image);
+    tagmask_image_release(&work.mask);
+    free(work.box);
+    free(work.bytes);
+    if (status != TAGMASK_OK) eval_record_free(record);
+    return status;
+}

@@ -1,0 +1,42 @@
+#include "cli/noise.h"
+
+#include <stdlib.h>
+
+tagmask_status cli_noise_input(const tagmask_network *network, const char *model, uint32_t side, tagmask_tensor *tensor,
+                               tm_error *err) {
+    const tagmask_tensor *declared;
+    size_t inputs = tagmask_network_inputs(network, &declared);
+    if (inputs != 1 || declared->dtype != TAGMASK_FLOAT32) {
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: has %zu inputs; expected one float32 picture (1 x 3 x height x width)", model, inputs);
+    }
+    size_t count = (size_t)3 * side * side;
+    float *data = tm_calloc(count, sizeof *data);
+    if (!data) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for a picture of %u x %u", model, side, side);
+    uint64_t state = 0x9e3779b97f4a7c15u;  // xorshift64 (G. Marsaglia, 2003)
+    for (size_t i = 0; i < count; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        data[i] = (float)(state >> 40) / 8388608.0f - 1.0f;
+    }
+    *tensor = (tagmask_tensor){.struct_size = sizeof *tensor,
+                               .name = declared->name,
+                               .dtype = TAGMASK_FLOAT32,
+                               .rank = 4,
+                               .dims = {1, 3, side, side},
+                               .data = data};
+    return TAGMASK_OK;
+}
+
+tagmask_status cli_run_once(tagmask_network *network, const tagmask_tensor *input, tm_error *err) {
+    const tagmask_tensor *declared;
+    size_t count = tagmask_network_outputs(network, &declared);
+    tagmask_tensor *outputs = tm_calloc(count, sizeof *outputs);
+    if (!outputs) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu outputs", count);
+    for (size_t i = 0; i < count; i++) outputs[i].struct_size = sizeof outputs[i];
+    tagmask_status status = tagmask_network_run(network, input, 1, outputs, err);
+    for (size_t i = 0; status == TAGMASK_OK && i < count; i++) tagmask_tensor_release(&outputs[i]);
+    free(outputs);
+    return status;
+}

@@ -1,0 +1,95 @@
+// Messages and progress on stderr.
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+#define BAR_WIDTH 24
+#define REDRAW_MS 50
+
+static struct {
+    bool active, terminal, drawn;
+    size_t total, item;
+    const char *name;
+    double last_ms;
+} progress;
+
+void cli_progress_clear(void) {
+    if (!progress.drawn) return;
+    fputs("\r\033[K", stderr);
+    progress.drawn = false;
+}
+
+void cli_message(const char *format, ...) {
+    va_list args;
+    cli_progress_clear();
+    fputs("tagmask: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+cli_exit cli_status(tagmask_status status) {
+    switch (status) {
+        case TAGMASK_OK:
+            return CLI_DONE;
+        case TAGMASK_ERROR_NO_DEVICE:
+            return CLI_NO_DEVICE;
+        case TAGMASK_ERROR_ARGUMENT:
+        case TAGMASK_ERROR_UNKNOWN_TAG:
+            return CLI_USAGE;
+        default:
+            return CLI_FAILED;
+    }
+}
+
+cli_exit cli_fail(const tm_error *err) {
+    cli_message("%s", err->message);
+    return cli_status(err->status);
+}
+
+static void draw_bar(float done, const char *stage) {
+    float share = ((float)(progress.item - 1) + TM_CLAMP(done, 0.0f, 1.0f)) / (float)TM_MAX(progress.total, 1u);
+    char bar[BAR_WIDTH + 1];
+    memset(bar, '.', BAR_WIDTH);
+    memset(bar, '#', (size_t)TM_CLAMP((int)(share * BAR_WIDTH), 0, BAR_WIDTH));
+    bar[BAR_WIDTH] = 0;
+    const char *name = strrchr(progress.name, '/');
+    fprintf(stderr, "\r\033[K[%s] %zu/%zu %.30s %.20s", bar, progress.item, progress.total,
+            name ? name + 1 : progress.name, stage);
+    fflush(stderr);
+    progress.drawn = true;
+    progress.last_ms = tm_now_ms();
+}
+
+void cli_progress_begin(size_t total) {
+    memset(&progress, 0, sizeof progress);
+    progress.active = true;
+    progress.terminal = isatty(STDERR_FILENO);
+    progress.total = total;
+}
+
+void cli_progress_item(const char *name) {
+    progress.item++;
+    progress.name = name;
+    if (!progress.active) return;
+    if (progress.terminal) {
+        draw_bar(0, "");
+    } else {
+        fprintf(stderr, "tagmask: %zu/%zu %s\n", progress.item, progress.total, name);
+    }
+}
+
+bool cli_progress_stage(void *user, float done, const char *stage) {
+    (void)user;
+    bool due = progress.active && progress.terminal && progress.name && tm_now_ms() - progress.last_ms >= REDRAW_MS;
+    if (due) draw_bar(done, stage ? stage : "");
+    return true;
+}
+
+void cli_progress_end(void) {
+    cli_progress_clear();
+    progress.active = false;
+}

@@ -1,0 +1,234 @@
+#include "cli/tag_source.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/csv.h"
+
+#define LARGEST_JSON ((size_t)512 << 20)
+
+typedef struct tag_row {
+    const char *file, *tag;
+    size_t order;
+} tag_row;
+
+struct tag_source {
+    bool labelme;
+    csv_table csv;
+    cJSON *coco;
+    tag_row *rows;  // sorted by the file's last name
+    size_t count, capacity;
+    cJSON *beside;  // the labelme file of the photo asked for last
+};
+
+static const char *last_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int compare_rows(const void *a, const void *b) {
+    const tag_row *x = a, *y = b;
+    int order = strcmp(last_name(x->file), last_name(y->file));
+    return order ? order : x->order < y->order ? -1 : x->order > y->order;
+}
+
+static tagmask_status add_row(tag_source *source, const char *path, const char *file, const char *tag, tm_error *err) {
+    if (!tm_grow((void **)&source->rows, &source->capacity, source->count + 1, sizeof *source->rows)) {
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tags", path);
+    }
+    source->rows[source->count] = (tag_row){file, tag, source->count};
+    source->count++;
+    return TAGMASK_OK;
+}
+
+// ---- csv:FILE
+
+static tagmask_status open_csv(tag_source *source, const char *path, tm_error *err) {
+    TM_TRY(csv_read(path, &source->csv, err));
+    size_t file = csv_column(&source->csv, "file"), tag = csv_column(&source->csv, "tag"), first = 1;
+    if (file == SIZE_MAX || tag == SIZE_MAX) {
+        file = 0;
+        tag = 1;
+        first = 0;
+    }
+    for (size_t i = first; i < source->csv.count; i++) {
+        const csv_row *row = &source->csv.rows[i];
+        if (!*csv_field(row, file) || !*csv_field(row, tag)) {
+            return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: row %zu: expected a file and a tag", path, row->line);
+        }
+        TM_TRY(add_row(source, path, csv_field(row, file), csv_field(row, tag), err));
+    }
+    return TAGMASK_OK;
+}
+
+// ---- coco:FILE
+
+static tagmask_status parse_json(const char *path, cJSON **root, tm_error *err) {
+    uint8_t *data = NULL;
+    size_t size = 0;
+    TM_TRY(tm_read_file(path, LARGEST_JSON, &data, &size, err));
+    const char *end = NULL;
+    *root = cJSON_ParseWithLengthOpts((const char *)data, size, &end, 0);
+    size_t at = end ? (size_t)(end - (const char *)data) : 0;
+    free(data);
+    if (*root && cJSON_IsObject(*root)) return TAGMASK_OK;
+    if (*root) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: expected a JSON object", path);
+    return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not valid JSON near byte %zu", path, at);
+}
+
+typedef struct named_id {
+    double id;
+    const char *name;
+} named_id;
+
+static int compare_ids(const void *a, const void *b) {
+    const named_id *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+// The objects of root[key] with their id and the text `field`, sorted by id.
+static tagmask_status read_ids(const char *path, const cJSON *root, const char *key, const char *field, named_id **ids,
+                               size_t *count, tm_error *err) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, key), *item;
+    *ids = NULL;
+    *count = 0;
+    size_t room = 0;
+    cJSON_ArrayForEach(item, list) room++;
+    named_id *made = tm_calloc(room, sizeof *made);
+    if (!made) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its %s", path, key);
+    cJSON_ArrayForEach(item, list) {
+        const cJSON *id = cJSON_GetObjectItemCaseSensitive(item, "id");
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, field));
+        if (!cJSON_IsNumber(id) || !name || !*name) {
+            free(made);
+            return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: %s[%zu]: expected a number id and a text %s", path, key,
+                           *count, field);
+        }
+        made[(*count)++] = (named_id){id->valuedouble, name};
+    }
+    qsort(made, *count, sizeof *made, compare_ids);
+    *ids = made;
+    return TAGMASK_OK;
+}
+
+static const char *find_id(const named_id *ids, size_t count, const cJSON *id) {
+    named_id wanted = {cJSON_IsNumber(id) ? id->valuedouble : -1, NULL};
+    const named_id *found = count ? bsearch(&wanted, ids, count, sizeof *ids, compare_ids) : NULL;
+    return found ? found->name : NULL;
+}
+
+static tagmask_status open_coco(tag_source *source, const char *path, tm_error *err) {
+    named_id *images = NULL, *categories = NULL;
+    size_t image_count, category_count, index = 0;
+    TM_TRY(parse_json(path, &source->coco, err));
+    tagmask_status status = read_ids(path, source->coco, "images", "file_name", &images, &image_count, err);
+    if (status == TAGMASK_OK) {
+        status = read_ids(path, source->coco, "categories", "name", &categories, &category_count, err);
+    }
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(source->coco, "annotations")) {
+        if (status != TAGMASK_OK) break;
+        const char *file = find_id(images, image_count, cJSON_GetObjectItemCaseSensitive(item, "image_id"));
+        const char *tag = find_id(categories, category_count, cJSON_GetObjectItemCaseSensitive(item, "category_id"));
+        status = file && tag
+                     ? add_row(source, path, file, tag, err)
+                     : tm_fail(err, TAGMASK_ERROR_FORMAT,
+                               "%s: annotations[%zu]: image_id and category_id must be ids of the file", path, index);
+        index++;
+    }
+    free(images);
+    free(categories);
+    return status;
+}
+
+// ---- labelme
+
+static tagmask_status find_labelme(tag_source *source, const char *photo_path, cli_list *tags, tm_error *err) {
+    size_t length = strlen(photo_path);
+    const char *dot = strrchr(last_name(photo_path), '.');
+    if (dot && dot != last_name(photo_path)) length = (size_t)(dot - photo_path);
+    char *path = tm_format("%.*s.json", (int)TM_MIN(length, (size_t)INT32_MAX), photo_path);
+    if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tags", photo_path);
+    cJSON_Delete(source->beside);
+    source->beside = NULL;
+    tagmask_status status = parse_json(path, &source->beside, err);
+    const cJSON *flags = cJSON_GetObjectItemCaseSensitive(source->beside, "flags"), *flag;
+    if (status == TAGMASK_OK && !cJSON_IsObject(flags)) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: expected \"flags\" such as {\"cat\": true}", path);
+    }
+    cJSON_ArrayForEach(flag, flags) {
+        bool set = status == TAGMASK_OK && cJSON_IsTrue(flag) && *flag->string;
+        if (set) status = cli_add_tag(tags, flag->string, err);
+    }
+    free(path);
+    return status;
+}
+
+// ----
+
+tagmask_status cli_add_tag(cli_list *tags, const char *tag, tm_error *err) {
+    for (size_t i = 0; i < tags->count; i++) {
+        if (!strcmp(tags->items[i], tag)) return TAGMASK_OK;
+    }
+    return cli_list_add(tags, tag) ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the tags");
+}
+
+tagmask_status tag_source_open(const char *text, tag_source **source, tm_error *err) {
+    tag_source *made = tm_calloc(1, sizeof *made);
+    if (!made) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the tags");
+    tagmask_status status = TAGMASK_OK;
+    if (text && !strcmp(text, "labelme")) {
+        made->labelme = true;
+    } else if (text && !strncmp(text, "csv:", 4)) {
+        status = open_csv(made, text + 4, err);
+    } else if (text && !strncmp(text, "coco:", 5)) {
+        status = open_coco(made, text + 5, err);
+    } else if (text) {
+        status = tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--tags-from %s: expected labelme, csv:FILE or coco:FILE", text);
+    }
+    if (status != TAGMASK_OK) {
+        tag_source_close(made);
+        return status;
+    }
+    if (made->count) qsort(made->rows, made->count, sizeof *made->rows, compare_rows);
+    *source = made;
+    return TAGMASK_OK;
+}
+
+void tag_source_close(tag_source *source) {
+    if (!source) return;
+    csv_free(&source->csv);
+    cJSON_Delete(source->coco);
+    cJSON_Delete(source->beside);
+    free(source->rows);
+    free(source);
+}
+
+// True if the shorter path's names are the last names of the longer one.
+static bool same_file(const char *a, const char *b) {
+    while (!strncmp(a, "./", 2)) a += 2;
+    while (!strncmp(b, "./", 2)) b += 2;
+    size_t x = strlen(a), y = strlen(b);
+    const char *longer = x > y ? a : b, *shorter = x > y ? b : a;
+    size_t gap = x > y ? x - y : y - x;
+    return !strcmp(longer + gap, shorter) && (gap == 0 || longer[gap - 1] == '/');
+}
+
+tagmask_status tag_source_find(tag_source *source, const char *photo_path, cli_list *tags, tm_error *err) {
+    if (source->labelme) return find_labelme(source, photo_path, tags, err);
+    const char *name = last_name(photo_path);
+    size_t low = 0, high = source->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(last_name(source->rows[middle].file), name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < source->count && !strcmp(last_name(source->rows[low].file), name); low++) {
+        if (same_file(source->rows[low].file, photo_path)) TM_TRY(cli_add_tag(tags, source->rows[low].tag, err));
+    }
+    return TAGMASK_OK;
+}

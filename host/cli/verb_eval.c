@@ -1,0 +1,294 @@
+#define _GNU_SOURCE  // dladdr
+#include <cjson/cJSON.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/eval_photo.h"
+#include "cli/verbs.h"
+
+typedef struct eval_options {
+    const char *device, *model, *saliency, *data, *cache, *out, *against;
+    uint32_t way, limit;
+    bool json, all_objects;
+    tagmask_params params;
+} eval_options;
+
+typedef struct eval_job {
+    const eval_options *options;
+    tagmask_device *device;
+    eval_engine engine;
+    eval_data data;
+    eval_run run, resumed, against;
+    char *cache, *partial;
+    FILE *lines;  // of the photos done so far
+    size_t failed;
+} eval_job;
+
+// ---- Settings: what the figures depend on. An interrupted run goes on only where they are the same.
+
+// Tells one build of the library from another.
+static void add_library(cJSON *root) {
+    Dl_info info;
+    struct stat file;
+    cJSON_AddStringToObject(root, "version", tagmask_version());
+    if (!dladdr((void *)(uintptr_t)tagmask_version, &info) || stat(info.dli_fname, &file)) return;
+    cJSON_AddNumberToObject(root, "library_bytes", (double)file.st_size);
+    cJSON_AddNumberToObject(root, "library_time", (double)file.st_mtime);
+}
+
+static void add_text(cJSON *root, const char *name, const char *text) {
+    if (text) cJSON_AddStringToObject(root, name, text);
+}
+
+static char *settings_text(const eval_options *options, tagmask_device *device) {
+    const tagmask_params *params = &options->params;
+    tagmask_device_info info = {.struct_size = sizeof info};
+    cJSON *root = cJSON_CreateObject();
+    add_library(root);
+    if (tagmask_device_get_info(device, &info) == TAGMASK_OK) {
+        cJSON_AddStringToObject(root, "device", info.name);
+        cJSON_AddStringToObject(root, "driver", info.driver);
+    }
+    cJSON_AddStringToObject(root, "data", options->data);
+    cJSON_AddNumberToObject(root, "way", options->way);
+    cJSON_AddNumberToObject(root, "limit", options->limit);
+    cJSON_AddBoolToObject(root, "all_objects", options->all_objects);
+    add_text(root, "model", options->model);
+    add_text(root, "saliency", options->saliency);
+    add_text(root, "preset", params->preset);
+    add_text(root, "method", params->method);
+    add_text(root, "layer", params->layer);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"working_size", params->working_size},
+        {"threshold", params->threshold},
+        {"crf_gaussian_sxy", params->crf_gaussian_sxy},
+        {"crf_gaussian_compat", params->crf_gaussian_compat},
+        {"crf_bilateral_sxy", params->crf_bilateral_sxy},
+        {"crf_bilateral_srgb", params->crf_bilateral_srgb},
+        {"crf_bilateral_compat", params->crf_bilateral_compat},
+        {"crf_iterations", params->crf_iterations},
+        {"min_part", params->min_part},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(numbers); i++) {
+        if (numbers[i].value != 0) cJSON_AddNumberToObject(root, numbers[i].name, numbers[i].value);
+    }
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+// ---- Going on after an interruption
+
+static tagmask_status open_partial(eval_job *job, tm_error *err) {
+    const eval_options *options = job->options;
+    if (options->out) job->partial = tm_format("%s.partial", options->out);
+    if (!options->out && job->cache) {
+        uint64_t key = tm_hash64(job->run.settings, strlen(job->run.settings), 0);
+        job->partial = tm_format("%s/eval-%016llx.partial", job->cache, (unsigned long long)key);
+    }
+    if (!job->partial) return TAGMASK_OK;
+    bool same = tm_file_exists(job->partial) && eval_run_read(job->partial, &job->resumed, NULL) == TAGMASK_OK &&
+                !strcmp(job->resumed.settings, job->run.settings);
+    if (!same) eval_run_free(&job->resumed);
+    // Rewritten whole, so that a line that was cut short does not stay in the middle.
+    job->lines = fopen(job->partial, "w");
+    if (!job->lines) {
+        return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", job->partial, strerror(errno));
+    }
+    fprintf(job->lines, "%s\n", job->run.settings);
+    if (job->resumed.count) cli_message("going on after %zu photos that are done already", job->resumed.count);
+    return TAGMASK_OK;
+}
+
+static tagmask_status keep_line(eval_job *job, const eval_record *record, tm_error *err) {
+    if (!job->lines) return TAGMASK_OK;
+    char *text = eval_record_text(record);
+    bool ok = text && fprintf(job->lines, "%s\n", text) > 0 && fflush(job->lines) == 0;
+    free(text);
+    if (ok) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", job->partial, strerror(errno));
+}
+
+// ---- The run
+
+static tagmask_status make_cache(eval_job *job, tm_error *err) {
+    const char *cache = job->options->cache;
+    if (cache && !strcmp(cache, "none")) return TAGMASK_OK;
+    char *folder = cache ? tm_strdup(cache) : NULL;
+    if (!cache) {
+        char *user = tm_cache_dir();
+        folder = user ? tm_path_join(user, "eval") : NULL;
+        free(user);
+        if (!folder) return TAGMASK_OK;  // a user without a home folder has no cache
+    }
+    if (!folder) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the cache's name");
+    job->cache = folder;
+    return tm_make_dirs(folder, err);
+}
+
+static tagmask_status prepare(eval_job *job, tm_error *err) {
+    const eval_options *options = job->options;
+    eval_engine *engine = &job->engine;
+    TM_TRY(eval_data_read(options->data, options->limit, &job->data, err));
+    if (options->against) TM_TRY(eval_run_read(options->against, &job->against, err));
+    TM_TRY(make_cache(job, err));
+    TM_TRY(cli_open_engine(options->device, options->model, options->saliency, &job->device, &engine->engine, err));
+    engine->params = options->params;
+    engine->params.cache_dir = job->cache;
+    engine->params.progress = cli_progress_stage;
+    engine->data = options->data;
+    engine->way = (int)options->way;
+    engine->all_objects = options->all_objects;
+    engine->threshold = options->params.threshold > 0 ? options->params.threshold : 0.5;
+    job->run.settings = settings_text(options, job->device);
+    if (!job->run.settings) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the settings");
+    return open_partial(job, err);
+}
+
+static void finish(eval_job *job) {
+    if (job->lines) fclose(job->lines);
+    tagmask_engine_free(job->engine.engine);
+    tagmask_device_close(job->device);
+    eval_data_free(&job->data);
+    eval_run_free(&job->run);
+    eval_run_free(&job->resumed);
+    eval_run_free(&job->against);
+    free(job->cache);
+    free(job->partial);
+}
+
+// Takes a photo's record from the interrupted run, or makes it.
+static tagmask_status run_photo(eval_job *job, const eval_photo *photo, eval_record *record, tm_error *err) {
+    for (size_t i = 0; i < job->resumed.count; i++) {
+        eval_record *done = &job->resumed.records[i];
+        if (!done->file || strcmp(done->file, photo->file)) continue;
+        *record = *done;
+        memset(done, 0, sizeof *done);
+        return TAGMASK_OK;
+    }
+    return eval_run_photo(&job->engine, photo, record, err);
+}
+
+static bool is_wanted(const eval_photo *photo) {
+    return photo->scored_count || photo->saliency_scored;
+}
+
+static tagmask_status run_photos(eval_job *job, tm_error *err) {
+    size_t wanted = 0;
+    for (size_t i = 0; i < job->data.photo_count; i++) wanted += is_wanted(&job->data.photos[i]);
+    cli_progress_begin(wanted);
+    tagmask_status status = TAGMASK_OK;
+    for (size_t i = 0; i < job->data.photo_count && status == TAGMASK_OK; i++) {
+        const eval_photo *photo = &job->data.photos[i];
+        eval_record record = {0};
+        if (!is_wanted(photo)) continue;
+        cli_progress_item(photo->file);
+        tm_error one = TAGMASK_ERROR_INIT;
+        tagmask_status done = run_photo(job, photo, &record, &one);
+        if (done == TAGMASK_OK) {
+            status = keep_line(job, &record, err);
+            if (status == TAGMASK_OK) status = eval_run_add(&job->run, &record, err);
+            eval_record_free(&record);
+        } else {
+            job->failed++;
+            cli_message("%s: %s", photo->file, one.message);
+            // Wrong parameters and a lost device fail every photo alike.
+            if (done == TAGMASK_ERROR_ARGUMENT || done == TAGMASK_ERROR_DEVICE_LOST) {
+                *err = one;
+                status = done;
+            }
+        }
+    }
+    cli_progress_end();
+    return status;
+}
+
+static tagmask_status report(eval_job *job, tm_error *err) {
+    eval_report made = {.run = &job->run,
+                        .against = job->options->against ? &job->against : NULL,
+                        .against_path = job->options->against,
+                        .way = job->engine.way,
+                        .threshold = job->engine.threshold,
+                        .failed = job->failed};
+    char *json = eval_report_json(&made);
+    if (!json) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the report");
+    if (job->options->json) {
+        puts(json);
+    } else {
+        eval_print_report(&made, stdout);
+    }
+    tagmask_status status = TAGMASK_OK;
+    if (job->options->out) status = eval_run_write(job->options->out, &job->run, json, err);
+    free(json);
+    if (status == TAGMASK_OK && job->partial && !job->failed) remove(job->partial);
+    return status;
+}
+
+static const cli_option rows[] = {
+    {"data", "DIR", CLI_TEXT, offsetof(eval_options, data),
+     .help = "folder with index.csv, tags.csv, photos and masks (docs/evaluation.md)"},
+    {"way", "1|2", CLI_UINT, offsetof(eval_options, way), 1, 2,
+     .help = "1: one tag a run, by the class indices of tags.csv; 2: all objects of a photo at once, by name "
+             "(default: 1)"},
+    {"all-objects", NULL, CLI_FLAG, offsetof(eval_options, all_objects),
+     .help = "way 2: give the names of objects without a class (person) as tags too"},
+    {"limit", "N", CLI_UINT, offsetof(eval_options, limit), 1, 1000000,
+     .help = "only the first N rows, and the first N photos for saliency"},
+    {"cache", "DIR", CLI_TEXT, offsetof(eval_options, cache),
+     .help = "where outputs of the networks are kept, so that a run with other post-processing takes seconds; 'none': "
+             "nowhere (default: eval in the cache folder)"},
+    {"out", "FILE.json", CLI_TEXT, offsetof(eval_options, out),
+     .help = "write the figures of every row; an interrupted run leaves FILE.json.partial and goes on from there"},
+    {"against", "FILE.json", CLI_TEXT, offsetof(eval_options, against),
+     .help = "compare with an earlier run on the rows that both hold: paired bootstrap, photos resampled"},
+    {"json", NULL, CLI_FLAG, offsetof(eval_options, json), .help = "print the report as JSON"},
+    CLI_OPTION_MODEL(eval_options),
+    CLI_OPTION_SALIENCY(eval_options),
+    CLI_OPTIONS_PARAMS(eval_options, params),
+    CLI_OPTION_DEVICE(eval_options),
+    {0},
+};
+
+static cli_exit run_eval(void *data, int count, char **arguments) {
+    (void)count;
+    (void)arguments;
+    eval_options *options = data;
+    eval_job job = {.options = options};
+    cli_preset preset;
+    tm_error err = TAGMASK_ERROR_INIT;
+    if (!options->data) {
+        cli_message("eval: expected --data DIR; see 'tagmask eval --help'");
+        return CLI_USAGE;
+    }
+    if (!options->way) options->way = 1;
+    options->params.struct_size = sizeof options->params;
+    tagmask_status status = cli_preset_apply(rows, options, &options->params, &preset, &err);
+    if (status == TAGMASK_OK) status = prepare(&job, &err);
+    if (status == TAGMASK_OK) status = run_photos(&job, &err);
+    if (status == TAGMASK_OK) status = report(&job, &err);
+    cli_exit result = status != TAGMASK_OK ? cli_fail(&err) : job.failed ? CLI_FAILED : CLI_DONE;
+    finish(&job);
+    cli_preset_free(&preset);
+    return result;
+}
+
+const cli_verb cli_verb_eval = {
+    .name = "eval",
+    .arguments = "--data DIR",
+    .summary = "scores proposed masks on photos with ground truth",
+    .details =
+        "Scored rows are those of tags.csv with tag_quality exact or generic, class_complete 1 and area_frac of at\n"
+        "least 0.02. Reported: mean IoU over the rows at the fixed threshold (--threshold, default 0.5) with its 95 %\n"
+        "bootstrap interval, at the best threshold on this very set (an oracle), the boundary F-measure, the same for\n"
+        "two baselines that see no tag (saliency alone, a centre box), figures by set, area and saliency of the\n"
+        "object, and the saliency's own MAE, max F and IoU on the salient photos. docs/evaluation.md says it exactly.",
+    .options = rows,
+    .options_size = sizeof(eval_options),
+    .run = run_eval,
+};

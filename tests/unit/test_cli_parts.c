@@ -1,0 +1,294 @@
+// Parts of the command: option tables, preset files, CSV, the list of photos, and where tags come from.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/csv.h"
+#include "cli/inputs.h"
+#include "cli/tag_source.h"
+#include "cli/verbs.h"
+#include "support.h"
+
+typedef struct sample {
+    bool flag;
+    const char *text;
+    cli_list list;
+    uint32_t count;
+    tagmask_params params;
+} sample;
+
+static const cli_option sample_rows[] = {
+    {"flag", NULL, CLI_FLAG, offsetof(sample, flag), .help = "a flag"},
+    {"text", "TEXT", CLI_TEXT, offsetof(sample, text), .help = "a text"},
+    {"list", "ITEM", CLI_REPEAT, offsetof(sample, list), .help = "many"},
+    {"count", "N", CLI_UINT, offsetof(sample, count), 1, 9, .help = "a number"},
+    CLI_OPTIONS_PARAMS(sample, params),
+    {0},
+};
+static const cli_verb sample_verb = {.name = "sample",
+                                     .arguments = "FILE...",
+                                     .summary = "does it",
+                                     .details = "At length.",
+                                     .options = sample_rows,
+                                     .options_size = sizeof(sample),
+                                     .min_args = 1,
+                                     .max_args = 2};
+
+// Parses a line of words; returns -1 when the verb would run.
+static int parse(sample *options, const char *line, char *words) {
+    char *argv[20] = {"sample"};
+    int argc = 1, first = 0;
+    strcpy(words, line);
+    for (char *word; (word = strsep(&words, " ")) != NULL && argc < 19;) argv[argc++] = word;
+    cli_exit status;
+    memset(options, 0, sizeof *options);
+    bool runs = cli_parse(&sample_verb, argc, argv, options, &first, &status);
+    if (runs && argc - first >= 1) assert_string_equal(argv[first], "a.png");
+    return runs ? -1 : (int)status;
+}
+
+// What is printed to stderr meanwhile.
+static char captured[4096];
+static int saved_stderr;
+static FILE *capture_file;
+static void capture_begin(void) {
+    fflush(stderr);
+    saved_stderr = dup(STDERR_FILENO);
+    capture_file = tmpfile();
+    assert_non_null(capture_file);
+    dup2(fileno(capture_file), STDERR_FILENO);
+}
+static void capture_end(void) {
+    fflush(stderr);
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    rewind(capture_file);
+    captured[fread(captured, 1, sizeof captured - 1, capture_file)] = 0;
+    fclose(capture_file);
+}
+
+static void test_parsing(void **state) {
+    (void)state;
+    sample o;
+    char words[300];
+    assert_int_equal(parse(&o, "--flag --text=x a.png --list one --list two --count 9 --threshold 0.25", words), -1);
+    assert_true(o.flag);
+    assert_string_equal(o.text, "x");
+    assert_int_equal(o.list.count, 2);
+    assert_string_equal(o.list.items[1], "two");
+    assert_int_equal(o.count, 9);
+    assert_true(o.params.threshold == 0.25f);
+    free(o.list.items);
+    // Zero means "the default" to the library, so the zeros that a person can mean are translated.
+    assert_int_equal(parse(&o, "--crf-iterations 0 --min-part 0 --polygon-tolerance 0 -- a.png", words), -1);
+    assert_int_equal(o.params.crf_iterations, -1);
+    assert_true(o.params.min_part == -1 && o.params.polygon_tolerance == -1);
+    assert_int_equal(parse(&o, "--thresh 0.5 a.png", words), -1);  // a unique beginning will do
+    assert_true(o.params.threshold == 0.5f);
+    static const char *const wrong[][2] = {
+        {"--thresold 0.5 a.png", "did you mean --threshold?"},
+        {"--zzzzzzzz a.png", "lists the options"},
+        {"-x a.png", "unknown option -x"},
+        {"--crf-gau 1 a.png", "ambiguous: --crf-gaussian-sxy or --crf-gaussian-compat"},
+        {"--flag=1 a.png", "--flag takes no value"},
+        {"a.png --text", "--text needs a value"},
+        {"--text= a.png", "is empty"},
+        {"--count 10 a.png", "--count 10: expected a whole number from 1 to 9"},
+        {"--count 1.5 a.png", "whole number"},
+        {"--count 5x a.png", "whole number"},
+        {"--threshold nan a.png", "number from 0.001 to 0.999"},
+        {"--threshold 1 a.png", "number from 0.001 to 0.999"},
+        {"--flag", "expected FILE..."},
+        {"a.png b c", "unexpected argument \"c\""},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(wrong); i++) {
+        capture_begin();
+        int status = parse(&o, wrong[i][0], words);
+        capture_end();
+        free(o.list.items);
+        if (status != CLI_USAGE || !strstr(captured, wrong[i][1])) fail_msg("%s: %s", wrong[i][0], captured);
+        assert_ptr_equal(strchr(captured, '\n'), captured + strlen(captured) - 1);  // one line
+    }
+}
+
+static void test_help(void **state) {
+    (void)state;
+    for (const cli_verb *const *verb = cli_verbs; *verb; verb++) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *file = open_memstream(&text, &size);
+        assert_non_null(file);
+        cli_print_help(*verb, file);
+        fclose(file);
+        for (const cli_option *row = (*verb)->options; row->name; row++) {
+            char name[64];
+            snprintf(name, sizeof name, "  --%s", row->name);
+            if (!strstr(text, name)) fail_msg("%s: %s is not documented", (*verb)->name, row->name);
+            assert_true(strlen(row->help) > 5);
+            assert_int_equal(row->kind == CLI_FLAG, row->value == NULL);
+        }
+        for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+            if (end - line > 118) fail_msg("%s: too wide: %.*s", (*verb)->name, (int)(end - line), line);
+        }
+        free(text);
+    }
+}
+
+static char *write_text(const char *folder, const char *name, const char *text) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *path = tm_path_join(folder, name);
+    assert_ok(tm_write_file(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static void test_presets(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir();
+    tm_error err = TAGMASK_ERROR_INIT;
+    cli_preset preset;
+    char *path = write_text(folder, "p.json",
+                            "{\"preset\": \"best\", \"threshold\": 0.4, \"crf_iterations\": 0,"
+                            " \"working-size\": 512, \"method\": \"cam\"}");
+    sample o = {.params = {.preset = path, .threshold = 0.3f}};
+    assert_ok(cli_preset_apply(sample_rows, &o, &o.params, &preset, &err), &err);
+    assert_string_equal(o.params.preset, "best");
+    assert_true(o.params.threshold == 0.3f);  // the command line goes first
+    assert_int_equal(o.params.crf_iterations, -1);
+    assert_int_equal(o.params.working_size, 512);
+    assert_string_equal(o.params.method, "cam");
+    cli_preset_free(&preset);
+    o.params.preset = "fast";
+    assert_ok(cli_preset_apply(sample_rows, &o, &o.params, &preset, &err), &err);
+    assert_string_equal(o.params.preset, "fast");
+    static const char *const bad[] = {"{\"treshold\": 1}", "{\"threshold\": 2}", "{\"threshold\": []}", "[1]", "x",
+                                      "{\"count\": 1}"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(bad); i++) {
+        free(write_text(folder, "p.json", bad[i]));
+        sample wrong = {.params = {.preset = path}};
+        assert_int_equal(cli_preset_apply(sample_rows, &wrong, &wrong.params, &preset, &err), TAGMASK_ERROR_ARGUMENT);
+        assert_non_null(strstr(err.message, "p.json"));
+        cli_preset_free(&preset);
+    }
+    free(path);
+    free(folder);
+}
+
+static void test_csv(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir();
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *path = write_text(folder, "t.csv",
+                            "\xef\xbb\xbf"
+                            "a,b\r\n\r\n\"x,\"\"1\"\"\",\"two\nlines\"\n,last");
+    csv_table table;
+    assert_ok(csv_read(path, &table, &err), &err);
+    assert_int_equal(table.count, 3);
+    assert_int_equal(csv_column(&table, "b"), 1);
+    assert_int_equal(csv_column(&table, "c"), SIZE_MAX);
+    assert_string_equal(csv_field(&table.rows[1], 0), "x,\"1\"");
+    assert_string_equal(csv_field(&table.rows[1], 1), "two\nlines");
+    assert_string_equal(csv_field(&table.rows[2], 0), "");
+    assert_string_equal(csv_field(&table.rows[2], 1), "last");
+    assert_string_equal(csv_field(&table.rows[2], 2), "");
+    csv_free(&table);
+    free(write_text(folder, "t.csv", "a,\"b\n"));
+    assert_int_equal(csv_read(path, &table, &err), TAGMASK_ERROR_FORMAT);
+    free(write_text(folder, "t.csv", ""));
+    assert_ok(csv_read(path, &table, &err), &err);
+    assert_int_equal(table.count, 0);
+    csv_free(&table);
+    free(path);
+    free(folder);
+}
+
+static void test_inputs(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir(), *other = test_temporary_dir();
+    tm_error err = TAGMASK_ERROR_INIT;
+    free(write_text(folder, "b.JPG", "broken"));
+    free(write_text(folder, "a.png", "broken"));
+    free(write_text(folder, ".hidden.png", "x"));
+    free(write_text(folder, "notes.txt", "x"));
+    free(write_text(folder, "plain", "\x89PNG\r\n\x1a\n..."));
+    char *twin = write_text(other, "A.jpeg", "x"), *a = tm_path_join(folder, "a.png");
+    char *missing = tm_path_join(folder, "missing.png");
+    char *arguments[] = {missing, folder, twin, a};
+    cli_inputs inputs;
+    assert_ok(cli_inputs_collect(arguments, 4, "out", &inputs, &err), &err);
+    assert_int_equal(inputs.count, 5);
+    static const char *const stems[] = {"missing", "a", "b", "plain", "A"};
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(inputs.items[i].stem, stems[i]);
+        assert_string_equal(inputs.items[i].out, i == 4 ? "out/2" : "out");
+    }
+    assert_true(cli_inputs_has_file(&inputs, a));
+    assert_false(cli_inputs_has_file(&inputs, missing));
+    cli_inputs_free(&inputs);
+    char *empty[] = {test_temporary_dir()};
+    assert_int_equal(cli_inputs_collect(empty, 1, "out", &inputs, &err), TAGMASK_ERROR_FILE);
+    cli_inputs_free(&inputs);
+    free(empty[0]);
+    free(missing);
+    free(a);
+    free(twin);
+    free(folder);
+    free(other);
+}
+
+// The tags of a photo joined by commas.
+static const char *find(const char *text, const char *photo) {
+    static char joined[200];
+    tag_source *source = NULL;
+    cli_list tags = {0};
+    tm_error err = TAGMASK_ERROR_INIT;
+    joined[0] = 0;
+    tagmask_status status = tag_source_open(text, &source, &err);
+    if (status == TAGMASK_OK) status = tag_source_find(source, photo, &tags, &err);
+    if (status != TAGMASK_OK) snprintf(joined, sizeof joined, "status %d: %.150s", (int)status, err.message);
+    for (size_t i = 0; i < tags.count && status == TAGMASK_OK; i++) {
+        snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%s", i ? "," : "", tags.items[i]);
+    }
+    free(tags.items);
+    tag_source_close(source);
+    return joined;
+}
+
+static void test_tag_sources(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir();
+    assert_int_equal(chdir(folder), 0);
+    free(folder);
+    free(write_text(".", "t.csv", "tag,file\ncat,x/a.jpg\ndog,./a.jpg\ncat,a.jpg\ncow,b.jpg\n"));
+    assert_string_equal(find("csv:t.csv", "x/a.jpg"), "cat,dog");
+    assert_string_equal(find("csv:t.csv", "/y/a.jpg"), "dog,cat");
+    assert_string_equal(find("csv:t.csv", "a.jpg"), "cat,dog");
+    assert_string_equal(find("csv:t.csv", "aa.jpg"), "");
+    free(write_text(".", "t.csv", "a.jpg,cat\na.jpg,\n"));
+    assert_non_null(strstr(find("csv:t.csv", "a.jpg"), "row 2"));
+    free(write_text(".", "c.json",
+                    "{\"images\":[{\"id\":7,\"file_name\":\"a.jpg\"},{\"id\":3,\"file_name\":\"b.jpg\"}],"
+                    "\"categories\":[{\"id\":1,\"name\":\"cat\"},{\"id\":2,\"name\":\"hot dog\"}],"
+                    "\"annotations\":[{\"image_id\":7,\"category_id\":2},{\"image_id\":3,\"category_id\":1},"
+                    "{\"image_id\":7,\"category_id\":1},{\"image_id\":7,\"category_id\":2}]}"));
+    assert_string_equal(find("coco:c.json", "dir/a.jpg"), "hot dog,cat");
+    free(write_text(".", "c.json", "{\"images\":[],\"categories\":[],\"annotations\":[{\"image_id\":7}]}"));
+    assert_non_null(strstr(find("coco:c.json", "a.jpg"), "annotations[0]"));
+    free(write_text(".", "c.json", "{\"images\":[{\"id\":\"x\"}]}"));
+    assert_non_null(strstr(find("coco:c.json", "a.jpg"), "images[0]"));
+    free(write_text(".", "a.json", "{\"flags\":{\"cat\":true,\"dog\":false,\"sofa\":true},\"shapes\":[]}"));
+    assert_string_equal(find("labelme", "./a.jpg"), "cat,sofa");
+    free(write_text(".", "a.json", "{\"flags\":[]}"));
+    assert_non_null(strstr(find("labelme", "a.jpg"), "expected \"flags\""));
+    assert_non_null(strstr(find("labelme", "missing.jpg"), "missing.json"));
+    assert_non_null(strstr(find("xml:x", "a.jpg"), "expected labelme, csv:FILE or coco:FILE"));
+    assert_non_null(strstr(find("csv:none.csv", "a.jpg"), "none.csv"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parsing), cmocka_unit_test(test_help),   cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_csv),     cmocka_unit_test(test_inputs), cmocka_unit_test(test_tag_sources),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
