@@ -7,6 +7,11 @@
 //
 // Threading: a tm_gpu may be used from several threads; a tm_recorder, tm_buffer and what is recorded belong to one
 // thread at a time. Determinism: same device, same input, same bits out.
+//
+// Environment: TAGMASK_DEVICE (selector), TAGMASK_GPU_CLASS (gpu, lavapipe, swiftshader), TAGMASK_DISABLE (features to
+// do without: fp16, int8, budget, coopmat, unified, timestamps), TAGMASK_MEMORY_LIMIT (MiB of device memory),
+// TAGMASK_TIMEOUT (ms for one submit, default 120000), TAGMASK_VALIDATION=1 (validation layer with synchronization
+// validation), TAGMASK_PROFILE=1 (with TAGMASK_LOG=info: device time by label when the device is closed).
 #ifndef TM_GPU_H
 #define TM_GPU_H
 
@@ -89,8 +94,10 @@ static inline tm_slice tm_slice_all(tm_buffer *buffer) {
 // ---- Pipelines. Shaders are the files of shaders/, compiled at build time; the name is the path below shaders/
 // without .comp, such as "nn/conv". Set 0 only; the layout (binding numbers; storage buffer or texel buffer;
 // readonly/writeonly; push-constant size) is reflected from the SPIR-V. `constants` are the 32-bit specialization
-// constants 0..count-1 in order (floats by their bits). Pipelines belong to the device, are made once for each (name,
-// constants) and live until tm_gpu_close; the returned pointer may be kept.
+// constants 0..count-1 in order (floats by their bits). Texel buffers are seen as RGBA32F (samplerBuffer,
+// textureBuffer), RGBA32I or RGBA32UI (their i and u forms): one texelFetch gives four consecutive 32-bit words, and a
+// slice may hold max_texel_elements of them. Pipelines belong to the device, are made once for each (name, constants)
+// and live until tm_gpu_close; the returned pointer may be kept.
 tagmask_status tm_pipeline_get(tm_gpu *gpu, const char *shader, const uint32_t *constants, size_t constant_count,
                                tm_pipeline **pipeline, tm_error *err);
 
@@ -111,7 +118,8 @@ tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, 
 // Byte ranges of equal size; may not overlap. Offsets and size are multiples of 4.
 tagmask_status tm_copy(tm_recorder *recorder, tm_slice from, tm_slice to, tm_error *err);
 tagmask_status tm_fill(tm_recorder *recorder, tm_slice to, uint32_t word, tm_error *err);
-// Copies host data into `to` through staging memory that the recorder owns; data may be freed at once.
+// Copies host data into `to`; data may be freed at once. Where the host reaches the buffer and nothing recorded so far
+// uses it, this happens now, even if the recording is abandoned later; else through staging memory of the recorder.
 tagmask_status tm_upload(tm_recorder *recorder, tm_slice to, const void *data, tm_error *err);
 // Schedules a copy of `from` into host memory `data`, which must stay valid until tm_recorder_finish returns.
 tagmask_status tm_readback(tm_recorder *recorder, tm_slice from, void *data, tm_error *err);

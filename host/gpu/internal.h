@@ -186,12 +186,12 @@ typedef struct tm_pending_read {
     bool direct;  // from is the caller's own buffer: a later write to it must copy the bytes away first
 } tm_pending_read;
 
-#define TM_TOUCHED_BUFFERS 64
 typedef struct tm_deferred {
     void (*release)(void *user);
     void *user;
 } tm_deferred;
 
+#define TM_TOUCHED_BUFFERS 64
 struct tm_recorder {
     tm_gpu *gpu;
     tm_recorder *next;  // in the free list

@@ -61,7 +61,7 @@ static void touch(tm_recorder *recorder, const tm_buffer *buffer) {
 tagmask_status tm_recorder_defer(tm_recorder *recorder, void (*release)(void *user), void *user, tm_error *err) {
     void *list = recorder->deferred;
     if (!tm_grow(&list, &recorder->deferred_capacity, recorder->deferred_count + 1, sizeof *recorder->deferred))
-        return tm_fail(err, TAGMASK_ERROR_MEMORY, "out of memory");
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to note what a recording uses");
     recorder->deferred = list;
     recorder->deferred[recorder->deferred_count++] = (tm_deferred){release, user};
     return TAGMASK_OK;

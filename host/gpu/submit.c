@@ -351,6 +351,7 @@ tagmask_status tm_batch_wait(tm_recorder *recorder) {
 static void give_back(tm_recorder *recorder) {
     tm_gpu *gpu = recorder->gpu;
     bool hung = atomic_load(&gpu->hung);
+    // Right for a hung device too: buffers destroyed then wait for it (tm_buffer_destroy).
     for (size_t i = 0; i < recorder->deferred_count; i++) recorder->deferred[i].release(recorder->deferred[i].user);
     recorder->deferred_count = 0;
     if (!hung) {

@@ -443,6 +443,40 @@ static void test_abandon(void **state) {
     tm_buffer_destroy(a);
 }
 
+static void destroy_buffer(void *buffer) {
+    tm_buffer_destroy(buffer);
+}
+static void count_call(void *counter) {
+    ++*(int *)counter;
+}
+
+// What a recording still uses may be given up by its owner; it goes once the work is done, finished or abandoned.
+static void test_defer(void **state) {
+    tm_gpu *gpu = *state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    uint32_t out[64];
+    uint64_t before = tm_gpu_get_stats(gpu).allocations;
+    int calls = 0;
+    tm_buffer *a = make_buffer(gpu, 256);
+    tm_recorder *recorder = begin_recording(gpu);
+    assert_ok(tm_fill(recorder, tm_slice_all(a), 77, &err), &err);
+    assert_ok(tm_readback(recorder, tm_slice_all(a), out, &err), &err);
+    assert_ok(tm_recorder_defer(recorder, destroy_buffer, a, &err), &err);
+    for (int i = 0; i < 20; i++) assert_ok(tm_recorder_defer(recorder, count_call, &calls, &err), &err);
+    assert_int_equal(calls, 0);
+    finish_recording(recorder);
+    assert_int_equal(calls, 20);
+    for (int i = 0; i < 64; i++) assert_int_equal(out[i], 77);
+    recorder = begin_recording(gpu);
+    assert_ok(tm_recorder_defer(recorder, count_call, &calls, &err), &err);
+    tm_recorder_abandon(recorder);
+    assert_int_equal(calls, 21);
+    recorder = begin_recording(gpu);
+    finish_recording(recorder);
+    assert_int_equal(calls, 21);
+    assert_true(tm_gpu_get_stats(gpu).allocations <= before + 1);  // one chunk of staging memory may be kept
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain),         cmocka_unit_test(test_upload_order),
@@ -452,7 +486,7 @@ int main(void) {
         cmocka_unit_test(test_many_ranges),   cmocka_unit_test(test_submits),
         cmocka_unit_test(test_misuse),        cmocka_unit_test(test_binding_limits),
         cmocka_unit_test(test_profile),       cmocka_unit_test(test_abandon),
-        cmocka_unit_test(test_calibration),
+        cmocka_unit_test(test_calibration),   cmocka_unit_test(test_defer),
     };
     int failed = cmocka_run_group_tests_name("direct", tests, open_plain, close_device);
     return failed + cmocka_run_group_tests_name("staged", tests, open_staged, close_device);
