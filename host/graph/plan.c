@@ -134,7 +134,7 @@ static tagmask_status drop_unneeded(tm_plan *plan, tm_error *err) {
 // shapes are equal (no broadcasting) may depend on the inputs'.
 typedef struct readers {
     uint32_t *count;
-    int32_t *producer;  // live item; -1
+    int32_t *reader, *producer;  // live items, the last that reads and the one that makes a value; -1
 } readers;
 
 static bool can_take_residual(const tm_plan *plan, const readers *r, int32_t value, const tm_shape *shape) {
@@ -146,60 +146,82 @@ static bool can_take_residual(const tm_plan *plan, const readers *r, int32_t val
            tm_shape_equal(&item->ctx->out[0].shape, shape);
 }
 
-static tagmask_status fuse_residual(tm_plan *plan, const readers *r, tm_item *add, tm_error *err) {
-    tm_node *node = &add->node;
-    if (!add->live || *node->op->domain || strcmp(node->op_type, "Add") || node->input_count != 2) return TAGMASK_OK;
+// Which side of a sum is a convolution that can add the other one itself; -1: neither.
+static int find_side(const tm_plan *plan, const readers *r, const tm_item *add) {
+    const tm_node *node = &add->node;
     const tm_host_tensor *in = add->ctx->in;
-    if (node->fused.residual >= 0 || node->inputs[0] == node->inputs[1]) return TAGMASK_OK;
-    if (!tm_shape_equal(&in[0].shape, &in[1].shape) || in[1].dtype != TM_FLOAT32) return TAGMASK_OK;
-    // Where both sides could take the other, the later one does: the earlier result is there by then.
+    if (!add->live || *node->op->domain || strcmp(node->op_type, "Add") || node->input_count != 2) return -1;
+    if (node->fused.residual >= 0 || node->inputs[0] == node->inputs[1]) return -1;
+    if (!tm_shape_equal(&in[0].shape, &in[1].shape) || in[1].dtype != TM_FLOAT32) return -1;
     int side = -1;
     for (int i = 0; i < 2; i++) {
         if (!can_take_residual(plan, r, node->inputs[i], &add->ctx->out[0].shape)) continue;
+        // Where both sides could take the other, the later one does: the earlier result is there by then.
         if (side < 0 || r->producer[node->inputs[i]] > r->producer[node->inputs[side]]) side = i;
     }
+    return side;
+}
+
+// The activation after the sum, if nothing else reads the sum.
+static tm_item *find_activation(const tm_plan *plan, const readers *r, const tm_item *add, tm_fused *fused) {
+    int32_t sum = add->node.outputs[0];
+    if (add->node.fused.act != TM_ACT_NONE || r->count[sum] != 1 || plan->graph->values[sum].output) return NULL;
+    tm_item *item = &plan->items[r->reader[sum]];
+    bool matches = item->live && item->node.inputs[0] == sum && tm_match_activation(plan->graph, &item->node, fused);
+    return matches ? item : NULL;
+}
+
+static tagmask_status fuse_residual(tm_plan *plan, const readers *r, tm_item *add, tm_error *err) {
+    int side = find_side(plan, r, add);
     if (side < 0) return TAGMASK_OK;
-    tm_item *conv = &plan->items[r->producer[node->inputs[side]]];
+    tm_item *conv = &plan->items[r->producer[add->node.inputs[side]]];
     tm_node fused = conv->node;
+    fused.fused = add->node.fused;
+    tm_item *last = (conv->node.op->fuses & TM_FUSES_ACT) ? find_activation(plan, r, add, &fused.fused) : NULL;
+    if (!last) last = add;
+    if (fused.fused.act != TM_ACT_NONE && !(conv->node.op->fuses & TM_FUSES_ACT)) return TAGMASK_OK;
     fused.inputs = tm_arena_alloc(&plan->arena, 4 * sizeof *fused.inputs);
     if (!fused.inputs) return tm_memory_fail(err);
     for (size_t i = 0; i < 3; i++) fused.inputs[i] = i < conv->node.input_count ? conv->node.inputs[i] : -1;
-    fused.inputs[3] = node->inputs[1 - side];
+    fused.inputs[3] = add->node.inputs[1 - side];
     fused.input_count = 4;
-    fused.outputs = node->outputs;
-    fused.fused = node->fused;
+    fused.outputs = last->node.outputs;
     fused.fused.residual = 3;
-    // The sum's place in the order is kept: both operands are computed before it.
     tm_op_ctx *ctx = tm_make_ctx(&plan->arena, plan->graph->gpu, &fused, err);
     if (!ctx) return TAGMASK_ERROR_MEMORY;
     ctx->plan = plan;
     ctx->graph = plan->graph;
     for (size_t i = 0; i < 4; i++)
         if (fused.inputs[i] >= 0) ctx->in[i] = plan->values[fused.inputs[i]].host;
-    add->node = fused;
-    ctx->node = &add->node;
-    bool folded;
-    TM_TRY(tm_evaluate(ctx, false, &folded, err));
-    add->ctx = ctx;
+    // The place of the sum or activation in the order is kept: both operands are computed before it.
+    last->node = fused;
+    last->ctx = ctx;
+    ctx->node = &last->node;
     conv->live = false;
-    return TAGMASK_OK;
+    add->live = add == last;
+    bool folded;
+    return tm_evaluate(ctx, false, &folded, err);
 }
 
 static tagmask_status fuse_residuals(tm_plan *plan, tm_error *err) {
     size_t n = plan->graph->value_count;
-    readers r = {tm_calloc(n, sizeof *r.count), tm_calloc(n, sizeof *r.producer)};
-    tagmask_status status = r.count && r.producer ? TAGMASK_OK : tm_memory_fail(err);
+    readers r = {tm_calloc(n, sizeof *r.count), tm_calloc(n, sizeof *r.reader), tm_calloc(n, sizeof *r.producer)};
+    tagmask_status status = r.count && r.reader && r.producer ? TAGMASK_OK : tm_memory_fail(err);
     for (size_t v = 0; status == TAGMASK_OK && v < n; v++) r.producer[v] = -1;
     for (size_t k = 0; status == TAGMASK_OK && k < plan->graph->node_count; k++) {
         const tm_item *item = &plan->items[k];
-        for (size_t i = 0; item->live && i < item->node.input_count; i++)
-            if (reads_on_device(plan, item, i)) r.count[item->node.inputs[i]]++;
+        for (size_t i = 0; item->live && i < item->node.input_count; i++) {
+            if (!reads_on_device(plan, item, i)) continue;
+            r.count[item->node.inputs[i]]++;
+            r.reader[item->node.inputs[i]] = (int32_t)k;
+        }
         for (size_t i = 0; item->live && i < item->node.output_count; i++)
             if (item->node.outputs[i] >= 0) r.producer[item->node.outputs[i]] = (int32_t)k;
     }
     for (size_t k = 0; status == TAGMASK_OK && k < plan->graph->node_count; k++)
         status = fuse_residual(plan, &r, &plan->items[k], err);
     free(r.count);
+    free(r.reader);
     free(r.producer);
     return status;
 }
