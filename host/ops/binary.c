@@ -101,6 +101,8 @@ static tagmask_status record_flat(tm_op_ctx *ctx, tm_recorder *recorder, const s
     uint32_t items = tm_items(ctx->gpu);
     tm_launch launch = {
         .shader = "nn/binary",
+        .texel_shader = "nn/binary_texel",
+        .texel_inputs = 2,
         .constants = {s->op, 0, s->fused.act, items, a_one, b_one, mask},
         .constant_count = 7,
         .bindings = {s->a->slice, s->b->slice, s->y->slice},
@@ -149,6 +151,8 @@ static tagmask_status record_c4(tm_op_ctx *ctx, tm_recorder *recorder, const ste
     uint32_t items = tm_items(ctx->gpu);
     tm_launch launch = {
         .shader = "nn/binary_c4",
+        .texel_shader = "nn/binary_c4_texel",
+        .texel_inputs = 2,
         .constants = {s->op, 0, s->fused.act, items, a_kind, b_kind},
         .constant_count = 6,
         .bindings = {s->a->slice, s->b->slice, s->a->slice, s->b->slice, s->y->slice},

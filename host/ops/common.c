@@ -79,6 +79,13 @@ static tagmask_status widen(const tm_op_ctx *ctx, const tm_gpu_info *info, const
                       (unsigned long long)slice->size, (unsigned long long)info->max_storage_range);
 }
 
+static bool use_texels(const tm_gpu_info *info, const tm_launch *launch) {
+    if (!launch->texel_shader || info->gpu_class != TM_GPU_CLASS_LAVAPIPE) return false;
+    for (uint32_t i = 0; i < launch->texel_inputs; i++)
+        if ((launch->bindings[i].size + 15) / 16 > info->max_texel_elements) return false;
+    return true;
+}
+
 tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm_launch *launch, tm_error *err) {
     if (!launch->threads) return TAGMASK_OK;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
@@ -99,7 +106,8 @@ tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm
         TM_TRY(widen(ctx, info, &launch->bindings[i], &dispatch.bindings[i], err));
     uint32_t constants[TM_ARRAY_LEN(launch->constants) + 1] = {local};
     for (uint32_t i = 0; i < launch->constant_count; i++) constants[i + 1] = launch->constants[i];
-    TM_TRY(tm_pipeline_get(ctx->gpu, launch->shader, constants, launch->constant_count + 1, &dispatch.pipeline, err));
+    TM_TRY(tm_pipeline_get(ctx->gpu, use_texels(info, launch) ? launch->texel_shader : launch->shader, constants,
+                           launch->constant_count + 1, &dispatch.pipeline, err));
     return tm_dispatch(recorder, &dispatch, err);
 }
 

@@ -35,6 +35,9 @@ uint32_t tm_items(const tm_gpu *gpu);
 
 typedef struct tm_launch {
     const char *shader;
+    // A variant that reads its first texel_inputs bindings through texel buffers, for devices on the CPU; NULL: none.
+    const char *texel_shader;
+    uint32_t texel_inputs;
     uint32_t constants[8];  // from constant 1 on; constant 0 is the workgroup's size
     uint32_t constant_count;
     tm_slice bindings[6];

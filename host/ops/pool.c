@@ -132,6 +132,8 @@ static tagmask_status record_pool(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
     // The common windows get their loops unrolled.
     uint32_t fixed = p.kernel[0] == p.kernel[1] && p.kernel[0] <= 3 ? (uint32_t)p.kernel[0] : 0;
     tm_launch launch = {.shader = c4 ? "nn/pool_c4" : "nn/pool",
+                        .texel_shader = c4 ? "nn/pool_c4_texel" : NULL,
+                        .texel_inputs = 1,
                         .constants = {mode, fixed, fixed},
                         .constant_count = 3,
                         .bindings = {in->slice, out->slice},

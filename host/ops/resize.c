@@ -108,8 +108,15 @@ static tagmask_status record_one_pass(tm_op_ctx *ctx, tm_recorder *recorder, con
         push.scale[i] = (float)(second - first);
         push.offset[i] = (float)first;
     }
+    uint32_t mode = plan->mode == TM_RESIZE_LINEAR;
+    if (mode && push.scale[1] > 0 && push.scale[1] <= 2.0f / 3.0f) {
+        mode = 2;
+        push.count = push.count / (uint32_t)push.out[1] * (((uint32_t)push.out[1] + 3) / 4);
+    }
     tm_launch launch = {.shader = c4 ? "nn/resize_c4" : "nn/resize",
-                        .constants = {plan->mode == TM_RESIZE_LINEAR},
+                        .texel_shader = c4 ? "nn/resize_c4_texel" : NULL,
+                        .texel_inputs = 1,
+                        .constants = {mode},
                         .constant_count = 1,
                         .bindings = {in->slice, out->slice},
                         .binding_count = 2,

@@ -8,9 +8,7 @@ layout(push_constant) uniform Push {
     ivec2 in_size, out_size;  // H, W
     ivec2 kernel, stride, dilation, begin, end;
 };
-layout(binding = 0) readonly buffer In {
-    T x[];
-};
+#include "nn/input.glsl"
 layout(binding = 1) writeonly buffer Out {
     T y[];
 };
@@ -32,7 +30,7 @@ void main() {
             padded++;
             if (r < 0 || c < 0 || r >= in_size.x || c >= in_size.y) continue;
             inside++;
-            T v = x[(plane * in_size.x + r) * in_size.y + c];
+            T v = X((plane * in_size.x + r) * in_size.y + c);
             if (MODE == 0u) result = max(result, v);
             else result += v;
         }

@@ -9,9 +9,15 @@ layout(push_constant) uniform Push {
     uint plane, blocks, tail;
     float a, b;
 };
+#ifdef TEXEL  // see input.glsl
+layout(binding = 0) uniform usamplerBuffer x;
+#define X(i) texelFetch(x, int(i))
+#else
 layout(binding = 0) readonly buffer In {
     uvec4 x[];
 };
+#define X(i) x[i]
+#endif
 layout(binding = 1) writeonly buffer Out {
     uvec4 y[];
 };
@@ -22,7 +28,7 @@ void main() {
     for (uint k = 0u; k < ITEMS; k++) {
         uint i = item_index(k, ITEMS);
         if (i >= count) return;
-        uvec4 w = apply(x[i]);
+        uvec4 w = apply(X(i));
         y[i] = MASK ? c4_mask(w, i, plane, blocks, tail) : w;
     }
 }
