@@ -101,6 +101,10 @@ tagmask_status tm_crf_dispatch(const tm_crf *crf, tm_recorder *recorder, const t
     TM_TRY(tm_pipeline_get(crf->gpu, shader, constants, 1 + job->constant_count, &info.pipeline, err));
     memcpy(info.bindings, job->bindings, sizeof info.bindings);
     if (job->items) tm_crf_grid(crf, job->items, info.groups);
+    if (job->at_most) {
+        uint64_t most = crf->info->gpu_class == TM_GPU_CLASS_GPU ? 262144 : 4096;
+        tm_crf_grid(crf, TM_MIN(job->at_most, most), info.groups);
+    }
     return tm_dispatch(recorder, &info, err);
 }
 

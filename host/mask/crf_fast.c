@@ -200,7 +200,7 @@ static tagmask_status gather(tm_crf *crf, tm_recorder *recorder, const plan *p, 
                                    tm_slice_all(lattice->norms), values, tm_slice_all(lattice->state)},
                       .push = push,
                       .push_size = sizeof push,
-                      .items = lattice->point_capacity,
+                      .at_most = lattice->point_capacity,
                       .flops = 40.0 * crf->count * p->planes};
     return tm_crf_dispatch(crf, recorder, &job, err);
 }

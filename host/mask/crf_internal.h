@@ -36,7 +36,8 @@ typedef struct tm_crf_job {
     tm_slice bindings[TM_MAX_BINDINGS];
     const void *push;
     uint32_t push_size;
-    uint64_t items;  // invocations of a linear grid; 0: groups is given
+    uint64_t items;    // invocations of a linear grid; 0: at_most or groups is given
+    uint64_t at_most;  // elements of a shader that walks over them with FOR_EACH
     uint32_t groups[3];
     double flops;
 } tm_crf_job;

@@ -7,8 +7,10 @@
 #define TILE 32
 #define TILE_SLOTS 2048
 #define POINT_PIXELS 32      // most pixels of a point
-#define CELL 0.35f           // side of a point's cell, in widths of the kernel
-#define LATTICE_SCALE 1.03f  // finer than the published sqrt(2/3) (d + 1): nearer to the exact sum (docs/crf.md)
+#define CELL 0.5f            // side of a point's cell, in widths of the kernel
+#define FINE_CELL 0.25f      // of small images, where points cost little
+#define SMALL 65536          // pixels
+#define LATTICE_SCALE 1.06f  // finer than the published sqrt(2/3) (d + 1): nearer to the exact sum (docs/crf.md)
 #define MAX_GROUPS 6         // groups of four labels an invocation holds
 
 #define ALL(buffer) tm_slice_all(lattice->buffer)
@@ -45,13 +47,16 @@ static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm
         {&lattice->places, points * 24},
         {&lattice->table, slots * 4},
         {&lattice->numbers, slots * 4},
-        {&lattice->owners, vertices * 4},
+        {&lattice->wanted, slots * 4},
+        {&lattice->wanted_numbers, slots * 4},
+        {&lattice->vertex_keys, vertices * 8},
         {&lattice->counts, vertices * 4},
         {&lattice->ranges, vertices * 8},
-        {&lattice->corners, points * 24},
+        {&lattice->corners, points * 24 + vertices * 4},  // a list may waste one
+        {&lattice->pairs, points * 48 + vertices * 8},
         {&lattice->neighbours, vertices * 48},
         {&lattice->norms, points * 8},
-        {&lattice->state, 16},
+        {&lattice->state, 32},
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(parts); i++) {
         TM_TRY(tm_crf_reserve(crf, parts[i].buffer, parts[i].size, err));
@@ -88,10 +93,10 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
                         .texel_shader = "crf/splat_texel",
                         .constants = {planes},
                         .constant_count = 1,
-                        .bindings = {values, ALL(ranges), ALL(corners), ALL(links), now, ALL(state)},
+                        .bindings = {values, ALL(pairs), ALL(ranges), now, ALL(state)},
                         .push = &push,
                         .push_size = 8,
-                        .items = lattice->vertex_capacity,
+                        .at_most = lattice->vertex_capacity,
                         .flops = 60.0 * crf->count * planes};
     TM_TRY(tm_crf_dispatch(crf, recorder, &splat, err));
     for (uint64_t axis = 0; axis < 6; axis++) {
@@ -104,7 +109,7 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
                            .bindings = {now, sides, next, ALL(state)},
                            .push = &push.vertex_capacity,
                            .push_size = 4,
-                           .items = lattice->vertex_capacity,
+                           .at_most = lattice->vertex_capacity,
                            .flops = 10.0 * crf->count * planes};
         TM_TRY(tm_crf_dispatch(crf, recorder, &blur, err));
         tm_slice swap = now;
@@ -118,7 +123,7 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
                         .bindings = {now, ALL(links), ALL(norms), messages, ALL(state)},
                         .push = &push,
                         .push_size = 12,
-                        .items = lattice->point_capacity,
+                        .at_most = lattice->point_capacity,
                         .flops = 60.0 * crf->count * planes};
     return tm_crf_dispatch(crf, recorder, &slice, err);
 }
@@ -128,6 +133,7 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
 
 static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy, float srgb,
                                    tm_error *err) {
+    const float cells = crf->count <= SMALL ? FINE_CELL : CELL;
     const struct {
         uint32_t width, height, tiles, cap, side;
         float cell;
@@ -135,8 +141,8 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
                      crf->height,
                      lattice->tiles,
                      POINT_PIXELS,
-                     (uint32_t)TM_CLAMP(CELL * sxy, 1.0f, (float)TILE),
-                     1 / fmaxf(CELL * srgb, 0.25f)};
+                     (uint32_t)TM_CLAMP(cells * sxy, 1.0f, (float)TILE),
+                     1 / fmaxf(cells * srgb, 0.25f)};
     tm_crf_job points = {.shader = "crf/points",
                          .texel_shader = "crf/points_texel",
                          .bindings = {tm_slice_all(crf->image), ALL(tile_table), ALL(pixel_slot), ALL(range_end),
@@ -170,45 +176,74 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
 }
 
 static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
-    const uint32_t push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
-    const uint32_t arrange_push[2] = {lattice->table_mask, lattice->vertex_capacity};
+    const uint32_t insert_push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
+    // Joining vertices are worth their time where there are few vertices for the pixels.
+    const uint32_t search_push[3] = {lattice->table_mask, lattice->vertex_capacity, TM_MAX(16384, crf->count / 8)};
     const double flops = 100.0 * crf->count;
     const tm_crf_job jobs[] = {
         {.shader = "crf/insert",
-         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(owners), ALL(places), ALL(state)},
-         .push = push,
+         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(vertex_keys), ALL(places), ALL(state)},
+         .push = insert_push,
          .push_size = 12,
-         .items = lattice->point_capacity,
+         .at_most = lattice->point_capacity,
          .flops = flops},
+        {.shader = "crf/widen",
+         .bindings = {ALL(keys), ALL(table), ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys), ALL(state)},
+         .push = search_push,
+         .push_size = 12,
+         .at_most = lattice->vertex_capacity,
+         .flops = flops},
+        {.shader = "crf/total",
+         .bindings = {ALL(state)},
+         .push = &lattice->vertex_capacity,
+         .push_size = 4,
+         .groups = {1, 1, 1}},
+        {.shader = "crf/neighbours",
+         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys),
+                      ALL(neighbours), ALL(state)},
+         .push = search_push,
+         .push_size = 8,
+         .at_most = lattice->vertex_capacity,
+         .flops = flops},
+    };
+    TM_TRY(tm_fill(recorder, ALL(table), UINT32_MAX, err));
+    TM_TRY(tm_fill(recorder, ALL(wanted), UINT32_MAX, err));
+    TM_TRY(tm_fill(recorder, ALL(wanted_numbers), 0, err));
+    TM_TRY(tm_fill(recorder, ALL(neighbours), 0, err));
+    for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
+    return TAGMASK_OK;
+}
+
+// What each vertex adds up.
+static tagmask_status build_lists(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
+    const double flops = 100.0 * crf->count;
+    const tm_crf_job jobs[] = {
         {.shader = "crf/link",
          .bindings = {ALL(numbers), ALL(places), ALL(links), ALL(counts), ALL(state)},
-         .push = push + 1,
+         .push = &lattice->point_capacity,
          .push_size = 4,
-         .items = lattice->point_capacity,
+         .at_most = lattice->point_capacity,
          .flops = flops},
         {.shader = "crf/reserve",
          .bindings = {ALL(counts), ALL(ranges), ALL(state)},
-         .push = push + 2,
+         .push = &lattice->vertex_capacity,
          .push_size = 4,
-         .items = lattice->vertex_capacity,
+         .at_most = lattice->vertex_capacity,
          .flops = flops},
         {.shader = "crf/list",
          .bindings = {ALL(links), ALL(counts), ALL(ranges), ALL(corners), ALL(state)},
-         .push = push + 1,
+         .push = &lattice->point_capacity,
          .push_size = 4,
-         .items = lattice->point_capacity,
+         .at_most = lattice->point_capacity,
          .flops = flops},
-        {.shader = "crf/arrange",
-         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(owners), ALL(ranges), ALL(corners), ALL(neighbours),
-                      ALL(state)},
-         .push = arrange_push,
-         .push_size = 8,
-         .items = lattice->vertex_capacity,
-         .flops = 3 * flops},
+        {.shader = "crf/sort",
+         .bindings = {ALL(ranges), ALL(links), ALL(corners), ALL(pairs), ALL(state)},
+         .push = &lattice->vertex_capacity,
+         .push_size = 4,
+         .at_most = lattice->vertex_capacity,
+         .flops = flops},
     };
-    TM_TRY(tm_fill(recorder, ALL(table), UINT32_MAX, err));
     TM_TRY(tm_fill(recorder, ALL(counts), 0, err));
-    TM_TRY(tm_fill(recorder, ALL(neighbours), 0, err));
     for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
     return TAGMASK_OK;
 }
@@ -221,7 +256,7 @@ static tagmask_status build_norms(tm_crf *crf, tm_crf_lattice *lattice, tm_recor
                           .bindings = {ALL(point_range), ALL(messages), ALL(norms), ALL(values), ALL(state)},
                           .push = &lattice->point_capacity,
                           .push_size = 4,
-                          .items = lattice->point_capacity,
+                          .at_most = lattice->point_capacity,
                           .flops = 10.0 * crf->count};
         if (step) TM_TRY(tm_crf_lattice_filter(crf, lattice, recorder, 1, 1, err));
         TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
@@ -246,6 +281,7 @@ tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_r
     lattice->built = false;
     TM_TRY(build_points(crf, lattice, recorder, sxy, srgb, err));
     TM_TRY(build_vertices(crf, lattice, recorder, err));
+    TM_TRY(build_lists(crf, lattice, recorder, err));
     TM_TRY(build_norms(crf, lattice, recorder, err));
     memcpy(lattice->key, key, sizeof key);
     lattice->built = true;
@@ -253,11 +289,12 @@ tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_r
 }
 
 void tm_crf_lattice_destroy(tm_crf_lattice *lattice) {
-    tm_buffer *all[] = {lattice->tile_table, lattice->tile_points, lattice->tile_first,  lattice->pixel_slot,
-                        lattice->range_end,  lattice->members,     lattice->pixel_point, lattice->point_range,
-                        lattice->keys,       lattice->links,       lattice->places,      lattice->table,
-                        lattice->numbers,    lattice->owners,      lattice->counts,      lattice->ranges,
-                        lattice->corners,    lattice->neighbours,  lattice->state,       lattice->norms,
-                        lattice->values,     lattice->messages,    lattice->lattice[0],  lattice->lattice[1]};
+    tm_buffer *all[] = {lattice->tile_table, lattice->tile_points, lattice->tile_first,     lattice->pixel_slot,
+                        lattice->range_end,  lattice->members,     lattice->pixel_point,    lattice->point_range,
+                        lattice->keys,       lattice->links,       lattice->places,         lattice->table,
+                        lattice->numbers,    lattice->wanted,      lattice->wanted_numbers, lattice->vertex_keys,
+                        lattice->pairs,      lattice->counts,      lattice->ranges,         lattice->corners,
+                        lattice->neighbours, lattice->state,       lattice->norms,          lattice->values,
+                        lattice->messages,   lattice->lattice[0],  lattice->lattice[1]};
     for (size_t i = 0; i < TM_ARRAY_LEN(all); i++) tm_buffer_destroy(all[i]);
 }

@@ -8,8 +8,8 @@
 typedef struct tm_crf_lattice {
     uint32_t tiles, point_capacity, vertex_capacity, table_mask;
     tm_buffer *tile_table, *tile_points, *tile_first, *pixel_slot, *range_end;
-    tm_buffer *members, *pixel_point, *point_range, *keys, *links, *places, *table, *numbers, *owners;
-    tm_buffer *counts, *ranges, *corners, *neighbours, *state, *norms;
+    tm_buffer *members, *pixel_point, *point_range, *keys, *links, *places, *table, *numbers, *wanted, *wanted_numbers;
+    tm_buffer *vertex_keys, *counts, *ranges, *corners, *pairs, *neighbours, *state, *norms;
     tm_buffer *values, *messages;  // [planes][point_capacity] vec4
     tm_buffer *lattice[2];         // [planes][vertex_capacity] vec4
     uint32_t planes;               // groups of four labels that the last four have room for

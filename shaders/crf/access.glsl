@@ -23,3 +23,8 @@ layout(local_size_x_id = 0) in;
 uint linear_index() {
     return gl_GlobalInvocationID.y * gl_NumWorkGroups.x * gl_WorkGroupSize.x + gl_GlobalInvocationID.x;
 }
+
+// How many elements there are is known to the device alone: a grid of bounded size walks over them.
+#define FOR_EACH(index, count)                                                                  \
+    for (uint index = linear_index(); index < (count);                                          \
+         index += gl_NumWorkGroups.x * gl_NumWorkGroups.y * gl_WorkGroupSize.x)

@@ -10,20 +10,20 @@ layout(std430, binding = 2) writeonly buffer To {
     vec4 to[];
 };
 layout(std430, binding = 3) readonly buffer State {
-    uint points, vertices, listed;
+    uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
     uint vertex_capacity;
 };
 
 void main() {
-    uint vertex = linear_index();
-    if (vertex > vertices || vertex >= vertex_capacity) return;
-    uvec2 side = vertex == 0u ? uvec2(0) : neighbours[vertex];
-    uint group = gl_WorkGroupID.z * GROUPS;
-    for (uint g = 0u; g < GROUPS; g++) {
-        uint base = (group + g) * vertex_capacity;
-        to[base + vertex] =
-            FETCH(from, base + vertex) + 0.5 * (FETCH(from, base + side.x) + FETCH(from, base + side.y));
+    FOR_EACH(vertex, vertices + 1u) {
+        uvec2 side = vertex == 0u ? uvec2(0) : neighbours[vertex];
+        uint group = gl_WorkGroupID.z * GROUPS;
+        for (uint g = 0u; g < GROUPS; g++) {
+            uint base = (group + g) * vertex_capacity;
+            to[base + vertex] =
+                FETCH(from, base + vertex) + 0.5 * (FETCH(from, base + side.x) + FETCH(from, base + side.y));
+        }
     }
 }

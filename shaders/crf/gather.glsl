@@ -16,23 +16,23 @@ layout(std430, binding = 4) writeonly buffer Values {
     vec4 values[];  // [groups][point_capacity]
 };
 layout(std430, binding = 5) readonly buffer State {
-    uint points, vertices, listed;
+    uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
     uint pixels, point_capacity;
 };
 
 void main() {
-    uint point = linear_index();
-    if (point >= min(points, point_capacity)) return;
-    uvec2 range = point_range[point];
-    uint group = gl_WorkGroupID.z * GROUPS;
-    vec4 sum[GROUPS];
-    for (uint g = 0u; g < GROUPS; g++) sum[g] = vec4(0);
-    for (uint m = range.x; m < range.x + range.y; m++) {
-        uint pixel = members[m];
-        for (uint g = 0u; g < GROUPS; g++) sum[g] += FETCH(marginals, (group + g) * pixels + pixel);
+    FOR_EACH(point, min(points, point_capacity)) {
+        uvec2 range = point_range[point];
+        uint group = gl_WorkGroupID.z * GROUPS;
+        vec4 sum[GROUPS];
+        for (uint g = 0u; g < GROUPS; g++) sum[g] = vec4(0);
+        for (uint m = range.x; m < range.x + range.y; m++) {
+            uint pixel = members[m];
+            for (uint g = 0u; g < GROUPS; g++) sum[g] += FETCH(marginals, (group + g) * pixels + pixel);
+        }
+        float norm = norms[point].x;
+        for (uint g = 0u; g < GROUPS; g++) values[(group + g) * point_capacity + point] = norm * sum[g];
     }
-    float norm = norms[point].x;
-    for (uint g = 0u; g < GROUPS; g++) values[(group + g) * point_capacity + point] = norm * sum[g];
 }

@@ -15,6 +15,14 @@ void unpack_vertex(uvec2 key, out int k[5]) {
     for (int i = 0; i < 5; i++) k[i] = (int(m[i]) - 2048) * 6 + r;
 }
 
+// The neighbour along an axis: directions 0..5 forwards, 6..11 backwards.
+uvec2 move_vertex(uvec2 key, uint direction) {
+    int k[5], axis = int(direction % 6u), sign = direction < 6u ? 1 : -1;
+    unpack_vertex(key, k);
+    for (int i = 0; i < 5; i++) k[i] += sign * (i == axis ? 5 : -1);
+    return pack_vertex(k);
+}
+
 uint hash_vertex(uvec2 key) {
     uint h = key.x * 2654435761u ^ (key.y * 2246822519u + 0x9e3779b9u);
     h ^= h >> 15;

@@ -16,18 +16,18 @@ layout(std430, binding = 3) buffer Counts {
     uint counts[];
 };
 layout(std430, binding = 4) readonly buffer State {
-    uint points, vertices, listed;
+    uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
     uint point_capacity;
 };
 
 void main() {
-    uint point = linear_index();
-    if (point >= min(points, point_capacity)) return;
-    for (uint r = 0u; r < 6u; r++) {
-        uint vertex = numbers[places[point * 6u + r]];
-        links[point * 12u + r] = float(vertex);
-        atomicAdd(counts[vertex], 1u);
+    FOR_EACH(point, min(points, point_capacity)) {
+        for (uint r = 0u; r < 6u; r++) {
+            uint vertex = numbers[places[point * 6u + r]];
+            links[point * 12u + r] = float(vertex);
+            atomicAdd(counts[vertex], 1u);
+        }
     }
 }

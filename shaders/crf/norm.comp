@@ -18,24 +18,24 @@ layout(std430, binding = 3) writeonly buffer Values {
     vec4 values[];
 };
 layout(std430, binding = 4) readonly buffer State {
-    uint points, vertices, listed;
+    uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
     uint point_capacity;
 };
 
 void main() {
-    uint point = linear_index();
-    if (point >= min(points, point_capacity)) return;
-    float count = float(point_range[point].y);
-    if (STEP == 0u) {
-        norms[point] = vec2(1, 0);  // so that crf/slice does not scale yet
-        values[point] = vec4(count, 0, 0, 0);
-    } else if (STEP == 1u) {
-        float norm = inversesqrt(filtered[point].x + 1e-20);
-        norms[point] = vec2(norm, 0);
-        values[point] = vec4(count * norm, 0, 0, 0);
-    } else {
-        norms[point].y = filtered[point].x;
+    FOR_EACH(point, min(points, point_capacity)) {
+        float count = float(point_range[point].y);
+        if (STEP == 0u) {
+            norms[point] = vec2(1, 0);  // so that crf/slice does not scale yet
+            values[point] = vec4(count, 0, 0, 0);
+        } else if (STEP == 1u) {
+            float norm = inversesqrt(filtered[point].x + 1e-20);
+            norms[point] = vec2(norm, 0);
+            values[point] = vec4(count * norm, 0, 0, 0);
+        } else {
+            norms[point].y = filtered[point].x;
+        }
     }
 }

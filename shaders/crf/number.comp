@@ -8,7 +8,11 @@ layout(std430, binding = 1) writeonly buffer Firsts {
     uint tile_first[];
 };
 layout(std430, binding = 2) writeonly buffer State {
-    uint points, vertices, listed;
+    uint points;    // of the image
+    uint vertices;  // of the lattice, numbered from 1
+    uint seeds;     // the vertices that points touch
+    uint extra;     // vertices that only join others
+    uint listed;    // pairs of corners that have a place in the lists
 };
 layout(push_constant) uniform Push {
     uint tiles;
@@ -21,6 +25,5 @@ void main() {
         sum += tile_points[t];
     }
     points = sum;
-    vertices = 0u;
-    listed = 0u;
+    vertices = seeds = extra = listed = 0u;
 }

@@ -11,7 +11,7 @@ layout(std430, binding = 3) writeonly buffer Messages {
     vec4 messages[];
 };
 layout(std430, binding = 4) readonly buffer State {
-    uint points, vertices, listed;
+    uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
     uint point_capacity, vertex_capacity;
@@ -19,19 +19,19 @@ layout(push_constant) uniform Push {
 };
 
 void main() {
-    uint point = linear_index();
-    if (point >= min(points, point_capacity)) return;
-    vec4 a = FETCH(links, point * 3u), b = FETCH(links, point * 3u + 1u), c = FETCH(links, point * 3u + 2u);
-    uint group = gl_WorkGroupID.z * GROUPS;
-    float scale = compat * norms[point].x;
-    for (uint g = 0u; g < GROUPS; g++) {
-        uint base = (group + g) * vertex_capacity;
-        vec4 sum = b.z * FETCH(lattice, base + uint(a.x));
-        sum += b.w * FETCH(lattice, base + uint(a.y));
-        sum += c.x * FETCH(lattice, base + uint(a.z));
-        sum += c.y * FETCH(lattice, base + uint(a.w));
-        sum += c.z * FETCH(lattice, base + uint(b.x));
-        sum += c.w * FETCH(lattice, base + uint(b.y));
-        messages[(group + g) * point_capacity + point] = scale * sum;
+    FOR_EACH(point, min(points, point_capacity)) {
+        vec4 a = FETCH(links, point * 3u), b = FETCH(links, point * 3u + 1u), c = FETCH(links, point * 3u + 2u);
+        uint group = gl_WorkGroupID.z * GROUPS;
+        float scale = compat * norms[point].x;
+        for (uint g = 0u; g < GROUPS; g++) {
+            uint base = (group + g) * vertex_capacity;
+            vec4 sum = b.z * FETCH(lattice, base + uint(a.x));
+            sum += b.w * FETCH(lattice, base + uint(a.y));
+            sum += c.x * FETCH(lattice, base + uint(a.z));
+            sum += c.y * FETCH(lattice, base + uint(a.w));
+            sum += c.z * FETCH(lattice, base + uint(b.x));
+            sum += c.w * FETCH(lattice, base + uint(b.y));
+            messages[(group + g) * point_capacity + point] = scale * sum;
+        }
     }
 }

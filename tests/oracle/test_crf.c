@@ -129,8 +129,11 @@ static void exact_path(void **state) {
     }
 }
 
-// Of the two settings; what is wanted of an approximation on these crops.
-static const struct { double mean, agree; } bounds[2] = {{0.016, 0.96}, {0.008, 0.985}};
+// What pydensecrf 2 1.1 reaches on these crops and energies against the same sum over all pairs: by setting, then for 2
+// and 5 labels.
+static const struct {
+    double mean, agree;
+} peer[2][2] = {{{0.00513, 0.99474}, {0.01234, 0.96897}}, {{0.00680, 0.99338}, {0.00480, 0.98817}}};
 
 static void fast_path(void **state) {
     (void)state;
@@ -151,7 +154,7 @@ static void fast_path(void **state) {
             }
             print_message("fast path, %d labels, bilateral %g/%g: mean error %.4f, labels agree on %.2f %%\n", labels,
                           (double)settings[s].bilateral_sxy, (double)settings[s].bilateral_srgb, error, 100 * agree);
-            assert_true(error <= bounds[s].mean && agree >= bounds[s].agree);
+            assert_true(error <= peer[s][labels == 5].mean && agree >= peer[s][labels == 5].agree);
         }
     }
 }
