@@ -1,0 +1,77 @@
+#include "io/text.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tm_text_bytes(tm_text *text, const char *bytes, size_t size) {
+    size_t needed;
+    if (text->failed) return;
+    if (!tm_add_size(text->size, size, &needed) || !tm_add_size(needed, 1, &needed) ||
+        !tm_grow((void **)&text->data, &text->capacity, needed, 1)) {
+        text->failed = true;
+        return;
+    }
+    memcpy(text->data + text->size, bytes, size);
+    text->size += size;
+    text->data[text->size] = 0;
+}
+
+void tm_text_add(tm_text *text, const char *format, ...) {
+    char small[256], *large = small;
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    if (length >= (int)sizeof small) {
+        large = malloc((size_t)length + 1);
+        if (large) vsnprintf(large, (size_t)length + 1, format, again);
+    }
+    va_end(again);
+    if (length < 0 || !large) {
+        text->failed = true;
+    } else {
+        tm_text_bytes(text, large, (size_t)length);
+    }
+    if (large != small) free(large);
+}
+
+void tm_text_xml(tm_text *text, const char *string) {
+    for (const char *at = string; *at; at++) {
+        const char *entity = *at == '&'    ? "&amp;"
+                             : *at == '<'  ? "&lt;"
+                             : *at == '>'  ? "&gt;"
+                             : *at == '"'  ? "&quot;"
+                             : *at == '\'' ? "&apos;"
+                             : *at == '\n' ? "&#10;"
+                             : *at == '\t' ? "&#9;"
+                                           : NULL;
+        if (entity) {
+            tm_text_bytes(text, entity, strlen(entity));
+        } else if ((unsigned char)*at >= ' ') {  // other control characters cannot be in XML
+            tm_text_bytes(text, at, 1);
+        }
+    }
+}
+
+void tm_text_number(tm_text *text, double number) {
+    long long millionths = llround(TM_CLAMP(number, -1e12, 1e12) * 1e6);
+    unsigned long long size = millionths < 0 ? 0ull - (unsigned long long)millionths : (unsigned long long)millionths;
+    char digits[32];
+    int length =
+        snprintf(digits, sizeof digits, "%s%llu.%06llu", millionths < 0 ? "-" : "", size / 1000000, size % 1000000);
+    while (digits[length - 1] == '0') length--;
+    if (digits[length - 1] == '.') length--;
+    tm_text_bytes(text, digits, (size_t)length);
+}
+
+tagmask_status tm_text_write(tm_text *text, const char *path, tm_error *err) {
+    tagmask_status status = text->failed ? tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path)
+                                         : tm_write_file(path, text->size ? text->data : "", text->size, err);
+    free(text->data);
+    *text = (tm_text){0};
+    return status;
+}
