@@ -12,51 +12,12 @@
 #include <string.h>
 
 #include "io/formats.h"
+#include "io/kept.h"
 #include "io/keyhole.h"
 
-enum { MAX_FILE_BYTES = 256 << 20, MAX_PROPOSALS = 10000 };
-
-typedef struct box {
-    char *tag;
-    double left, top, right, bottom;
-} box;
-
-typedef struct boxes {
-    box *items;
-    size_t count, capacity;
-} boxes;
-
-static bool add_box(boxes *list, const char *tag, const double sides[4]) {
-    if (!tm_grow((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items)) return false;
-    char *copy = tm_strdup(tag);
-    if (!copy) return false;
-    list->items[list->count++] = (box){copy, sides[0], sides[1], sides[2], sides[3]};
-    return true;
-}
-
-static void free_boxes(boxes *list) {
-    for (size_t i = 0; i < list->count; i++) free(list->items[i].tag);
-    free(list->items);
-}
-
-static bool taken(const boxes *list, const char *tag, const tagmask_region *r) {
-    double left = r->left, top = r->top, right = r->right + 1.0, bottom = r->bottom + 1.0;
-    for (size_t i = 0; i < list->count; i++) {
-        const box *b = &list->items[i];
-        double w = fmin(right, b->right) - fmax(left, b->left), h = fmin(bottom, b->bottom) - fmax(top, b->top);
-        if (strcmp(tag, b->tag) || w <= 0 || h <= 0) continue;
-        double either = (right - left) * (bottom - top) + (b->right - b->left) * (b->bottom - b->top) - w * h;
-        if (w * h >= 0.5 * either) return true;
-    }
-    return false;
-}
+enum { MAX_FILE_BYTES = 256 << 20 };
 
 // ---- Reading what is there ------------------------------------------------------------------------------------------
-
-static const char *text_of(const cJSON *object, const char *key) {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-    return text ? text : "";
-}
 
 static void describe(char *out, size_t room, double score) {
     snprintf(out, room, "tagmask %.2f", score);
@@ -64,7 +25,7 @@ static void describe(char *out, size_t room, double score) {
 
 // Of label and points; to 1/64 px, so that programs which print numbers otherwise do not count as a person's change.
 static void shape_id(const cJSON *shape, char id[17]) {
-    const char *label = text_of(shape, "label");
+    const char *label = tm_json_text(shape, "label");
     uint64_t hash = tm_hash64(label, strlen(label), 1);
     const cJSON *point, *number;
     cJSON_ArrayForEach(point, cJSON_GetObjectItemCaseSensitive(shape, "points")) {
@@ -97,41 +58,28 @@ static bool is_untouched(const cJSON *shape) {
     shape_id(shape, id);
     double score = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(mark, "score"));
     describe(description, sizeof description, score);
-    if (strcmp(id, text_of(mark, "id")) || strcmp(description, text_of(shape, "description"))) return false;
+    if (strcmp(id, tm_json_text(mark, "id")) || strcmp(description, tm_json_text(shape, "description"))) return false;
     cJSON_ArrayForEach(flag, cJSON_GetObjectItemCaseSensitive(shape, "flags")) {
         if (cJSON_IsTrue(flag)) return false;
     }
     return true;
 }
 
-static void forget(cJSON *proposals, const char *id) {
-    for (cJSON *entry = proposals->child, *next; entry; entry = next) {
-        next = entry->next;
-        if (!strcmp(text_of(entry, "id"), id)) cJSON_Delete(cJSON_DetachItemViaPointer(proposals, entry));
-    }
-}
-
 // Takes the untouched proposals out of both lists. What is left, a person's shapes and the proposals that they changed
 // or deleted, goes into `kept`.
-static bool keep_work(cJSON *shapes, cJSON *proposals, boxes *kept) {
+static bool keep_work(cJSON *shapes, cJSON *proposals, tm_kept *kept) {
     double sides[4];
     bool ok = true;
     for (cJSON *shape = shapes->child, *next; shape; shape = next) {
         next = shape->next;
         if (is_untouched(shape)) {
-            forget(proposals, text_of(cJSON_GetObjectItemCaseSensitive(shape, "tagmask"), "id"));
+            tm_proposals_forget(proposals, tm_json_text(cJSON_GetObjectItemCaseSensitive(shape, "tagmask"), "id"));
             cJSON_Delete(cJSON_DetachItemViaPointer(shapes, shape));
         } else if (shape_box(shape, sides)) {
-            ok = ok && add_box(kept, text_of(shape, "label"), sides);
+            ok = ok && tm_kept_add(kept, tm_json_text(shape, "label"), sides);
         }
     }
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, proposals) {
-        const cJSON *numbers = cJSON_GetObjectItemCaseSensitive(entry, "box");
-        for (int i = 0; i < 4; i++) sides[i] = cJSON_GetNumberValue(cJSON_GetArrayItem(numbers, i));
-        ok = ok && add_box(kept, text_of(entry, "tag"), sides);
-    }
-    return ok;
+    return ok && tm_proposals_keep(proposals, kept);
 }
 
 static tagmask_status check_size(const char *path, const cJSON *root, const char *key, uint32_t size, tm_error *err) {
@@ -163,11 +111,11 @@ static tagmask_status open_root(const char *path, const tagmask_result *r, cJSON
     }
     const cJSON *mark = cJSON_GetObjectItemCaseSensitive(found, "tagmask");
     const cJSON *proposals = cJSON_GetObjectItemCaseSensitive(mark, "proposals");
-    if (status == TAGMASK_OK && mark && (!cJSON_IsArray(proposals) || cJSON_GetArraySize(proposals) > MAX_PROPOSALS)) {
+    if (status == TAGMASK_OK && mark && !tm_proposals_valid(proposals)) {
         status = tm_fail(err, TAGMASK_ERROR_FORMAT,
                          "%s: its member \"tagmask\" is damaged, expected a list of at most %d proposals; it is not "
                          "overwritten; delete that member to start anew",
-                         path, MAX_PROPOSALS);
+                         path, TM_PROPOSALS_MAX);
     }
     if (status == TAGMASK_OK) status = check_size(path, found, "imageWidth", r->width, err);
     if (status == TAGMASK_OK) status = check_size(path, found, "imageHeight", r->height, err);
@@ -204,8 +152,8 @@ static bool add_shape(cJSON *shapes, cJSON *proposals, const char *tag, int grou
     size_t count = 0;
     double score = round((double)region->score * 1e4) / 1e4;
     describe(description, sizeof description, score);
-    cJSON *shape = cJSON_CreateObject(), *entry = cJSON_CreateObject();
-    bool ok = shape && entry && cJSON_AddItemToArray(shapes, shape) && cJSON_AddItemToArray(proposals, entry);
+    cJSON *shape = cJSON_CreateObject();
+    bool ok = shape && cJSON_AddItemToArray(shapes, shape);
     ok = ok && tm_keyhole(region, &points, &count) && cJSON_AddStringToObject(shape, "label", tag) &&
          add_points(shape, points, count) &&
          (group ? cJSON_AddNumberToObject(shape, "group_id", group) : cJSON_AddNullToObject(shape, "group_id")) &&
@@ -215,21 +163,19 @@ static bool add_shape(cJSON *shapes, cJSON *proposals, const char *tag, int grou
     free(points);
     if (!ok) return false;
     shape_id(shape, id);
-    const double sides[4] = {region->left, region->top, region->right + 1.0, region->bottom + 1.0};
     cJSON *mark = cJSON_AddObjectToObject(shape, "tagmask");
     return mark && cJSON_AddStringToObject(mark, "id", id) && cJSON_AddNumberToObject(mark, "score", score) &&
-           cJSON_AddStringToObject(entry, "id", id) && cJSON_AddStringToObject(entry, "tag", tag) &&
-           cJSON_AddItemToObject(entry, "box", cJSON_CreateDoubleArray(sides, 4));
+           tm_proposals_add(proposals, id, tag, region);
 }
 
 // Parts of one tag share a group.
-static bool add_shapes(cJSON *shapes, cJSON *proposals, const tagmask_result *r, const boxes *kept) {
+static bool add_shapes(cJSON *shapes, cJSON *proposals, const tagmask_result *r, const tm_kept *kept) {
     size_t parts[256] = {0};
     for (size_t i = 0; i < r->regions.count; i++) parts[r->regions.items[i].tag]++;
     for (size_t i = 0; i < r->regions.count; i++) {
         const tagmask_region *region = &r->regions.items[i];
         int group = parts[region->tag] > 1 ? (int)region->tag + 1 : 0;
-        if (taken(kept, r->tags[region->tag], region)) continue;
+        if (tm_kept_covers(kept, r->tags[region->tag], region)) continue;
         if (!add_shape(shapes, proposals, r->tags[region->tag], group, region)) return false;
     }
     return true;
@@ -237,7 +183,7 @@ static bool add_shapes(cJSON *shapes, cJSON *proposals, const tagmask_result *r,
 
 static bool fill_root(cJSON *root, const tm_label_job *job) {
     const tagmask_result *r = job->result;
-    boxes kept = {0};
+    tm_kept kept = {0};
     char *photo = tm_path_from(job->out, job->photo_path);
     bool ok = photo && set_default(root, "version", cJSON_CreateString("5.5.0")) &&
               set_default(root, "flags", cJSON_CreateObject()) && set_default(root, "shapes", cJSON_CreateArray()) &&
@@ -251,7 +197,7 @@ static bool fill_root(cJSON *root, const tm_label_job *job) {
     cJSON *shapes = cJSON_GetObjectItemCaseSensitive(root, "shapes");
     cJSON *proposals = cJSON_GetObjectItemCaseSensitive(mark, "proposals");
     ok = ok && keep_work(shapes, proposals, &kept) && add_shapes(shapes, proposals, r, &kept);
-    free_boxes(&kept);
+    tm_kept_free(&kept);
     free(photo);
     return ok;
 }
@@ -260,6 +206,7 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     (void)state;
     char *path = NULL, *text = NULL;
     cJSON *root = NULL;
+    TM_TRY(tm_proposals_check_count(job->photo_path, job->result->regions.count, err));
     TM_TRY(tm_label_path(job, NULL, tm_format_labelme.ending, &path, err));
     tagmask_status status = open_root(path, job->result, &root, err);
     if (status != TAGMASK_OK) goto done;

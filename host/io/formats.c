@@ -7,7 +7,9 @@
 
 // The order is that of tagmask_format_name.
 static const tm_label_format *const formats[] = {
-    &tm_format_labelme, &tm_format_voc, &tm_format_overlay, &tm_format_prob, &tm_format_heatmap,
+    &tm_format_labelme, &tm_format_coco, &tm_format_coco_rle,     &tm_format_voc,
+    &tm_format_yolo,    &tm_format_cvat, &tm_format_label_studio, &tm_format_label_studio_polygon,
+    &tm_format_overlay, &tm_format_prob, &tm_format_heatmap,
 };
 
 const tm_label_format *tm_label_format_at(size_t index) {
@@ -27,13 +29,13 @@ const char *tagmask_format_name(size_t index) {
 
 // ---- Paths ----------------------------------------------------------------------------------------------------------
 
-static const char *file_name(const char *path) {
+const char *tm_file_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
 static char *stem_of(const char *photo_path) {
-    char *stem = tm_strdup(file_name(photo_path));
+    char *stem = tm_strdup(tm_file_name(photo_path));
     char *dot = stem ? strrchr(stem, '.') : NULL;
     if (dot && dot != stem) *dot = 0;
     return stem;
@@ -106,6 +108,10 @@ void tm_label_colour(uint32_t label, uint8_t rgb[3]) {
     }
     tm_voc_colours(voc);
     memcpy(rgb, voc + 3 * (label & 255), 3);
+}
+
+bool tm_label_flush_due(size_t pending, size_t total) {
+    return 8 * pending >= total;
 }
 
 // ---- Writing --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,13 @@ void tm_label_colour(uint32_t label, uint8_t rgb[3]);
 void tm_voc_colours(uint8_t rgb[256 * 3]);
 
 extern const tm_label_format tm_format_labelme, tm_format_voc, tm_format_overlay, tm_format_prob, tm_format_heatmap;
+extern const tm_label_format tm_format_coco, tm_format_coco_rle, tm_format_yolo, tm_format_label_studio,
+    tm_format_label_studio_polygon, tm_format_cvat;
+
+// The file name in a path.
+const char *tm_file_name(const char *path);
+// A collecting format writes when `pending` photos wait and `total` are in its file: often while that is cheap.
+bool tm_label_flush_due(size_t pending, size_t total);
 
 // A format open for writing many photos into a folder (made if missing). tagmask_result_write is open, add, close.
 typedef struct tm_label_writer tm_label_writer;

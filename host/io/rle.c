@@ -152,7 +152,7 @@ static bool take_bits(bit_reader *r, uint32_t count, uint32_t *out) {
 bool tm_rle_label_studio_decode(const uint8_t *bytes, size_t size, uint32_t width, uint32_t height, uint8_t *pixels) {
     bit_reader r = {bytes, size, 0};
     uint64_t place = 0;
-    uint32_t total, word, bits[4], is_run, kind, length, value;
+    uint32_t total, word, bits[4], is_run, kind, length, value = 0;
     if (size > SIZE_MAX / 8 || !take_bits(&r, 32, &total) || total != 4 * (uint64_t)width * height) return false;
     if (!take_bits(&r, 5, &word)) return false;
     for (int i = 0; i < 4; i++) {

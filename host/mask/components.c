@@ -150,6 +150,34 @@ no_memory:
                    height);
 }
 
+typedef struct sort_key {
+    uint8_t label;
+    uint32_t area, component;
+} sort_key;
+
+static int by_tag_and_area(const void *left, const void *right) {
+    const sort_key *a = left, *b = right;
+    if (a->label != b->label) return a->label < b->label ? -1 : 1;
+    if (a->area != b->area) return a->area > b->area ? -1 : 1;
+    return a->component < b->component ? -1 : a->component > b->component;
+}
+
+uint32_t *tm_components_order(const tm_components *c, size_t *count) {
+    uint32_t *order = tm_calloc(c->count, sizeof *order);
+    sort_key *keys = tm_calloc(c->count, sizeof *keys);
+    *count = 0;
+    for (uint32_t i = 0; order && keys && i < c->count; i++) {
+        if (c->items[i].label) keys[(*count)++] = (sort_key){c->items[i].label, c->items[i].area, i};
+    }
+    if (keys) qsort(keys, *count, sizeof *keys, by_tag_and_area);
+    for (size_t i = 0; order && keys && i < *count; i++) order[keys[i].component] = (uint32_t)i;
+    bool ok = keys;
+    free(keys);
+    if (ok) return order;
+    free(order);
+    return NULL;
+}
+
 void tm_components_free(tm_components *components) {
     free(components->runs);
     free(components->row);

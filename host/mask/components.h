@@ -36,6 +36,10 @@ tagmask_status tm_components_find(const uint8_t *labels, uint32_t width, uint32_
                                   tm_error *err);
 void tm_components_free(tm_components *components);
 
+// The order of regions: by label, then the larger first, then by number. Entry i of the malloc'ed list is the place of
+// component i (0 for background), *count the number of places. NULL: out of memory.
+uint32_t *tm_components_order(const tm_components *components, size_t *count);
+
 // Where the run ends (exclusive); the run is in row y.
 static inline uint32_t tm_run_end(const tm_components *c, uint32_t y, size_t run) {
     return run + 1 < c->row[y + 1] ? c->runs[run + 1].x : c->width;

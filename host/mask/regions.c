@@ -149,35 +149,6 @@ static double *mean_probabilities(const tm_components *c, const float *probabili
     return mean;
 }
 
-typedef struct sort_key {
-    uint8_t label;
-    uint32_t area, component;
-} sort_key;
-
-static int by_tag_and_area(const void *left, const void *right) {
-    const sort_key *a = left, *b = right;
-    if (a->label != b->label) return a->label < b->label ? -1 : 1;
-    if (a->area != b->area) return a->area > b->area ? -1 : 1;
-    return a->component < b->component ? -1 : a->component > b->component;
-}
-
-// order[component] becomes its region's number. NULL: out of memory.
-static uint32_t *region_order(const tm_components *c, size_t *count) {
-    uint32_t *order = tm_calloc(c->count, sizeof *order);
-    sort_key *keys = tm_calloc(c->count, sizeof *keys);
-    *count = 0;
-    for (uint32_t i = 0; order && keys && i < c->count; i++) {
-        if (c->items[i].label) keys[(*count)++] = (sort_key){c->items[i].label, c->items[i].area, i};
-    }
-    if (keys) qsort(keys, *count, sizeof *keys, by_tag_and_area);
-    for (size_t i = 0; order && keys && i < *count; i++) order[keys[i].component] = (uint32_t)i;
-    bool ok = keys;
-    free(keys);
-    if (ok) return order;
-    free(order);
-    return NULL;
-}
-
 static void fill_region(tagmask_region *region, const tm_component *item, double mean) {
     *region = (tagmask_region){.struct_size = sizeof *region,
                                .tag = item->label - 1u,
@@ -214,7 +185,7 @@ static void place_rings(tm_regions *r, const builder *b, const uint32_t *order) 
 
 static bool assemble(tm_regions *r, builder *b, const tm_components *c, const float *probability) {
     double *mean = mean_probabilities(c, probability);
-    uint32_t *order = region_order(c, &r->count);
+    uint32_t *order = tm_components_order(c, &r->count);
     r->items = tm_calloc(r->count, sizeof *r->items);
     r->holes = tm_calloc(b->hole_count, sizeof *r->holes);
     r->hole_points = tm_calloc(b->hole_count, sizeof *r->hole_points);

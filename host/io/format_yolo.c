@@ -1,0 +1,203 @@
+// YOLO segmentation (https://docs.ultralytics.com/datasets/segment/): NAME.txt with a line "class x1 y1 x2 y2 ..." a
+// part, coordinates in shares of width and height, and classes.txt with a name a line. The lines have no room for a
+// mark, so .tagmask-yolo lists the hashes of what was written: another NAME.txt, or a changed one, is not overwritten.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/formats.h"
+#include "io/keyhole.h"
+#include "io/text.h"
+
+#define MAX_FILE_BYTES ((size_t)256 << 20)
+
+typedef struct yolo {
+    char *classes_path, *record_path;
+    char **classes;
+    size_t class_count, class_capacity;
+    uint64_t *written;  // hashes of name and content
+    size_t written_count, written_capacity;
+    bool open_line;  // the record ends inside a line, since a write was cut short
+} yolo;
+
+static void free_yolo(yolo *y) {
+    if (!y) return;
+    for (size_t i = 0; i < y->class_count; i++) free(y->classes[i]);
+    free(y->classes);
+    free(y->written);
+    free(y->classes_path);
+    free(y->record_path);
+    free(y);
+}
+
+static bool add_class(yolo *y, const char *name, size_t length) {
+    if (!tm_grow((void **)&y->classes, &y->class_capacity, y->class_count + 1, sizeof *y->classes)) return false;
+    char *copy = tm_format("%.*s", (int)length, name);
+    if (copy) y->classes[y->class_count++] = copy;
+    return copy;
+}
+
+static bool add_written(yolo *y, uint64_t hash) {
+    if (!tm_grow((void **)&y->written, &y->written_capacity, y->written_count + 1, sizeof *y->written)) return false;
+    y->written[y->written_count++] = hash;
+    return true;
+}
+
+// The line at *at without its end; false after the last.
+static bool next_line(const char **at, const char **line, size_t *length) {
+    if (!**at) return false;
+    const char *end = strchr(*at, '\n');
+    *line = *at;
+    *length = end ? (size_t)(end - *at) : strlen(*at);
+    *at += *length + (end != NULL);
+    if (*length && (*line)[*length - 1] == '\r') --*length;
+    return true;
+}
+
+static tagmask_status read_lines(yolo *y, const char *path, bool classes, tm_error *err) {
+    uint8_t *bytes = NULL;
+    size_t size = 0, length;
+    bool ok = true;
+    if (!tm_file_exists(path)) return TAGMASK_OK;
+    TM_TRY(tm_read_file(path, MAX_FILE_BYTES, &bytes, &size, err));
+    const char *at = (const char *)bytes, *line;
+    if (!classes) y->open_line = size && bytes[size - 1] != '\n';
+    while (ok && next_line(&at, &line, &length)) {
+        if (classes) {
+            ok = add_class(y, line, length);
+        } else if (length == 16) {
+            ok = add_written(y, strtoull(line, NULL, 16));
+        }
+    }
+    free(bytes);
+    return ok ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to read it", path);
+}
+
+static tagmask_status begin(const char *out, void **state, tm_error *err) {
+    yolo *y = tm_calloc(1, sizeof *y);
+    tagmask_status status = TAGMASK_ERROR_MEMORY;
+    if (y) y->classes_path = tm_path_join(out, "classes.txt");
+    if (y) y->record_path = tm_path_join(out, ".tagmask-yolo");
+    if (!y || !y->classes_path || !y->record_path) {
+        tm_fail(err, status, "%s: no memory to write labels", out);
+    } else {
+        status = read_lines(y, y->classes_path, true, err);
+    }
+    if (status == TAGMASK_OK) status = read_lines(y, y->record_path, false, err);
+    if (status != TAGMASK_OK) {
+        free_yolo(y);
+        return status;
+    }
+    *state = y;
+    return TAGMASK_OK;
+}
+
+static tagmask_status end(void *state, tm_error *err) {
+    (void)err;
+    free_yolo(state);
+    return TAGMASK_OK;
+}
+
+// The numbers of the result's tags; a new class is written before a file uses it.
+static tagmask_status number_classes(yolo *y, const tagmask_result *r, size_t numbers[256], tm_error *err) {
+    bool added = false;
+    for (size_t tag = 0; tag < r->tag_count; tag++) {
+        size_t i = 0;
+        while (i < y->class_count && strcmp(y->classes[i], r->tags[tag])) i++;
+        numbers[tag] = i;
+        if (i < y->class_count) continue;
+        added = true;
+        if (strchr(r->tags[tag], '\n') || !add_class(y, r->tags[tag], strlen(r->tags[tag]))) {
+            return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: \"%s\" cannot be added as a class", y->classes_path,
+                           r->tags[tag]);
+        }
+    }
+    if (!added) return TAGMASK_OK;
+    tm_text text = {0};
+    for (size_t i = 0; i < y->class_count; i++) tm_text_add(&text, "%s\n", y->classes[i]);
+    return tm_text_write(&text, y->classes_path, err);
+}
+
+static void add_part(tm_text *text, const tagmask_result *r, const tagmask_region *region, size_t number) {
+    float *points = NULL;
+    size_t count = 0;
+    if (!tm_keyhole(region, &points, &count)) {
+        text->failed = true;
+        return;
+    }
+    tm_text_add(text, "%zu", number);
+    for (size_t i = 0; i < count; i++) {
+        tm_text_add(text, " ");
+        tm_text_number(text, (double)points[2 * i] / r->width);
+        tm_text_add(text, " ");
+        tm_text_number(text, (double)points[2 * i + 1] / r->height);
+    }
+    tm_text_add(text, "\n");
+    free(points);
+}
+
+static uint64_t content_hash(const char *path, const void *bytes, size_t size) {
+    const char *name = tm_file_name(path);
+    return tm_hash64(bytes, size, tm_hash64(name, strlen(name), 1));
+}
+
+static bool is_written(const yolo *y, uint64_t hash) {
+    for (size_t i = 0; i < y->written_count; i++) {
+        if (y->written[i] == hash) return true;
+    }
+    return false;
+}
+
+static tagmask_status check_replaceable(const yolo *y, const char *path, tm_error *err) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    if (!tm_file_exists(path)) return TAGMASK_OK;
+    TM_TRY(tm_read_file(path, MAX_FILE_BYTES, &bytes, &size, err));
+    uint64_t hash = content_hash(path, bytes, size);
+    free(bytes);
+    if (is_written(y, hash)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FILE,
+                   "%s: exists and is not as tagmask wrote it; it is not overwritten; move it away or choose another "
+                   "output folder",
+                   path);
+}
+
+// Before the file itself is written, so that a batch that is killed in between can go on. Appended, because the record
+// of many photos would otherwise be written as many times; a line that is cut short has not 16 digits and is ignored.
+static tagmask_status record(yolo *y, uint64_t hash, tm_error *err) {
+    if (is_written(y, hash)) return TAGMASK_OK;
+    FILE *file = fopen(y->record_path, "a");
+    bool ok = file && fprintf(file, "%s%016llx\n", y->open_line ? "\n" : "", (unsigned long long)hash) > 0;
+    if (file && fclose(file)) ok = false;
+    if (!ok) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", y->record_path, strerror(errno));
+    y->open_line = false;
+    return add_written(y, hash) ? TAGMASK_OK
+                                : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for it", y->record_path);
+}
+
+static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
+    yolo *y = state;
+    const tagmask_result *r = job->result;
+    size_t numbers[256];
+    char *path = NULL;
+    tm_text text = {0};
+    TM_TRY(tm_label_path(job, NULL, tm_format_yolo.ending, &path, err));
+    tagmask_status status =
+        strcmp(job->stem, "classes")
+            ? check_replaceable(y, path, err)
+            : tm_fail(err, TAGMASK_ERROR_FILE, "%s: is the list of classes; rename the photo to label it", path);
+    if (status == TAGMASK_OK) status = number_classes(y, r, numbers, err);
+    if (status != TAGMASK_OK) goto done;
+    for (size_t i = 0; i < r->regions.count; i++) {
+        add_part(&text, r, &r->regions.items[i], numbers[r->regions.items[i].tag]);
+    }
+    if (!text.failed) status = record(y, content_hash(path, text.data ? text.data : "", text.size), err);
+    if (status == TAGMASK_OK) status = tm_text_write(&text, path, err);
+done:
+    free(text.data);
+    free(path);
+    return status;
+}
+
+const tm_label_format tm_format_yolo = {.name = "yolo", .ending = ".txt", .begin = begin, .add = add, .end = end};
