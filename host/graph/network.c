@@ -1,141 +1,117 @@
-// The public network handle: a graph with its descriptions, run on host tensors.
+// The public tagmask_network: a tm_graph with descriptions in the ABI's terms.
 #include <stdlib.h>
 #include <string.h>
 
 #include "gpu/handle.h"
-#include "graph/plan.h"
+#include "graph/internal.h"
 
 struct tagmask_network {
     tagmask_device *device;
     tm_graph *graph;
     tagmask_tensor *inputs, *outputs;
-    size_t input_count, output_count;
-    char *cam;              // name of the layer that a CAM takes; NULL: the network has no such head
-    tagmask_layer *layers;  // of `plan`, made when asked for
-    size_t layer_count;
-    const tm_plan *plan;  // that ran last
+    tagmask_layer *layers;
 };
 
-static tagmask_tensor *describe(const tm_value_info *infos, size_t count) {
-    tagmask_tensor *tensors = tm_calloc(count, sizeof *tensors);
-    for (size_t i = 0; tensors && i < count; i++) {
-        tensors[i] = (tagmask_tensor){.struct_size = sizeof tensors[i],
-                                      .name = infos[i].name,
-                                      .dtype = (tagmask_dtype)infos[i].dtype,
-                                      .rank = infos[i].shape.rank};
-        for (int32_t d = 0; d < infos[i].shape.rank; d++) tensors[i].dims[d] = infos[i].shape.dim[d];
-    }
-    return tensors;
+_Static_assert(TM_MAX_RANK == TM_ARRAY_LEN(((tagmask_tensor *)0)->dims), "the ABI's rank");
+
+static void describe(const tm_value_info *info, tagmask_tensor *tensor) {
+    *tensor = (tagmask_tensor){.struct_size = sizeof *tensor,
+                               .name = info->name,
+                               .dtype = (tagmask_dtype)info->dtype,
+                               .rank = info->shape.rank};
+    for (int32_t d = 0; d < info->shape.rank; d++) tensor->dims[d] = info->shape.dim[d];
+}
+
+static tagmask_status describe_all(tagmask_network *network, tm_error *err) {
+    const tm_value_info *inputs, *outputs;
+    size_t n = tm_graph_inputs(network->graph, &inputs), m = tm_graph_outputs(network->graph, &outputs);
+    network->inputs = tm_calloc(n, sizeof *network->inputs);
+    network->outputs = tm_calloc(m, sizeof *network->outputs);
+    if (!network->inputs || !network->outputs) return tm_memory_fail(err);
+    for (size_t i = 0; i < n; i++) describe(&inputs[i], &network->inputs[i]);
+    for (size_t i = 0; i < m; i++) describe(&outputs[i], &network->outputs[i]);
+    return TAGMASK_OK;
 }
 
 tagmask_status tagmask_network_load(tagmask_device *device, const char *path, const char *const *outputs,
                                     size_t output_count, tagmask_network **network, tagmask_error *error) {
     if (!device || !path || !network || (output_count && !outputs))
-        return tm_fail(error, TAGMASK_ERROR_ARGUMENT,
-                       "tagmask_network_load needs device, path and network, and outputs when output_count is not 0");
-    tagmask_network *made = tm_calloc(1, sizeof *made);
-    if (!made) return tm_fail(error, TAGMASK_ERROR_MEMORY, "%s: no memory for a network", path);
-    made->device = device;
-    pthread_mutex_lock(&device->lock);
-    tagmask_status status = tm_graph_load(device->gpu, path, outputs, output_count, &made->graph, error);
-    pthread_mutex_unlock(&device->lock);
-    if (status == TAGMASK_OK) {
-        const tm_value_info *infos;
-        tm_cam_head head;
-        made->input_count = tm_graph_inputs(made->graph, &infos);
-        made->inputs = describe(infos, made->input_count);
-        made->output_count = tm_graph_outputs(made->graph, &infos);
-        made->outputs = describe(infos, made->output_count);
-        if (tm_graph_cam_head(made->graph, &head, NULL) == TAGMASK_OK) made->cam = tm_strdup(head.features);
-        if (!made->inputs || !made->outputs)
-            status = tm_fail(error, TAGMASK_ERROR_MEMORY, "%s: no memory for its descriptions", path);
-    }
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_network_load: device, path, network or outputs is NULL");
+    tagmask_network *loaded = tm_calloc(1, sizeof *loaded);
+    if (!loaded) return tm_memory_fail(error);
+    loaded->device = device;
+    tagmask_status status = tm_graph_load(device->gpu, path, outputs, output_count, &loaded->graph, error);
+    if (status == TAGMASK_OK) status = describe_all(loaded, error);
     if (status != TAGMASK_OK) {
-        tagmask_network_free(made);
+        tagmask_network_free(loaded);
         return status;
     }
-    *network = made;
+    *network = loaded;
     return TAGMASK_OK;
 }
 
 void tagmask_network_free(tagmask_network *network) {
     if (!network) return;
-    tm_graph_free(network->graph);
+    if (network->graph) {
+        pthread_mutex_lock(&network->device->lock);
+        tm_graph_free(network->graph);
+        pthread_mutex_unlock(&network->device->lock);
+    }
     free(network->inputs);
     free(network->outputs);
     free(network->layers);
-    free(network->cam);
     free(network);
 }
 
 size_t tagmask_network_inputs(const tagmask_network *network, const tagmask_tensor **tensors) {
-    if (!network) return 0;
+    const tm_value_info *infos;
     if (tensors) *tensors = network->inputs;
-    return network->input_count;
+    return tm_graph_inputs(network->graph, &infos);
 }
 
 size_t tagmask_network_outputs(const tagmask_network *network, const tagmask_tensor **tensors) {
-    if (!network) return 0;
+    const tm_value_info *infos;
     if (tensors) *tensors = network->outputs;
-    return network->output_count;
+    return tm_graph_outputs(network->graph, &infos);
 }
 
-// The caller's tensor without trust in any member.
-static tagmask_status check_input(const tagmask_network *network, const tagmask_tensor *input, size_t i,
-                                  tm_host_tensor *tensor, tm_error *err) {
-    const char *name = network->inputs[i].name;
-    size_t count;
-    if (input->struct_size < sizeof *input)
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input '%.200s': struct_size is %zu; expected at least %zu", name,
-                       input->struct_size, sizeof *input);
-    if (input->rank < 0 || input->rank > TM_MAX_RANK)
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input '%.200s': rank %d; expected 0..%d", name, input->rank,
-                       TM_MAX_RANK);
-    if (input->dtype != network->inputs[i].dtype)
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input '%.200s': data type %d; the network takes %d", name,
-                       (int)input->dtype, (int)network->inputs[i].dtype);
-    *tensor = (tm_host_tensor){.dtype = (tm_dtype)input->dtype, .shape = {.rank = input->rank}, .data = input->data};
-    for (int32_t d = 0; d < input->rank; d++) tensor->shape.dim[d] = input->dims[d];
-    if (!tm_shape_count(&tensor->shape, &count))
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input '%.200s': a dimension is negative or all are too large",
-                       name);
-    if (count && !input->data) return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input '%.200s': has no data", name);
+static tagmask_status take_inputs(const tagmask_tensor *inputs, size_t count, tm_host_tensor *taken, tm_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (inputs[i].struct_size < offsetof(tagmask_tensor, data) + sizeof inputs[i].data)
+            return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input %zu: struct_size is not set", i);
+        if (inputs[i].rank < 0 || inputs[i].rank > TM_MAX_RANK)
+            return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "input %zu has rank %d; expected 0 to %d", i, inputs[i].rank,
+                           TM_MAX_RANK);
+        taken[i] = (tm_host_tensor){(tm_dtype)inputs[i].dtype, {.rank = inputs[i].rank}, inputs[i].data};
+        for (int32_t d = 0; d < inputs[i].rank; d++) taken[i].shape.dim[d] = inputs[i].dims[d];
+    }
     return TAGMASK_OK;
+}
+
+static tagmask_status run_locked(tagmask_network *network, const tm_host_tensor *inputs, size_t count,
+                                 tm_host_tensor *made, tm_error *err) {
+    pthread_mutex_lock(&network->device->lock);
+    tagmask_status status = tm_graph_run(network->graph, inputs, count, made, err);
+    pthread_mutex_unlock(&network->device->lock);
+    return status;
 }
 
 tagmask_status tagmask_network_run(tagmask_network *network, const tagmask_tensor *inputs, size_t input_count,
                                    tagmask_tensor *outputs, tagmask_error *error) {
     if (!network || (input_count && !inputs) || !outputs)
-        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_network_run needs network, inputs and outputs");
-    if (input_count != network->input_count)
-        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "%zu inputs; the network takes %zu", input_count,
-                       network->input_count);
-    tm_host_tensor *in = tm_calloc(input_count, sizeof *in), *out = tm_calloc(network->output_count, sizeof *out);
-    tagmask_status status = TAGMASK_OK;
-    if (!in || !out) status = tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for the network's tensors");
-    for (size_t i = 0; status == TAGMASK_OK && i < input_count; i++)
-        status = check_input(network, &inputs[i], i, &in[i], error);
-    if (status == TAGMASK_OK) {
-        pthread_mutex_lock(&network->device->lock);
-        status = tm_graph_run(network->graph, in, input_count, out, error);
-        pthread_mutex_unlock(&network->device->lock);
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_network_run: network, inputs or outputs is NULL");
+    const tm_value_info *infos;
+    size_t output_count = tm_graph_outputs(network->graph, &infos);
+    tm_host_tensor *taken = tm_calloc(input_count, sizeof *taken), *made = tm_calloc(output_count, sizeof *made);
+    tagmask_status status = taken && made ? take_inputs(inputs, input_count, taken, error) : tm_memory_fail(error);
+    if (status == TAGMASK_OK) status = run_locked(network, taken, input_count, made, error);
+    for (size_t i = 0; status == TAGMASK_OK && i < output_count; i++) {
+        tm_value_info info = {infos[i].name, made[i].dtype, made[i].shape};
+        describe(&info, &outputs[i]);
+        outputs[i].data = made[i].data;
     }
-    for (size_t i = 0; status == TAGMASK_OK && i < network->output_count; i++) {
-        outputs[i] = (tagmask_tensor){.struct_size = sizeof outputs[i],
-                                      .name = network->outputs[i].name,
-                                      .dtype = (tagmask_dtype)out[i].dtype,
-                                      .rank = out[i].shape.rank,
-                                      .data = out[i].data};
-        for (int32_t d = 0; d < out[i].shape.rank; d++) outputs[i].dims[d] = out[i].shape.dim[d];
-    }
-    if (status == TAGMASK_OK) {
-        network->plan = network->graph->plans;  // the one used last is the first
-        free(network->layers);
-        network->layers = NULL;
-        network->layer_count = 0;
-    }
-    free(in);
-    free(out);
+    free(taken);
+    free(made);
     return status;
 }
 
@@ -146,40 +122,51 @@ void tagmask_tensor_release(tagmask_tensor *tensor) {
 }
 
 tagmask_status tagmask_network_get_stats(const tagmask_network *network, tagmask_network_stats *stats) {
-    if (!network || !stats || !network->plan) return TAGMASK_ERROR_ARGUMENT;
-    tm_plan_stats from = tm_plan_get_stats(network->plan);
-    tagmask_network_stats made = {.struct_size = TM_MIN(stats->struct_size, sizeof made),
-                                  .activation_bytes = from.activation_bytes,
-                                  .liveness_bytes = from.liveness_bytes,
-                                  .weight_bytes = from.weight_bytes,
-                                  .flops = from.flops,
-                                  .dispatches = from.dispatches};
-    memcpy(stats, &made, made.struct_size);
+    if (!network || !stats || stats->struct_size < sizeof stats->struct_size) return TAGMASK_ERROR_ARGUMENT;
+    tagmask_network_stats full = {.struct_size = stats->struct_size};
+    if (network->graph->plans) {
+        tm_plan_stats plan = tm_plan_get_stats(network->graph->plans);
+        full.activation_bytes = plan.activation_bytes;
+        full.liveness_bytes = plan.liveness_bytes;
+        full.weight_bytes = plan.weight_bytes;
+        full.flops = plan.flops;
+        full.dispatches = plan.dispatches;
+    }
+    memcpy(stats, &full, TM_MIN(stats->struct_size, sizeof full));
     return TAGMASK_OK;
 }
 
-// Layers are made when first asked for, behind a const handle: they are a view of the plan, not a change of it.
-static void make_layers(tagmask_network *network) {
-    tm_layer_info info;
-    size_t count = 0;
-    while (tm_plan_layer(network->plan, count, &info)) count++;
-    network->layers = tm_calloc(count, sizeof *network->layers);
-    for (size_t i = 0; network->layers && i < count; i++) {
-        tm_plan_layer(network->plan, i, &info);
-        tagmask_layer *layer = &network->layers[i];
-        *layer = (tagmask_layer){.struct_size = sizeof *layer,
-                                 .name = info.name,
-                                 .op = info.op_type,
-                                 .rank = info.shape.rank,
-                                 .cam = network->cam && !strcmp(network->cam, info.name)};
-        for (int32_t d = 0; d < info.shape.rank; d++) layer->dims[d] = info.shape.dim[d];
+// ---- Layers.
+static bool layer_at(const tm_graph *graph, size_t i, tm_layer_info *layer) {
+    if (graph->plans) return tm_plan_layer(graph->plans, i, layer);
+    for (size_t n = 0; n < graph->node_count; n++) {
+        const tm_node *node = &graph->nodes[n];
+        for (size_t o = 0; o < node->output_count; o++) {
+            if (node->outputs[o] < 0 || i--) continue;
+            *layer = (tm_layer_info){graph->values[node->outputs[o]].name, node->op_type, TM_DTYPE_NONE, {.rank = -1}};
+            return true;
+        }
     }
-    network->layer_count = network->layers ? count : 0;
+    return false;
 }
 
 size_t tagmask_network_layers(const tagmask_network *network, const tagmask_layer **layers) {
-    if (!network || !network->plan) return 0;
-    if (!network->layers) make_layers((tagmask_network *)network);
-    if (layers) *layers = network->layers;
-    return network->layer_count;
+    tm_layer_info info;
+    size_t count = 0;
+    while (layer_at(network->graph, count, &info)) count++;
+    tm_cam_head head = {0};
+    tm_graph_cam_head(network->graph, &head, NULL);
+    tagmask_network *owner = (tagmask_network *)(uintptr_t)network;  // the list is a cache of what the graph says
+    free(owner->layers);
+    owner->layers = tm_calloc(count, sizeof *owner->layers);
+    if (!owner->layers) count = 0;
+    for (size_t i = 0; i < count && layer_at(network->graph, i, &info); i++) {
+        tagmask_layer *layer = &owner->layers[i];
+        *layer = (tagmask_layer){.struct_size = sizeof *layer, .name = info.name, .op = info.op_type};
+        layer->rank = info.shape.rank;
+        for (int32_t d = 0; d < info.shape.rank; d++) layer->dims[d] = info.shape.dim[d];
+        layer->cam = head.features && !strcmp(head.features, info.name);
+    }
+    if (layers) *layers = owner->layers;
+    return count;
 }

@@ -11,6 +11,8 @@ typedef struct tm_storage {
     tm_slice fixed;
     uint64_t bytes;       // padded to a multiple of 16
     uint64_t offset;      // in the arena
+    uint64_t best;        // offset in the best placement so far
+    uint64_t breadth;     // bytes alive at the busiest moment of its life
     int32_t first, last;  // steps between which it holds something; -1: before the first, step count: after the last
     int32_t merged;       // the storage it became part of; -1
 } tm_storage;

@@ -1,5 +1,6 @@
-// Places storages in the arena: greedy by size, best fit among those alive at the same time (Pisarchyk and Lee,
-// "Efficient Memory Management for Deep Neural Net Inference", 2020), and uploads host values that the device reads.
+// Places storages in the arena: greedily, best fit among those alive at the same time (Pisarchyk and Lee, "Efficient
+// Memory Management for Deep Neural Net Inference", 2020), in several orders of which the best result counts; and
+// uploads host values that the device reads.
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +12,36 @@ int32_t tm_plan_root(const tm_plan *plan, int32_t storage) {
     return storage;
 }
 
-static int larger_first(const void *a, const void *b) {
+// Orders, each total so that the same plan comes out every time. By size serves networks with a few large tensors; by
+// time is optimal where all have one size; by area and by breadth lie between.
+static int compare(uint64_t a, uint64_t b) {
+    return a < b ? -1 : a > b;
+}
+
+static int by_time(const void *a, const void *b) {
     const tm_storage *x = *(const tm_storage *const *)a, *y = *(const tm_storage *const *)b;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
     if (x->first != y->first) return x->first < y->first ? -1 : 1;
-    return x < y ? -1 : x > y;  // a total order: the same plan every time
+    return x->bytes != y->bytes ? compare(y->bytes, x->bytes) : x < y ? -1 : x > y;
+}
+
+static int by_size(const void *a, const void *b) {
+    const tm_storage *x = *(const tm_storage *const *)a, *y = *(const tm_storage *const *)b;
+    return x->bytes != y->bytes ? compare(y->bytes, x->bytes) : by_time(a, b);
+}
+
+// The busiest moment of its life decides; within it, the larger first.
+static int by_breadth(const void *a, const void *b) {
+    const tm_storage *x = *(const tm_storage *const *)a, *y = *(const tm_storage *const *)b;
+    return x->breadth != y->breadth ? compare(y->breadth, x->breadth) : by_size(a, b);
+}
+
+static uint64_t area(const tm_storage *storage) {
+    return storage->bytes / 16 * (uint64_t)(storage->last - storage->first + 1);
+}
+
+static int by_area(const void *a, const void *b) {
+    const tm_storage *x = *(const tm_storage *const *)a, *y = *(const tm_storage *const *)b;
+    return area(x) != area(y) ? compare(area(y), area(x)) : by_time(a, b);
 }
 
 // The smallest gap below the end that holds `wanted`, among the placed storages (by offset) that are alive with it.
@@ -38,31 +64,19 @@ static void measure_liveness(tm_plan *plan, tm_storage *const *list, size_t coun
         change[list[i]->first + 1] += (int64_t)list[i]->bytes;
         change[list[i]->last + 2] -= (int64_t)list[i]->bytes;
     }
-    int64_t alive = 0;
-    for (size_t s = 0; s < plan->step_count + 3; s++) {
-        alive += change[s];
-        plan->stats.liveness_bytes = TM_MAX(plan->stats.liveness_bytes, (uint64_t)alive);
+    for (size_t s = 1; s < plan->step_count + 3; s++) change[s] += change[s - 1];
+    for (size_t s = 0; s < plan->step_count + 3; s++)
+        plan->stats.liveness_bytes = TM_MAX(plan->stats.liveness_bytes, (uint64_t)change[s]);
+    for (size_t i = 0; i < count; i++) {
+        list[i]->breadth = 0;
+        for (int32_t s = list[i]->first; s <= list[i]->last; s++)
+            list[i]->breadth = TM_MAX(list[i]->breadth, (uint64_t)change[s + 1]);
     }
 }
 
-tagmask_status tm_plan_place(tm_plan *plan, uint64_t alignment, tm_error *err) {
-    tm_storage **list = tm_calloc(plan->storage_count, sizeof(tm_storage *));
-    tm_storage **placed = tm_calloc(plan->storage_count, sizeof(tm_storage *));
-    int64_t *change = tm_calloc(plan->step_count + 4, sizeof *change);
-    if (!list || !placed || !change) {
-        free(list);
-        free(placed);
-        free(change);
-        return tm_memory_fail(err);
-    }
-    size_t count = 0;
+// Places the list in its order; returns the bytes needed. placed: room for as many, by offset.
+static uint64_t place_in_order(tm_storage *const *list, size_t count, tm_storage **placed, uint64_t alignment) {
     uint64_t total = 16;
-    for (size_t i = 0; i < plan->storage_count; i++) {
-        tm_storage *storage = &plan->storages[i];
-        if (storage->merged < 0 && !storage->constant && storage->first != INT32_MAX) list[count++] = storage;
-    }
-    measure_liveness(plan, list, count, change);
-    qsort(list, count, sizeof *list, larger_first);
     for (size_t i = 0; i < count; i++) {
         list[i]->offset = best_offset(placed, i, list[i], alignment);
         size_t at = i;
@@ -71,11 +85,59 @@ tagmask_status tm_plan_place(tm_plan *plan, uint64_t alignment, tm_error *err) {
         placed[at] = list[i];
         total = TM_MAX(total, list[i]->offset + list[i]->bytes);
     }
+    return total;
+}
+
+static void keep_if_better(tm_plan *plan, tm_storage *const *list, size_t count, uint64_t total) {
+    if (total >= plan->stats.activation_bytes) return;
     plan->stats.activation_bytes = total;
+    for (size_t i = 0; i < count; i++) list[i]->best = list[i]->offset;
+}
+
+static void place_best(tm_plan *plan, tm_storage **list, size_t count, tm_storage **placed, uint64_t alignment) {
+    static int (*const orders[])(const void *, const void *) = {by_size, by_time, by_breadth, by_area};
+    // Placing is quadratic: networks of unusual length get one order.
+    size_t tries = count > 8192 ? 1 : TM_ARRAY_LEN(orders), bumps = count > 2048 ? 0 : 48;
+    uint64_t enough = TM_MAX(plan->stats.liveness_bytes, (uint64_t)16);
+    plan->stats.activation_bytes = UINT64_MAX;
+    for (size_t k = 0; k < tries && plan->stats.activation_bytes > enough; k++) {
+        qsort(list, count, sizeof *list, orders[k]);
+        uint64_t total = place_in_order(list, count, placed, alignment);
+        keep_if_better(plan, list, count, total);
+        // Whatever sticks out at the end gets to choose earlier.
+        for (size_t b = 0; b < bumps && plan->stats.activation_bytes > enough; b++) {
+            size_t worst = 0;
+            for (size_t i = 0; i < count; i++)
+                if (list[i]->offset + list[i]->bytes == total) worst = i;
+            tm_storage *bumped = list[worst];
+            size_t to = worst / 2;
+            memmove(list + to + 1, list + to, (worst - to) * sizeof *list);
+            list[to] = bumped;
+            total = place_in_order(list, count, placed, alignment);
+            keep_if_better(plan, list, count, total);
+        }
+    }
+    for (size_t i = 0; i < count; i++) list[i]->offset = list[i]->best;
+}
+
+tagmask_status tm_plan_place(tm_plan *plan, uint64_t alignment, tm_error *err) {
+    tm_storage **list = tm_calloc(plan->storage_count, sizeof(tm_storage *));
+    tm_storage **placed = tm_calloc(plan->storage_count, sizeof(tm_storage *));
+    int64_t *change = tm_calloc(plan->step_count + 4, sizeof *change);
+    size_t count = 0;
+    tagmask_status status = list && placed && change ? TAGMASK_OK : tm_memory_fail(err);
+    for (size_t i = 0; status == TAGMASK_OK && i < plan->storage_count; i++) {
+        tm_storage *storage = &plan->storages[i];
+        if (storage->merged < 0 && !storage->constant && storage->first != INT32_MAX) list[count++] = storage;
+    }
+    if (status == TAGMASK_OK) {
+        measure_liveness(plan, list, count, change);
+        place_best(plan, list, count, placed, alignment);
+    }
     free(list);
     free(placed);
     free(change);
-    return TAGMASK_OK;
+    return status;
 }
 
 // ---- Uploads.
