@@ -176,7 +176,7 @@ static tagmask_status flush(cvat *c, tm_error *err) {
 
 static tagmask_status end(void *state, tm_error *err) {
     cvat *c = state;
-    tagmask_status status = c->pending || !tm_file_exists(c->path) ? flush(c, err) : TAGMASK_OK;
+    tagmask_status status = c->pending ? flush(c, err) : TAGMASK_OK;
     free_cvat(c);
     return status;
 }

@@ -129,7 +129,7 @@ static tagmask_status flush(tasks *t, tm_error *err) {
 
 static tagmask_status end(void *state, tm_error *err) {
     tasks *t = state;
-    tagmask_status status = t->pending || !tm_file_exists(t->path) ? flush(t, err) : TAGMASK_OK;
+    tagmask_status status = t->pending ? flush(t, err) : TAGMASK_OK;
     free_tasks(t);
     return status;
 }

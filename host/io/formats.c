@@ -116,13 +116,16 @@ bool tm_label_flush_due(size_t pending, size_t total) {
 
 // ---- Writing --------------------------------------------------------------------------------------------------------
 
-struct tm_label_writer {
+struct tagmask_writer {
     const tm_label_format *format;
     char *out;
     void *state;
 };
 
-tagmask_status tm_label_writer_open(const char *format, const char *out, tm_label_writer **writer, tm_error *err) {
+tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_writer **writer, tm_error *err) {
+    if (!format || !out || !writer) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_writer_open: format, out and writer must not be NULL");
+    }
     const tm_label_format *found = tm_label_format_find(format);
     if (!found) {
         char names[256] = "";
@@ -133,7 +136,7 @@ tagmask_status tm_label_writer_open(const char *format, const char *out, tm_labe
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "format \"%s\" is not known; expected one of %s", format, names);
     }
     TM_TRY(tm_make_dirs(*out ? out : ".", err));
-    tm_label_writer *w = tm_calloc(1, sizeof *w);
+    tagmask_writer *w = tm_calloc(1, sizeof *w);
     if (w) w->out = tm_strdup(*out ? out : ".");
     if (!w || !w->out) {
         free(w);
@@ -150,8 +153,12 @@ tagmask_status tm_label_writer_open(const char *format, const char *out, tm_labe
     return TAGMASK_OK;
 }
 
-tagmask_status tm_label_writer_add(tm_label_writer *writer, const tagmask_result *result, const char *photo_path,
-                                   const tagmask_image *photo, tm_error *err) {
+tagmask_status tagmask_writer_add(tagmask_writer *writer, const tagmask_result *result, const char *photo_path,
+                                  const tagmask_image *photo, tm_error *err) {
+    if (!writer || !result || !photo_path) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "tagmask_writer_add: writer, result and photo_path must not be NULL");
+    }
     const tm_label_format *format = writer->format;
     if (format->needs_photo && !photo) {
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the format \"%s\" needs the photo's pixels", photo_path,
@@ -174,7 +181,7 @@ tagmask_status tm_label_writer_add(tm_label_writer *writer, const tagmask_result
     return status;
 }
 
-tagmask_status tm_label_writer_close(tm_label_writer *writer, tm_error *err) {
+tagmask_status tagmask_writer_close(tagmask_writer *writer, tm_error *err) {
     if (!writer) return TAGMASK_OK;
     tagmask_status status = writer->format->end ? writer->format->end(writer->state, err) : TAGMASK_OK;
     free(writer->out);
@@ -188,10 +195,10 @@ tagmask_status tagmask_result_write(const tagmask_result *result, const char *fo
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT,
                        "tagmask_result_write: result, format, photo_path and out must not be NULL");
     }
-    tm_label_writer *writer = NULL;
-    TM_TRY(tm_label_writer_open(format, out, &writer, error));
-    tagmask_status status = tm_label_writer_add(writer, result, photo_path, photo, error);
-    if (status == TAGMASK_OK) return tm_label_writer_close(writer, error);
-    tm_label_writer_close(writer, NULL);
+    tagmask_writer *writer = NULL;
+    TM_TRY(tagmask_writer_open(format, out, &writer, error));
+    tagmask_status status = tagmask_writer_add(writer, result, photo_path, photo, error);
+    if (status == TAGMASK_OK) return tagmask_writer_close(writer, error);
+    tagmask_writer_close(writer, NULL);
     return status;
 }

@@ -56,11 +56,4 @@ const char *tm_file_name(const char *path);
 // A collecting format writes when `pending` photos wait and `total` are in its file: often while that is cheap.
 bool tm_label_flush_due(size_t pending, size_t total);
 
-// A format open for writing many photos into a folder (made if missing). tagmask_result_write is open, add, close.
-typedef struct tm_label_writer tm_label_writer;
-tagmask_status tm_label_writer_open(const char *format, const char *out, tm_label_writer **writer, tm_error *err);
-tagmask_status tm_label_writer_add(tm_label_writer *writer, const tagmask_result *result, const char *photo_path,
-                                   const tagmask_image *photo, tm_error *err);
-tagmask_status tm_label_writer_close(tm_label_writer *writer, tm_error *err);  // frees the writer, also on failure
-
 #endif

@@ -316,12 +316,24 @@ TAGMASK_API tagmask_status tagmask_result_region(const tagmask_result *result, s
 /* ---- Label files ----------------------------------------------------------------------------------------------------
  */
 
-/* Writes one photo's result in a format ("labelme", "voc", "overlay", "prob", "heatmap") into folder `out` under the
- * name of `photo_path` with the format's ending. `photo` is needed by the pictures (overlay, heatmap). A file is
- * written whole or not at all. */
+/* Writes one photo's result in a format ("labelme", "coco", "voc", ...: tagmask_format_name lists them, docs/formats.md
+ * describes them) into folder `out`, which is made if missing. A photo's own file takes the name of `photo_path` with
+ * the format's ending; a format for many photos (coco, cvat, label-studio) has one file in `out`, to which the photo is
+ * added. `photo` is needed by the pictures (overlay, heatmap). A file is written whole or not at all, and what a person
+ * changed in it is kept. */
 TAGMASK_API tagmask_status tagmask_result_write(const tagmask_result *result, const char *format,
                                                 const char *photo_path, const tagmask_image *photo, const char *out,
                                                 tagmask_error *error);
+
+/* The same for many photos: a format with one file for all reads it once, and writes it on the way when enough photos
+ * wait and again when closed. */
+typedef struct tagmask_writer tagmask_writer;
+TAGMASK_API tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_writer **writer,
+                                               tagmask_error *error);
+TAGMASK_API tagmask_status tagmask_writer_add(tagmask_writer *writer, const tagmask_result *result,
+                                              const char *photo_path, const tagmask_image *photo, tagmask_error *error);
+/* Frees the writer, also when the last write fails. */
+TAGMASK_API tagmask_status tagmask_writer_close(tagmask_writer *writer, tagmask_error *error);
 TAGMASK_API const char *tagmask_format_name(size_t index); /* NULL beyond the last; [any thread] */
 
 #ifdef __cplusplus
