@@ -172,10 +172,12 @@ static tagmask_status record_nd(tm_op_ctx *ctx, tm_recorder *recorder, const ste
     broadcast_strides(&s->b->shape, &s->y->shape, b);
     int32_t rank = tm_collapse(s->y->shape.rank, dim, (int64_t *const[]){a, b}, 2);
     struct {
-        uint32_t dim[8], a[8], b[8], count;
+        uint32_t dim[8], a[8], b[8], count, rank;
         float act_a, act_b;
-    } push = {
-        .count = (uint32_t)(tm_layout_bytes(&s->y->shape, TM_LINEAR) / 4), .act_a = s->fused.a, .act_b = s->fused.b};
+    } push = {.count = (uint32_t)(tm_layout_bytes(&s->y->shape, TM_LINEAR) / 4),
+              .rank = (uint32_t)rank,
+              .act_a = s->fused.a,
+              .act_b = s->fused.b};
     for (int32_t d = 0; d < rank; d++) {
         push.dim[d] = (uint32_t)dim[d];
         push.a[d] = (uint32_t)a[d];
@@ -183,8 +185,8 @@ static tagmask_status record_nd(tm_op_ctx *ctx, tm_recorder *recorder, const ste
     }
     tm_launch launch = {
         .shader = "nn/binary_nd",
-        .constants = {s->op, s->a->dtype != TM_FLOAT32, s->fused.act, 1, (uint32_t)rank},
-        .constant_count = 5,
+        .constants = {s->op, s->a->dtype != TM_FLOAT32, s->fused.act, 1},
+        .constant_count = 4,
         .bindings = {s->a->slice, s->b->slice, s->y->slice},
         .binding_count = 3,
         .push = &push,
@@ -226,11 +228,17 @@ static tagmask_status check_types(tm_op_ctx *ctx, tm_error *err) {
     if (logic != (ctx->in[0].dtype == TM_BOOL) && (logic || b->op != EQUAL))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "its inputs are %s; expected %s",
                           tm_dtype_name(ctx->in[0].dtype), logic ? "bool" : "numbers");
-    if (b->op == POW && (ctx->in[0].dtype == TM_FLOAT32) != (ctx->in[1].dtype == TM_FLOAT32) &&
-        !(ctx->in[0].data && ctx->in[1].data))
-        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "raises %s to %s; expected one kind of number",
-                          tm_dtype_name(ctx->in[0].dtype), tm_dtype_name(ctx->in[1].dtype));
     return TAGMASK_OK;
+}
+
+// Pow may mix floats and integers: it is computed with floats then.
+static bool mixed(tm_dtype a, tm_dtype b) {
+    return (a == TM_FLOAT32) != (b == TM_FLOAT32);
+}
+
+// Bytes of a tensor in scratch memory, such that what follows can be bound.
+static uint64_t word_bytes(size_t count) {
+    return tm_align_up(count * 4, 256);
 }
 
 static tagmask_status shape_binary(tm_op_ctx *ctx, tm_error *err) {
@@ -242,6 +250,10 @@ static tagmask_status shape_binary(tm_op_ctx *ctx, tm_error *err) {
     if (b->op == PRELU && !tm_shape_equal(&shape, &ctx->in[0].shape))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "the slope does not broadcast to the input's shape");
     tm_set_output(ctx, 0, b->boolean ? TM_BOOL : ctx->in[0].dtype, &shape);
+    if (mixed(ctx->in[0].dtype, ctx->in[1].dtype)) {
+        size_t count = TM_MAX(tm_span(&shape, 0, shape.rank), (size_t)1);
+        ctx->scratch_bytes = 2 * word_bytes(count);
+    }
     ctx->flops = (double)tm_span(&shape, 0, shape.rank);
     return TAGMASK_OK;
 }
@@ -262,8 +274,29 @@ static void layout_binary(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     out[0] = c4 ? TM_C4 : TM_LINEAR;
 }
 
+// The integer operand, and an integer result, pass through scratch memory as floats.
+static tagmask_status record_mixed(tm_op_ctx *ctx, tm_recorder *recorder, step *s, tm_error *err) {
+    tm_tensor operand = s->a->dtype != TM_FLOAT32 ? *s->a : *s->b, result = *s->y;
+    bool first = s->a->dtype != TM_FLOAT32;
+    uint64_t half = ctx->scratch_bytes / 2;
+    operand.slice = (tm_slice){ctx->scratch.buffer, ctx->scratch.offset, half};
+    operand.dtype = TM_FLOAT32;
+    TM_TRY(tm_record_cast(ctx, recorder, first ? s->a : s->b, &operand, err));
+    if (!first) {
+        s->b = &operand;
+        return record_step(ctx, recorder, s, err);
+    }
+    s->a = &operand;
+    s->y = &result;
+    result.slice = (tm_slice){ctx->scratch.buffer, ctx->scratch.offset + half, half};
+    result.dtype = TM_FLOAT32;
+    TM_TRY(record_step(ctx, recorder, s, err));
+    return tm_record_cast(ctx, recorder, &result, &ctx->gout[0], err);
+}
+
 static tagmask_status record_binary(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     step s = {op_number(ctx), &ctx->gin[0], &ctx->gin[1], &ctx->gout[0], ctx->node->fused};
+    if (mixed(ctx->gin[0].dtype, ctx->gin[1].dtype)) return record_mixed(ctx, recorder, &s, err);
     return record_step(ctx, recorder, &s, err);
 }
 

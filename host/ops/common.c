@@ -64,6 +64,39 @@ tagmask_status tm_host_float(tm_op_ctx *ctx, size_t i, float otherwise, float *v
     return TAGMASK_OK;
 }
 
+tagmask_status tm_host_int(tm_op_ctx *ctx, size_t i, int64_t *value, tm_error *err) {
+    size_t count;
+    const void *data = ctx->in[i].data;
+    bool scalar = data && tm_shape_count(&ctx->in[i].shape, &count) && count == 1;
+    switch (scalar ? ctx->in[i].dtype : TM_DTYPE_NONE) {
+        case TM_BOOL:
+        case TM_UINT8:
+            *value = *(const uint8_t *)data;
+            return TAGMASK_OK;
+        case TM_INT8:
+            *value = *(const int8_t *)data;
+            return TAGMASK_OK;
+        case TM_UINT16:
+            *value = *(const uint16_t *)data;
+            return TAGMASK_OK;
+        case TM_INT16:
+            *value = *(const int16_t *)data;
+            return TAGMASK_OK;
+        case TM_INT32:
+            *value = *(const int32_t *)data;
+            return TAGMASK_OK;
+        case TM_UINT32:
+            *value = *(const uint32_t *)data;
+            return TAGMASK_OK;
+        case TM_INT64:
+            *value = *(const int64_t *)data;
+            return TAGMASK_OK;
+        default:
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+                              "input %zu is not an integer known before the network runs; expected a constant", i);
+    }
+}
+
 uint32_t tm_items(const tm_gpu *gpu) {
     return tm_gpu_get_info(gpu)->gpu_class == TM_GPU_CLASS_GPU ? 1 : 4;
 }
@@ -169,9 +202,11 @@ tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_c
         return TAGMASK_OK;
     }
     struct {
-        uint32_t dim[8], in[8], out[8], in_offset, out_offset, count;
-    } push = {
-        .in_offset = (uint32_t)spec->in_offset, .out_offset = (uint32_t)spec->out_offset, .count = (uint32_t)count};
+        uint32_t dim[8], in[8], out[8], in_offset, out_offset, count, rank;
+    } push = {.in_offset = (uint32_t)spec->in_offset,
+              .out_offset = (uint32_t)spec->out_offset,
+              .count = (uint32_t)count,
+              .rank = (uint32_t)rank};
     for (int32_t d = 0; d < rank; d++) {
         push.dim[d] = (uint32_t)dim[d];
         push.in[d] = (uint32_t)in[d];
@@ -179,8 +214,8 @@ tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_c
     }
     uint32_t items = tm_items(ctx->gpu);
     tm_launch launch = {.shader = spec->vec4 ? "nn/copy_c4" : "nn/copy",
-                        .constants = {(uint32_t)rank, items},
-                        .constant_count = 2,
+                        .constants = {items},
+                        .constant_count = 1,
                         .bindings = {spec->from, spec->to},
                         .binding_count = 2,
                         .push = &push,

@@ -18,6 +18,8 @@ void tm_set_output(tm_op_ctx *ctx, size_t i, tm_dtype dtype, const tm_shape *sha
 size_t tm_span(const tm_shape *shape, int32_t first, int32_t last);
 // Host data of an optional float scalar input, else `otherwise`; fails if it is there but not a float scalar.
 tagmask_status tm_host_float(tm_op_ctx *ctx, size_t i, float otherwise, float *value, tm_error *err);
+// Host data of an integer or bool scalar input.
+tagmask_status tm_host_int(tm_op_ctx *ctx, size_t i, int64_t *value, tm_error *err);
 
 // ---- Recording.
 static inline uint32_t tm_float_bits(float f) {
@@ -50,6 +52,10 @@ typedef struct tm_launch {
 // Chooses the workgroup's size, folds wide dispatches into two dimensions and checks the limits. Slices are widened to
 // whole vec4s, which the planner leaves room for.
 tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm_launch *launch, tm_error *err);
+
+// Converts elements of one shape and layout from one type to another (unary.c).
+tagmask_status tm_record_cast(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *from, const tm_tensor *to,
+                              tm_error *err);
 
 // ---- Strided copies.
 typedef struct tm_copy_spec {

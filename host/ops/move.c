@@ -270,7 +270,7 @@ static tagmask_status shape_depth(tm_op_ctx *ctx, tm_error *err) {
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT,
                           "has rank %d and blocksize %lld; expected rank 4 and a blocksize of at least 1",
                           (int)shape.rank, (long long)b);
-    if (to_space && strcmp(mode, "DCR") && strcmp(mode, "CRD"))
+    if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "mode is '%s'; expected DCR or CRD", mode);
     bool fits = to_space ? shape.dim[1] % (b * b) == 0 : shape.dim[2] % b == 0 && shape.dim[3] % b == 0;
     if (!fits)
@@ -287,7 +287,7 @@ static tagmask_status record_depth(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
     const tm_shape *in = &ctx->gin[0].shape, *out = &ctx->gout[0].shape;
     int64_t b = tm_attr_int(ctx->node, "blocksize", 0);
     bool to_space = !strcmp(ctx->node->op_type, "DepthToSpace");
-    bool crd = to_space && !strcmp(tm_attr_string(ctx->node, "mode", "DCR"), "CRD");
+    bool crd = !strcmp(tm_attr_string(ctx->node, "mode", "DCR"), "CRD");
     // The deep side is (n, by, bx, c, y, x), with c first for CRD; the wide side is (n, c, y, by, x, bx).
     const tm_shape *deep = to_space ? in : out, *wide = to_space ? out : in;
     int64_t c = wide->dim[1], h = deep->dim[2], w = deep->dim[3], plane = h * w, wide_w = wide->dim[3];

@@ -114,6 +114,22 @@ static tagmask_status record_norm(tm_op_ctx *ctx, tm_recorder *recorder, const n
     return TAGMASK_OK;
 }
 
+// Mean and inverse deviation of each row lie in scratch memory as pairs; outputs 1 and 2 ask for them.
+static tagmask_status copy_statistics(tm_op_ctx *ctx, tm_recorder *recorder, uint64_t rows, tm_error *err) {
+    for (size_t i = 1; i < ctx->output_count; i++) {
+        if (!ctx->gout[i].slice.buffer) continue;
+        tm_copy_spec copy = {.from = ctx->scratch,
+                             .to = ctx->gout[i].slice,
+                             .rank = 1,
+                             .dim = {(int64_t)rows},
+                             .in_stride = {2},
+                             .out_stride = {1},
+                             .in_offset = (int64_t)i - 1};
+        TM_TRY(tm_strided_copy(ctx, recorder, &copy, err));
+    }
+    return TAGMASK_OK;
+}
+
 static void finish_norm_shape(tm_op_ctx *ctx, uint64_t rows) {
     tm_set_output(ctx, 0, TM_FLOAT32, &ctx->in[0].shape);
     ctx->scratch_bytes = TM_MAX(rows, 1) * 8;
@@ -168,7 +184,8 @@ static tagmask_status record_group(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
 }
 
 static tagmask_status shape_layer(tm_op_ctx *ctx, tm_error *err) {
-    TM_TRY(tm_need_inputs(ctx, 2, 3, err));
+    bool rms = !strcmp(ctx->node->op_type, "RMSNormalization");
+    TM_TRY(tm_need_inputs(ctx, 2, rms ? 2 : 3, err));
     const tm_shape *x = &ctx->in[0].shape;
     int32_t axis;
     TM_TRY(tm_normalize_axis(ctx, "axis", tm_attr_int(ctx->node, "axis", -1), x->rank, &axis, err));
@@ -181,8 +198,12 @@ static tagmask_status shape_layer(tm_op_ctx *ctx, tm_error *err) {
             return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
                               "input %zu has another shape than what is normalized", i);
     }
-    if (ctx->output_count > 1)
-        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "asks for its mean and deviation; not supported");
+    tm_shape rows = *x;
+    for (int32_t d = axis; d < rows.rank; d++) rows.dim[d] = 1;
+    if (ctx->output_count > (rms ? 1 : 3))
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has %zu outputs; expected at most %d", ctx->output_count,
+                          rms ? 1 : 3);
+    for (size_t i = 1; i < ctx->output_count; i++) tm_set_output(ctx, i, TM_FLOAT32, &rows);
     finish_norm_shape(ctx, tm_span(x, 0, axis));
     return TAGMASK_OK;
 }
@@ -192,7 +213,8 @@ static tagmask_status record_layer(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
     int64_t axis = tm_attr_int(ctx->node, "axis", -1);
     if (axis < 0) axis += x->rank;
     norm_plan p = {tm_span(x, 0, (int32_t)axis), tm_span(x, (int32_t)axis, x->rank), 1, 0, 1};
-    return record_norm(ctx, recorder, &p, !strcmp(ctx->node->op_type, "RMSNormalization"), err);
+    TM_TRY(record_norm(ctx, recorder, &p, !strcmp(ctx->node->op_type, "RMSNormalization"), err));
+    return copy_statistics(ctx, recorder, p.rows, err);
 }
 
 const tm_op tm_ops_norm[] = {

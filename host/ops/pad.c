@@ -30,11 +30,9 @@ static tagmask_status pad_value(tm_op_ctx *ctx, uint32_t *bits, tm_error *err) {
         *bits = tm_float_bits(value);
         return TAGMASK_OK;
     }
-    const int64_t *values;
-    size_t count;
-    TM_TRY(tm_host_ints(ctx, 2, &values, &count, err));
-    if (count != 1) return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "the constant is not a scalar");
-    *bits = (uint32_t)(int32_t)TM_CLAMP(values[0], INT32_MIN, INT32_MAX);
+    int64_t value;
+    TM_TRY(tm_host_int(ctx, 2, &value, err));
+    *bits = (uint32_t)(int32_t)TM_CLAMP(value, INT32_MIN, INT32_MAX);
     return TAGMASK_OK;
 }
 
@@ -101,26 +99,25 @@ static tagmask_status record_pad_plan(tm_op_ctx *ctx, tm_recorder *recorder, con
     struct {
         uint32_t in[8], out[8];
         int32_t begin[8];
-        uint32_t count, value;
+        uint32_t count, value, rank;
     } push = {.count = (uint32_t)tm_span(&out, 0, out.rank), .value = plan->value};
     // Neighbouring dimensions without padding are one for the shader.
-    uint32_t rank = 0;
     bool plain = false;
     for (int32_t d = 0; d < out.rank; d++) {
         bool same = in.dim[d] == out.dim[d] && plan->begin[d] == 0;
-        if (rank && plain && same) {
-            push.in[rank - 1] *= (uint32_t)in.dim[d];
-            push.out[rank - 1] *= (uint32_t)out.dim[d];
+        if (push.rank && plain && same) {
+            push.in[push.rank - 1] *= (uint32_t)in.dim[d];
+            push.out[push.rank - 1] *= (uint32_t)out.dim[d];
             continue;
         }
-        push.in[rank] = (uint32_t)in.dim[d];
-        push.out[rank] = (uint32_t)out.dim[d];
-        push.begin[rank++] = (int32_t)plan->begin[d];
+        push.in[push.rank] = (uint32_t)in.dim[d];
+        push.out[push.rank] = (uint32_t)out.dim[d];
+        push.begin[push.rank++] = (int32_t)plan->begin[d];
         plain = same;
     }
     tm_launch launch = {.shader = c4 ? "nn/pad_c4" : "nn/pad",
-                        .constants = {rank, plan->mode},
-                        .constant_count = 2,
+                        .constants = {plan->mode},
+                        .constant_count = 1,
                         .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
                         .binding_count = 2,
                         .push = &push,

@@ -70,7 +70,8 @@ static tagmask_status shape_reduce(tm_op_ctx *ctx, tm_error *err) {
             shape.dim[shape.rank++] = in->dim[d];
         else if (keep)
             shape.dim[shape.rank++] = 1;
-        bool defined = in->dim[d] > 0 || !(r->op == MAX || r->op == MIN || r->op == MEAN);
+        bool extreme = (r->op == MAX || r->op == MIN) && ctx->in[0].dtype != TM_FLOAT32;
+        bool defined = in->dim[d] > 0 || !(extreme || r->op == MEAN);
         if (gone[d] && !defined)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "reduces the empty dimension %d", (int)d);
     }

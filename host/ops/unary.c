@@ -128,12 +128,11 @@ static void layout_same(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     out[0] = in[0];
 }
 
-static tagmask_status record_op(tm_op_ctx *ctx, tm_recorder *recorder, uint32_t op, bool nonzero, uint32_t a,
-                                uint32_t b, tm_error *err) {
-    const tm_tensor *out = &ctx->gout[0];
+static tagmask_status record_between(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *in, const tm_tensor *out,
+                                     uint32_t op, bool nonzero, const uint32_t ab[2], tm_error *err) {
     struct {
         uint32_t count, plane, blocks, tail, a, b;
-    } push = {.count = (uint32_t)((tm_layout_bytes(&out->shape, out->layout) + 15) / 16), .a = a, .b = b};
+    } push = {.count = (uint32_t)((tm_layout_bytes(&out->shape, out->layout) + 15) / 16), .a = ab[0], .b = ab[1]};
     bool mask = false;
     if (out->layout == TM_C4) {
         push.plane = (uint32_t)(out->shape.dim[2] * out->shape.dim[3]);
@@ -148,13 +147,18 @@ static tagmask_status record_op(tm_op_ctx *ctx, tm_recorder *recorder, uint32_t 
                                                  : "nn/word",
                         .constants = {op, items, mask},
                         .constant_count = 3,
-                        .bindings = {ctx->gin[0].slice, out->slice},
+                        .bindings = {in->slice, out->slice},
                         .binding_count = 2,
                         .push = &push,
                         .push_size = sizeof push,
                         .threads = ((uint64_t)push.count + items - 1) / items,
                         .flops = 4.0 * push.count};
     return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+static tagmask_status record_op(tm_op_ctx *ctx, tm_recorder *recorder, uint32_t op, bool nonzero, uint32_t a,
+                                uint32_t b, tm_error *err) {
+    return record_between(ctx, recorder, &ctx->gin[0], &ctx->gout[0], op, nonzero, (uint32_t[]){a, b}, err);
 }
 
 // ---- Functions without parameters or with float attributes.
@@ -209,24 +213,22 @@ static tagmask_status record_not(tm_op_ctx *ctx, tm_recorder *recorder, tm_error
 static tagmask_status shape_is(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_inputs(ctx, 1, 1, err));
     TM_TRY(tm_need_float(ctx, 0, "the input", err));
-    if (!tm_attr_int(ctx->node, "detect_negative", 1) || !tm_attr_int(ctx->node, "detect_positive", 1))
-        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "detects one sign only; expected both");
     tm_set_output(ctx, 0, TM_BOOL, &ctx->in[0].shape);
     return TAGMASK_OK;
 }
 static tagmask_status record_is(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    return record_op(ctx, recorder, !strcmp(ctx->node->op_type, "IsNaN") ? IS_NAN : IS_INF, false, 0, 0, err);
+    // The first parameter is a set of signs: 1 positive, 2 negative.
+    uint32_t signs =
+        (tm_attr_int(ctx->node, "detect_positive", 1) ? 1 : 0) | (tm_attr_int(ctx->node, "detect_negative", 1) ? 2 : 0);
+    return record_op(ctx, recorder, !strcmp(ctx->node->op_type, "IsNaN") ? IS_NAN : IS_INF, false, signs, 0, err);
 }
 
 // ---- Clip: bounds are attributes before opset 11, then optional inputs.
 static tagmask_status clip_int_bound(tm_op_ctx *ctx, size_t i, int64_t otherwise, uint32_t *bits, tm_error *err) {
     int64_t value = otherwise;
     if (tm_has_input(ctx, i)) {
-        const int64_t *values;
-        size_t count;
-        TM_TRY(tm_host_ints(ctx, i, &values, &count, err));
-        if (count != 1) return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "input %zu is not a scalar", i);
-        value = TM_CLAMP(values[0], INT32_MIN, INT32_MAX);
+        TM_TRY(tm_host_int(ctx, i, &value, err));
+        value = TM_CLAMP(value, INT32_MIN, INT32_MAX);
     }
     *bits = (uint32_t)(int32_t)value;
     return TAGMASK_OK;
@@ -307,9 +309,13 @@ static tagmask_status shape_cast(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+tagmask_status tm_record_cast(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *from, const tm_tensor *to,
+                              tm_error *err) {
+    return record_between(ctx, recorder, from, to, cast_op(from->dtype, to->dtype), false, (uint32_t[]){0, 0}, err);
+}
+
 static tagmask_status record_cast(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    uint32_t op = cast_op(ctx->gin[0].dtype, ctx->gout[0].dtype);
-    return record_op(ctx, recorder, op, false, 0, 0, err);
+    return tm_record_cast(ctx, recorder, &ctx->gin[0], &ctx->gout[0], err);
 }
 
 #define UNARY(name, opset)                                                                       \

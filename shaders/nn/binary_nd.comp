@@ -1,13 +1,13 @@
-// Linear output; operands broadcast by strides of 0. Dimensions that could be merged were merged, so RANK is small.
+// Linear output; operands broadcast by strides of 0. Dimensions that could be merged were merged, so the rank is small.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "nn/common.glsl"
 #include "nn/binary_ops.glsl"
-layout(constant_id = 5) const uint RANK = 1u;
 layout(push_constant) uniform Push {
     uint dim[8];
     uint a_stride[8], b_stride[8];
     uint count;  // words
+    uint rank;
     float act_a, act_b;
 };
 layout(binding = 0) readonly buffer A {
@@ -26,7 +26,7 @@ void main() {
         uint first = item_index(k, ITEMS) * 4u;
         if (first >= count) return;
         uvec4 rest = min(first + uvec4(0u, 1u, 2u, 3u), uvec4(count - 1u)), ia = uvec4(0u), ib = uvec4(0u);
-        for (int d = int(RANK) - 1; d >= 0; d--) {
+        for (int d = int(rank) - 1; d >= 0; d--) {
             uvec4 q = rest / dim[d], at = rest - q * dim[d];
             ia += at * a_stride[d];
             ib += at * b_stride[d];

@@ -1,12 +1,11 @@
 // Strided copy of elements of type T: transposition, slices, concatenation, broadcasting. Strides count elements and
 // wrap modulo 2^32, so negative steps are large strides.
 #include "nn/common.glsl"
-layout(constant_id = 1) const uint RANK = 1u;
-layout(constant_id = 2) const uint ITEMS = 1u;
+layout(constant_id = 1) const uint ITEMS = 1u;
 layout(push_constant) uniform Push {
     uint dim[8];
     uint in_stride[8], out_stride[8];
-    uint in_offset, out_offset, count;
+    uint in_offset, out_offset, count, rank;
 };
 layout(binding = 0) readonly buffer In {
     T x[];
@@ -20,7 +19,7 @@ void main() {
         uint rest = item_index(k, ITEMS);
         if (rest >= count) return;
         uint from = in_offset, to = out_offset;
-        for (int d = int(RANK) - 1; d > 0; d--) {
+        for (int d = int(rank) - 1; d > 0; d--) {
             uint q = rest / dim[d], at = rest - q * dim[d];
             from += at * in_stride[d];
             to += at * out_stride[d];

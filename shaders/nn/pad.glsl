@@ -1,11 +1,10 @@
 // Pad and Tile over elements of type T: every output coordinate is brought back into the input, or takes the constant.
 #include "nn/common.glsl"
-layout(constant_id = 1) const uint RANK = 1u;
-layout(constant_id = 2) const uint MODE = 0u;  // 0 constant, 1 reflect, 2 edge, 3 wrap
+layout(constant_id = 1) const uint MODE = 0u;  // 0 constant, 1 reflect, 2 edge, 3 wrap
 layout(push_constant) uniform Push {
     uint in_dim[8], out_dim[8];
     int begin[8];
-    uint count, value;
+    uint count, value, rank;
 };
 layout(binding = 0) readonly buffer In {
     T x[];
@@ -24,7 +23,7 @@ void main() {
     uint index = thread_index(), rest = index, from = 0u, scale = 1u;
     if (index >= count) return;
     bool inside = true;
-    for (int d = int(RANK) - 1; d >= 0; d--) {
+    for (int d = int(rank) - 1; d >= 0; d--) {
         uint q = rest / out_dim[d];
         int n = int(in_dim[d]), i = int(rest - q * out_dim[d]) - begin[d];
         rest = q;

@@ -75,7 +75,7 @@ float reduce_float() {
         total = combine(total, part);
     }
     if (OP == 5u) return sqrt(total);
-    if (OP == 7u) return log(total);
+    if (OP == 7u) return total == 0.0 ? uintBitsToFloat(0xff800000u) : log(total);  // not all drivers know log(0)
     if (OP == 8u) return shift + log(total);
     return total * scale;
 }

@@ -18,7 +18,11 @@ uvec4 apply(uvec4 w) {
         case 68u: return uvec4(max(i, ivec4(0)));
         case 69u: return uvec4(min(max(i, ivec4(floatBitsToInt(a))), ivec4(floatBitsToInt(b))));
         case 70u: return uvec4(is_nan(w));
-        case 71u: return uvec4(equal(w & 0x7fffffffu, uvec4(0x7f800000u)));
+        case 71u: {  // a: which signs count, 1 positive, 2 negative
+            uint signs = floatBitsToUint(a);
+            uvec4 positive = uvec4(equal(w, uvec4(0x7f800000u))), negative = uvec4(equal(w, uvec4(0xff800000u)));
+            return positive * (signs & 1u) | negative * (signs >> 1);
+        }
         case 72u: return uvec4(~i);
         case 80u: return floatBitsToUint(vec4(i));                           // int -> float
         case 81u: return uvec4(ivec4(f));                                    // float -> int, toward zero

@@ -66,6 +66,22 @@ static void test_negative_powers(void **state) {
     op_check(&c, &shape, expected, 1e-5);
 }
 
+static void test_powers_of_mixed_types(void **state) {
+    (void)state;
+    static const float f[4] = {0.5f, 2, -2, 3}, real[4] = {0.125f, 4, -0.5f, 81}, whole[4] = {1, 4, 1, 64};
+    static const int32_t i[4] = {3, 2, -1, 4};
+    tm_shape shape = shape_of(DIMS(4));
+    for (int integer_base = 0; integer_base < 2; integer_base++) {
+        op_case c = op_begin(13);
+        op_input(&c, "f", TM_FLOAT32, shape, f);
+        op_input(&c, "i", TM_INT32, shape, i);
+        onnx_add(c.model, "Pow", integer_base ? "i,f" : "f,i", "y");
+        float *expected = malloc(sizeof real);
+        memcpy(expected, integer_base ? whole : real, sizeof real);
+        op_check(&c, &shape, expected, 1e-5);
+    }
+}
+
 static void test_variadic(void **state) {
     (void)state;
     static const char *const types[] = {"Sum", "Mean", "Min", "Max"};
@@ -144,9 +160,10 @@ static void test_wide(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operations), cmocka_unit_test(test_shapes),   cmocka_unit_test(test_negative_powers),
-        cmocka_unit_test(test_variadic),   cmocka_unit_test(test_integers), cmocka_unit_test(test_where),
-        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_operations),      cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_negative_powers), cmocka_unit_test(test_powers_of_mixed_types),
+        cmocka_unit_test(test_variadic),        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_where),           cmocka_unit_test(test_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,6 +282,7 @@ static void test_depth(void **state) {
     check_depth(true, false);
     check_depth(true, true);
     check_depth(false, false);
+    check_depth(false, true);
 }
 
 int main(void) {

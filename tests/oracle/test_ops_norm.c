@@ -81,7 +81,30 @@ static void test_rows(void **state) {
     for (int kind = 0; kind < 6; kind++) check_norm(kind);
 }
 
+static void test_statistics(void **state) {
+    (void)state;
+    tm_shape in = shape_of(DIMS(3, 5, 7)), out = shape_of(DIMS(3, 1, 1));
+    for (int deviation = 0; deviation < 2; deviation++) {
+        float *x = test_noise(1, 105, 2, 6), *ones = test_noise(2, 35, 1, 1), *expected = malloc(sizeof *expected * 3);
+        for (size_t r = 0; r < 3; r++) {
+            double mean = 0, variance = 0;
+            for (size_t i = 0; i < 35; i++) mean += x[r * 35 + i] / 35.0;
+            for (size_t i = 0; i < 35; i++) variance += pow(x[r * 35 + i] - mean, 2) / 35;
+            expected[r] = (float)(deviation ? 1 / sqrt(variance + 1e-5) : mean);
+        }
+        op_case c = op_begin(17);
+        op_input(&c, "x", TM_FLOAT32, in, x);
+        onnx_constant(c.model, "scale", TM_FLOAT32, DIMS(5, 7), ones);
+        onnx_node *node = onnx_add(c.model, "LayerNormalization", "x,scale", deviation ? "n,mean,y" : "n,y,deviation");
+        onnx_int(c.model, node, "axis", 1);
+        op_check(&c, &out, expected, 1e-4);
+        free(x);
+        free(ones);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_batch), cmocka_unit_test(test_rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_batch), cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_statistics)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 // Elementwise operators of one input against plain C, in both layouts, with channels that do not fill C4.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,12 +183,35 @@ static void test_logic(void **state) {
     op_check(&c, &shape, expected, 1e-6);
 }
 
+static void test_infinities(void **state) {
+    (void)state;
+    const float x[4] = {INFINITY, -INFINITY, NAN, 1};
+    tm_shape shape = shape_of(DIMS(4));
+    for (int signs = 0; signs < 4; signs++) {
+        op_case c = op_begin(13);
+        op_input(&c, "x", TM_FLOAT32, shape, x);
+        onnx_node *node = onnx_add(c.model, "IsInf", "x", "y");
+        onnx_int(c.model, node, "detect_positive", signs & 1);
+        onnx_int(c.model, node, "detect_negative", signs >> 1);
+        float *expected = calloc(4, sizeof *expected);
+        expected[0] = (float)(signs & 1);
+        expected[1] = (float)(signs >> 1);
+        op_check(&c, &shape, expected, 0);
+    }
+    op_case c = op_begin(13);
+    op_input(&c, "x", TM_FLOAT32, shape, x);
+    onnx_add(c.model, "IsNaN", "x", "y");
+    float *expected = calloc(4, sizeof *expected);
+    expected[2] = 1;
+    op_check(&c, &shape, expected, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_functions), cmocka_unit_test(test_padding_channels_stay_zero),
         cmocka_unit_test(test_clip),      cmocka_unit_test(test_gelu_by_tanh),
         cmocka_unit_test(test_cast),      cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_logic),
+        cmocka_unit_test(test_logic),     cmocka_unit_test(test_infinities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
