@@ -172,6 +172,15 @@ bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice) {
     return info->gpu_class == TM_GPU_CLASS_LAVAPIPE && slice.size / 16 <= info->max_texel_elements;
 }
 
+// How a kernel reads: the ending of its shader's name.
+typedef enum access { ACCESS_STORAGE, ACCESS_TEXEL, ACCESS_SUBGROUP } access;
+
+static access choose_access(const tm_gpu_info *info, const tm_conv_pass *pass) {
+    if (tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights)) return ACCESS_TEXEL;
+    bool broadcasts = info->gpu_class == TM_GPU_CLASS_SWIFTSHADER && info->subgroup_size == 4;
+    return broadcasts ? ACCESS_SUBGROUP : ACCESS_STORAGE;
+}
+
 static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
@@ -273,24 +282,25 @@ static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, i
 }
 
 static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, bool depthwise, const tm_conv_pass *pass,
-                                  tm_dispatch_info *dispatch, bool texel, tm_recorder *recorder, tm_error *err) {
+                                  tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
     uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), constants[3] = {size, 0, reaches_outside(conv)};
     conv_push push = make_push(conv, pass);
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
-    const char *name = depthwise ? (texel ? "nn/conv_depthwise_texel" : "nn/conv_depthwise")
-                                 : (texel ? "nn/conv_tile_texel" : "nn/conv_tile");
-    TM_TRY(tm_pipeline_get(gpu, name, constants, depthwise ? 2 : 3, &dispatch->pipeline, err));
+    static const char *const depthwise_names[] = {"nn/conv_depthwise", "nn/conv_depthwise_texel", "nn/conv_depthwise"};
+    static const char *const tile_names[] = {"nn/conv_tile", "nn/conv_tile_texel", "nn/conv_tile_subgroup"};
+    TM_TRY(tm_pipeline_get(gpu, depthwise ? depthwise_names[how] : tile_names[how], constants, depthwise ? 2 : 3,
+                           &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv->groups * push.group_tiles);
     dispatch->groups[2] = (uint32_t)conv->batch;
-    return dispatch_pixels(gpu, dispatch, push.out_plane, size * (!depthwise && texel ? 8 : 4), &push.first_pixel,
-                           recorder, err);
+    return dispatch_pixels(gpu, dispatch, push.out_plane, size * (!depthwise && how == ACCESS_TEXEL ? 8 : 4),
+                           &push.first_pixel, recorder, err);
 }
 
 static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
-                                  tm_dispatch_info *dispatch, bool texel, tm_recorder *recorder, tm_error *err) {
-    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), pixels = size * (texel ? 8 : 4);
+                                  tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
+    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), pixels = size * (how == ACCESS_TEXEL ? 8 : 4);
     int32_t in = conv->in_channels / conv->groups, out = conv->out_channels / conv->groups;
     gemm_push push = {.plane = conv->out_width * conv->out_height,
                       .in_blocks = tm_conv_blocks(in),
@@ -301,7 +311,8 @@ static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_con
     bool whole = (uint32_t)push.plane % pixels == 0 && out % TILE_CHANNELS == 0;
     uint32_t constants[5] = {size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole};
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
-    TM_TRY(tm_pipeline_get(gpu, texel ? "nn/conv_gemm_texel" : "nn/conv_gemm", constants, 5, &dispatch->pipeline, err));
+    static const char *const names[] = {"nn/conv_gemm", "nn/conv_gemm_texel", "nn/conv_gemm_subgroup"};
+    TM_TRY(tm_pipeline_get(gpu, names[how], constants, 5, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)push.tiles;
@@ -318,14 +329,14 @@ static bool is_pointwise(const tm_conv *conv) {
 tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, const tm_conv_pass *pass,
                                    tm_recorder *recorder, tm_error *err) {
     const tm_gpu_info *info = tm_gpu_get_info(gpu);
-    bool texel = tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights);
+    access how = choose_access(info, pass);
     tm_slice bias = pass->bias.buffer ? pass->bias : pass->weights;  // a binding the shader does not read
     tm_slice residual = pass->residual.buffer ? pass->residual : bias;
     tm_dispatch_info dispatch = {
         .bindings = {pass->in, pass->weights, bias, residual, pass->out}, .flops = pass->flops, .label = pass->label};
     if (kernel == TM_CONV_TILE && is_pointwise(conv))
-        return record_gemm(gpu, conv, pass, &dispatch, texel, recorder, err);
-    return record_taps(gpu, conv, kernel == TM_CONV_DEPTHWISE, pass, &dispatch, texel, recorder, err);
+        return record_gemm(gpu, conv, pass, &dispatch, how, recorder, err);
+    return record_taps(gpu, conv, kernel == TM_CONV_DEPTHWISE, pass, &dispatch, how, recorder, err);
 }
 
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {

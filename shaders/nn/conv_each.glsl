@@ -20,20 +20,31 @@
 // Adds input block x0.. times the eight weight vectors from w on. One output channel after the other: its sums stay in
 // registers while the four input channels are added.
 #define MULTIPLY(p, a, s, i) a##p.s = fma(k.i, x##p.i, a##p.s);
-#define CHANNEL(a, s, o)         \
-    {                            \
-        vec4 k = WEIGHT(w + o);  \
-        EACH(MULTIPLY, a, s, x)  \
-        EACH(MULTIPLY, a, s, y)  \
-        EACH(MULTIPLY, a, s, z)  \
-        EACH(MULTIPLY, a, s, w)  \
+#ifdef CONV_SUBGROUP
+// Four lanes load a weight vector each and hand it round: a quarter of the loads.
+#define LOAD_WEIGHTS                                          \
+    vec4 k0 = WEIGHT(w + int(gl_SubgroupInvocationID));       \
+    vec4 k1 = WEIGHT(w + 4 + int(gl_SubgroupInvocationID));
+#define WEIGHT_OF(half, o) subgroupBroadcast(k##half, uint(o))
+#else
+#define LOAD_WEIGHTS
+#define WEIGHT_OF(half, o) WEIGHT(w + half * 4 + o)
+#endif
+#define CHANNEL(a, s, half, o)       \
+    {                                \
+        vec4 k = WEIGHT_OF(half, o); \
+        EACH(MULTIPLY, a, s, x)      \
+        EACH(MULTIPLY, a, s, y)      \
+        EACH(MULTIPLY, a, s, z)      \
+        EACH(MULTIPLY, a, s, w)      \
     }
 #define CONV_CHANNELS            \
-    CHANNEL(low, x, 0)           \
-    CHANNEL(low, y, 1)           \
-    CHANNEL(low, z, 2)           \
-    CHANNEL(low, w, 3)           \
-    CHANNEL(high, x, 4)          \
-    CHANNEL(high, y, 5)          \
-    CHANNEL(high, z, 6)          \
-    CHANNEL(high, w, 7)
+    LOAD_WEIGHTS                 \
+    CHANNEL(low, x, 0, 0)        \
+    CHANNEL(low, y, 0, 1)        \
+    CHANNEL(low, z, 0, 2)        \
+    CHANNEL(low, w, 0, 3)        \
+    CHANNEL(high, x, 1, 0)       \
+    CHANNEL(high, y, 1, 1)       \
+    CHANNEL(high, z, 1, 2)       \
+    CHANNEL(high, w, 1, 3)
