@@ -26,7 +26,7 @@ static const tm_settings presets[] = {
      .crf_bilateral_srgb = 5,
      .crf_bilateral_compat = 5,
      .crf_iterations = 5,
-     .threshold = 0.26f},
+     .threshold = 0.5f},
     {.preset = "balanced",
      .scales = {448, 832},
      .scale_count = 2,
@@ -34,8 +34,7 @@ static const tm_settings presets[] = {
      .affinity_temperature = 0.1f,
      .rivals = 5,
      .rivalry = 0.5f,
-     .crops = {1.4f},
-     .crop_count = 1,
+     .saliency_mirror = true,
      .gate_low = 0.25f,
      .gate_span = 0.35f,
      .gate_strength = 0.65f,
@@ -50,7 +49,7 @@ static const tm_settings presets[] = {
      .crf_bilateral_srgb = 5,
      .crf_bilateral_compat = 5,
      .crf_iterations = 5,
-     .threshold = 0.26f},
+     .threshold = 0.5f},
     {.preset = "best",
      .scales = {288, 448, 640, 832},
      .scale_count = 4,
@@ -76,7 +75,7 @@ static const tm_settings presets[] = {
      .crf_bilateral_srgb = 5,
      .crf_bilateral_compat = 5,
      .crf_iterations = 5,
-     .threshold = 0.26f},
+     .threshold = 0.5f},
 };
 
 // Members that the caller may set: 0 keeps the preset's value, others must be in [low, high].

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "mask/session.h"
+#include "mask/upsample.h"
+
+#define UPSAMPLE_BAND_BYTES ((uint64_t)32 << 20)
 
 static tm_map fused_plane(const tagmask_session *session, size_t tag) {
     uint32_t width = session->work.width, height = session->work.height;
@@ -69,20 +72,69 @@ tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *setti
     return TAGMASK_OK;
 }
 
-static tagmask_status record_upsampling(tagmask_session *session, tm_work *work, const tm_settings *settings,
-                                        size_t tag_count, tm_error *err) {
+// Fused maps as they are: smooth, so bilinear is all they need.
+static tagmask_status enlarge_maps(tagmask_session *session, size_t tag_count, tm_error *err) {
+    tm_work work;
+    TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
+    tagmask_status status = TAGMASK_OK;
     size_t pixels = (size_t)session->width * session->height;
-    for (size_t t = 0; t < tag_count; t++) {
+    for (size_t t = 0; t < tag_count && !status; t++) {
         tm_map full, map = fused_plane(session, t);
-        if (settings->crf_iterations) {
-            map = (tm_map){{NULL, 0, 0}, session->crf_width, session->crf_height};
-            TM_TRY(tm_scratch_map(work, map.width, map.height, &map, err));
-            tm_slice marginal = {session->marginals, crf_plane_bytes(session) * (t + 1), crf_plane_bytes(session)};
-            TM_TRY(tm_copy(work->recorder, marginal, map.slice, err));
+        status = tm_scratch_map(&work, session->width, session->height, &full, err);
+        if (!status) status = tm_map_resize(&work, &map, &full, NULL, false, err);
+        if (!status) status = tm_readback(work.recorder, full.slice, session->probability + t * pixels, err);
+    }
+    if (status) {
+        tm_work_abandon(&work);
+        return status;
+    }
+    return tm_work_finish(&work, err);
+}
+
+static tagmask_status record_band(tagmask_session *session, tm_work *work, tm_upsample *job, tm_error *err) {
+    size_t row_bytes = (size_t)session->width * 4, pixels = (size_t)session->width * session->height;
+    uint64_t band_bytes = row_bytes * job->rows;
+    TM_TRY(tm_scratch_alloc(work->scratch, band_bytes, &job->photo, err));
+    TM_TRY(tm_scratch_alloc(work->scratch, band_bytes * job->labels, &job->out, err));
+    job->photo.size = band_bytes;
+    job->out.size = band_bytes * job->labels;
+    TM_TRY(tm_upload(work->recorder, job->photo, session->photo + (size_t)job->first_row * session->width, err));
+    TM_TRY(tm_upsample_run(work->recorder, job, err));
+    for (size_t t = 0; t < job->labels; t++) {
+        tm_slice plane = {job->out.buffer, job->out.offset + t * band_bytes, band_bytes};
+        float *to = session->probability + t * pixels + (size_t)job->first_row * session->width;
+        TM_TRY(tm_readback(work->recorder, plane, to, err));
+    }
+    return TAGMASK_OK;
+}
+
+// Marginals along the photo's edges, band by band, so that device memory does not grow with the photo.
+static tagmask_status sharpen_marginals(tagmask_session *session, size_t tag_count, tm_error *err) {
+    tm_gpu *gpu = session->engine->device->gpu;
+    uint64_t plane = crf_plane_bytes(session);
+    TM_TRY(tm_ensure_buffer(gpu, &session->tag_marginals, plane * tag_count, err));
+    tm_upsample job = {.width = session->width,
+                       .height = session->height,
+                       .guide = {session->crf_image, 0, plane * 4},
+                       .maps = {session->tag_marginals, 0, plane * tag_count},
+                       .map_width = session->crf_width,
+                       .map_height = session->crf_height,
+                       .labels = (uint32_t)tag_count};
+    uint32_t rows = tm_upsample_band(tm_gpu_get_info(gpu), job.width, job.height, job.labels, UPSAMPLE_BAND_BYTES);
+    for (job.first_row = 0; job.first_row < job.height; job.first_row += rows) {
+        job.rows = TM_MIN(rows, job.height - job.first_row);
+        tm_work work;
+        TM_TRY(tm_work_begin(&work, gpu, &session->scratch, err));
+        tagmask_status status = TAGMASK_OK;
+        // Plane 0 of the marginals is the background.
+        if (!job.first_row)
+            status = tm_copy(work.recorder, (tm_slice){session->marginals, plane, plane * tag_count}, job.maps, err);
+        if (!status) status = record_band(session, &work, &job, err);
+        if (status) {
+            tm_work_abandon(&work);
+            return status;
         }
-        TM_TRY(tm_scratch_map(work, session->width, session->height, &full, err));
-        TM_TRY(tm_map_resize(work, &map, &full, NULL, false, err));
-        TM_TRY(tm_readback(work->recorder, full.slice, session->probability + t * pixels, err));
+        TM_TRY(tm_work_finish(&work, err));
     }
     return TAGMASK_OK;
 }
@@ -97,14 +149,8 @@ tagmask_status tm_session_probability(tagmask_session *session, const tm_setting
     if (!session->probability)
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
                        session->height);
-    tm_work work;
-    TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
-    tagmask_status status = record_upsampling(session, &work, settings, tag_count, err);
-    if (status) {
-        tm_work_abandon(&work);
-        return status;
-    }
-    TM_TRY(tm_work_finish(&work, err));
+    TM_TRY(settings->crf_iterations ? sharpen_marginals(session, tag_count, err)
+                                    : enlarge_maps(session, tag_count, err));
     session->probability_key = key;
     return TAGMASK_OK;
 }

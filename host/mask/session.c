@@ -57,7 +57,7 @@ void tagmask_session_free(tagmask_session *session) {
     free_views(session->saliency_views, session->saliency_count);
     free_views(session->crop_views, session->crop_count);
     tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image, session->fused,
-                            session->saliency,    session->unary,       session->marginals};
+                            session->saliency,    session->unary,       session->marginals, session->tag_marginals};
     for (size_t i = 0; i < TM_ARRAY_LEN(buffers); i++) tm_buffer_destroy(buffers[i]);
     tm_crf_destroy(session->crf);
     tm_scratch_free(&session->scratch);

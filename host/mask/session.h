@@ -40,7 +40,8 @@ struct tagmask_session {
 
     tm_crf *crf;                   // for images of the CRF's size; NULL until needed
     bool crf_image_set;            // it holds crf_image
-    tm_buffer *unary, *marginals;  // [tags + 1][crf pixels]
+    tm_buffer *unary, *marginals;  // [tags + 1][crf pixels], the background first
+    tm_buffer *tag_marginals;      // [tags][crf pixels]
     uint64_t crf_key;
 
     float *probability;  // tags planes of the photo's size

@@ -9,7 +9,7 @@
 #define MAX_REACH 2.0f  // samples on either side
 
 typedef struct upsample_push {
-    uint32_t width, rows, map_width, map_height, photo_start, first_row, label, padding;
+    uint32_t width, rows, map_width, map_height, first_row, label;
     float scale[2], reach[2], falloff, rest;
 } upsample_push;
 
@@ -27,8 +27,8 @@ static tagmask_status check(const tm_gpu_info *info, const tm_upsample *job, tm_
                        job->first_row + job->rows, job->height);
     }
     uint64_t samples = (uint64_t)job->map_width * job->map_height, out = (uint64_t)job->rows * job->width * 4;
-    if (job->photo.size < (uint64_t)job->width * job->height * 4 || job->guide.size < samples * 16 ||
-        job->maps.size < samples * 4 * job->labels || job->out.size < out * job->labels) {
+    if (job->photo.size < out || job->guide.size < samples * 16 || job->maps.size < samples * 4 * job->labels ||
+        job->out.size < out * job->labels) {
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
                        "a buffer for bringing %u maps of %u x %u to %u rows of a photo of %u x %u is too small",
                        job->labels, job->map_width, job->map_height, job->rows, job->width, job->height);
@@ -60,13 +60,10 @@ tagmask_status tm_upsample_run(tm_recorder *recorder, const tm_upsample *job, tm
     const tm_gpu_info *info = tm_gpu_get_info(gpu);
     TM_TRY(check(info, job, err));
     const uint64_t samples = (uint64_t)job->map_width * job->map_height, pixels = (uint64_t)job->rows * job->width;
-    const uint64_t start = job->photo.offset + (uint64_t)job->first_row * job->width * 4;
-    const uint64_t aligned = start / info->buffer_alignment * info->buffer_alignment;
     upsample_push push = {.width = job->width,
                           .rows = job->rows,
                           .map_width = job->map_width,
                           .map_height = job->map_height,
-                          .photo_start = (uint32_t)((start - aligned) / 4),
                           .first_row = job->first_row,
                           .falloff = -1.44269504f / (2 * SIGMA * SIGMA),
                           .rest = REST};
@@ -79,7 +76,7 @@ tagmask_status tm_upsample_run(tm_recorder *recorder, const tm_upsample *job, tm
     const uint64_t tiles = (uint64_t)tm_div_up(job->width, COLUMNS) * tm_div_up(job->rows, ROWS);
     const uint64_t groups = (tiles + local - 1) / local;
     tm_dispatch_info dispatch = {.bindings = {{job->guide.buffer, job->guide.offset, samples * 16},
-                                              {job->photo.buffer, aligned, start - aligned + pixels * 4},
+                                              {job->photo.buffer, job->photo.offset, pixels * 4},
                                               {job->maps.buffer, job->maps.offset, samples * 4 * job->labels},
                                               {job->out.buffer, job->out.offset, pixels * 4 * job->labels}},
                                  .push = &push,

@@ -10,7 +10,7 @@
 #include "gpu/gpu.h"
 
 typedef struct tm_upsample {
-    tm_slice photo;          // uint [height][width]: R | G << 8 | B << 16, the highest byte is ignored
+    tm_slice photo;          // the band's pixels: uint [rows][width], R | G << 8 | B << 16, the highest byte is ignored
     uint32_t width, height;  // of the photo
     tm_slice guide;          // the photo at the maps' size: vec4 [map_height][map_width], r, g, b in 0..255
     tm_slice maps;           // float [labels][map_height][map_width]

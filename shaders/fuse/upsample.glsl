@@ -17,7 +17,7 @@ layout(std430, binding = 3) writeonly buffer Out {
 };
 layout(push_constant) uniform Push {
     uint width, rows, map_width, map_height;
-    uint photo_start, first_row, label, unused;  // element of the band's first pixel; its row; first of LABELS
+    uint first_row, label;  // the band's first row; first of LABELS
     vec2 scale;                          // samples of the map a pixel
     vec2 reach;                          // samples that count on either side
     float falloff;                       // -log2(e) / (2 sigma^2) of the colours
@@ -37,7 +37,7 @@ void main() {
     float sum[PIXELS * LABELS], total[PIXELS];
     for (uint p = 0u; p < PIXELS; p++) {
         uint x = min(x0 + p % COLUMNS, width - 1u), y = min(y0 + p / COLUMNS, rows - 1u);
-        uint word = photo[photo_start + y * width + x];
+        uint word = photo[y * width + x];
         own[p] = vec3(word & 255u, word >> 8 & 255u, word >> 16 & 255u);
         total[p] = 0.0;
         for (uint l = 0u; l < LABELS; l++) sum[p * LABELS + l] = 0.0;

@@ -85,12 +85,13 @@ static float *upsample(const scene *s, uint32_t band_rows) {
         uint32_t rows = TM_MIN(band_rows, (uint32_t)s->height - row);
         tm_recorder *recorder;
         assert_ok(tm_recorder_begin(gpu, &recorder, &err), &err);
+        tm_slice band_photo = {photo, 0, rows * width * 4};
+        assert_ok(tm_upload(recorder, band_photo, s->photo + row * width, &err), &err);
         if (!row) {
-            assert_ok(tm_upload(recorder, (tm_slice){photo, 0, pixels * 4}, s->photo, &err), &err);
             assert_ok(tm_upload(recorder, (tm_slice){guide, 0, samples * 16}, s->guide, &err), &err);
             assert_ok(tm_upload(recorder, (tm_slice){maps, 0, samples * labels * 4}, s->maps, &err), &err);
         }
-        tm_upsample job = {.photo = {photo, 0, pixels * 4},
+        tm_upsample job = {.photo = band_photo,
                            .width = (uint32_t)s->width,
                            .height = (uint32_t)s->height,
                            .guide = {guide, 0, samples * 16},
