@@ -8,6 +8,14 @@ typedef struct matmul_push {
     uint32_t batch_dim[6], a_batch[6], b_batch[6];
 } matmul_push;
 
+// Every vector of four words that nn/matmul_vec4 reads starts at a multiple of four.
+static bool by_vectors(const matmul_push *p, bool transposed) {
+    bool whole = p->k % 4 == 0 && p->a_col == 1 && p->a_row % 4 == 0;
+    whole = whole && (transposed ? p->b_col % 4 == 0 : p->b_col == 1 && p->n % 4 == 0 && p->b_row % 4 == 0);
+    for (int d = 0; d < 6; d++) whole = whole && p->a_batch[d] % 4 == 0 && p->b_batch[d] % 4 == 0;
+    return whole;
+}
+
 // d: the matrix added, or a slice without buffer.
 static tagmask_status record_matmul_push(tm_op_ctx *ctx, tm_recorder *recorder, matmul_push *push, tm_slice d,
                                          tm_error *err) {
@@ -16,10 +24,13 @@ static tagmask_status record_matmul_push(tm_op_ctx *ctx, tm_recorder *recorder, 
     push->act_b = fused.b;
     uint32_t rows = push->m >= 4 ? 4 : 1;
     uint64_t tiles = (uint64_t)push->batches * ((push->m + rows - 1) / rows) * ((push->n + 3) / 4);
+    bool transposed = push->b_row == 1 && push->b_col != 1, vectors = by_vectors(push, transposed);
     tm_launch launch = {
-        .shader = "nn/matmul",
-        .constants = {rows, fused.act, d.buffer != NULL},
-        .constant_count = 3,
+        .shader = vectors ? "nn/matmul_vec4" : "nn/matmul",
+        .texel_shader = vectors ? "nn/matmul_vec4_texel" : NULL,
+        .texel_inputs = 2,
+        .constants = {rows, fused.act, d.buffer != NULL, transposed},
+        .constant_count = vectors ? 4 : 3,
         .bindings = {ctx->gin[0].slice, ctx->gin[1].slice, d.buffer ? d : ctx->gin[0].slice, ctx->gout[0].slice},
         .binding_count = 4,
         .push = push,

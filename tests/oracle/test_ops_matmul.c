@@ -39,6 +39,8 @@ static void check_matmul(tm_shape sa, tm_shape sb) {
 static void test_matmul(void **state) {
     (void)state;
     check_matmul(shape_of(DIMS(5, 7)), shape_of(DIMS(7, 6)));
+    check_matmul(shape_of(DIMS(6, 8)), shape_of(DIMS(8, 12)));
+    check_matmul(shape_of(DIMS(3, 5, 8)), shape_of(DIMS(3, 8, 12)));
     check_matmul(shape_of(DIMS(1, 33)), shape_of(DIMS(33, 101)));
     check_matmul(shape_of(DIMS(17, 33)), shape_of(DIMS(33, 1)));
     check_matmul(shape_of(DIMS(7)), shape_of(DIMS(7, 6)));
@@ -98,6 +100,8 @@ static void test_gemm(void **state) {
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) check_gemm(&cases[i], 5, 6, 9);
     check_gemm(&(gemm_case){false, true, 1, 1, 1, {1000}}, 1, 1000, 1280);
+    check_gemm(&(gemm_case){false, true, 1, 1, 1, {7}}, 6, 7, 8);
+    check_gemm(&(gemm_case){false, false, 1, 1, 1, {8}}, 6, 8, 12);
 }
 
 int main(void) {
