@@ -4,13 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Strides, dilations and pads beyond this are no convolution that anybody runs; the bound keeps sums within 64 bits.
-#define LARGEST_ATTRIBUTE (1 << 20)
-#define LARGEST_REACH (1 << 29)  // of a dilated kernel or a side: positions stay within 32 bits
-
-// Reads a list of `count` integers in [low, LARGEST_ATTRIBUTE]; absent: all `otherwise`.
-static tagmask_status read_ints(const tm_op_ctx *ctx, const char *name, size_t count, int64_t low, int64_t otherwise,
-                                int64_t *values, tm_error *err) {
+tagmask_status tm_conv_ints(const tm_op_ctx *ctx, const char *name, size_t count, int64_t low, int64_t otherwise,
+                            int64_t *values, tm_error *err) {
     size_t given = 0;
     const int64_t *list = tm_attr_ints(ctx->node, name, &given);
     for (size_t i = 0; i < count; i++) values[i] = otherwise;
@@ -19,9 +14,9 @@ static tagmask_status read_ints(const tm_op_ctx *ctx, const char *name, size_t c
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "attribute %s has %zu values, expected %zu", name, given,
                           count);
     for (size_t i = 0; i < count; i++) {
-        if (list[i] < low || list[i] > LARGEST_ATTRIBUTE)
+        if (list[i] < low || list[i] > TM_CONV_LARGEST)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "attribute %s holds %lld, expected %lld to %d", name,
-                              (long long)list[i], (long long)low, LARGEST_ATTRIBUTE);
+                              (long long)list[i], (long long)low, TM_CONV_LARGEST);
         values[i] = list[i];
     }
     return TAGMASK_OK;
@@ -43,8 +38,8 @@ static tagmask_status read_weights(const tm_op_ctx *ctx, tm_conv *conv, tm_error
     const int64_t *kernel = tm_attr_ints(ctx->node, "kernel_shape", &given);
     if (kernel && (given != spatial || memcmp(kernel, w->dim + 2, spatial * sizeof *kernel)))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "attribute kernel_shape disagrees with the weights' shape");
-    TM_TRY(read_ints(ctx, "strides", spatial, 1, 1, strides, err));
-    TM_TRY(read_ints(ctx, "dilations", spatial, 1, 1, dilations, err));
+    TM_TRY(tm_conv_ints(ctx, "strides", spatial, 1, 1, strides, err));
+    TM_TRY(tm_conv_ints(ctx, "dilations", spatial, 1, 1, dilations, err));
     int64_t in_channels;
     if (groups < 1 || groups > w->dim[0] || w->dim[0] % groups || !tm_mul_i64(groups, w->dim[1], &in_channels) ||
         in_channels > INT32_MAX / 16)
@@ -69,7 +64,7 @@ static tagmask_status read_axis(const tm_op_ctx *ctx, const char *auto_pad, int6
                                 int64_t stride, int64_t dilation, int32_t *before, int32_t *after, int32_t *out,
                                 tm_error *err) {
     int64_t reach = dilation * (kernel - 1) + 1, result;
-    if (reach > LARGEST_REACH || size > LARGEST_REACH)
+    if (reach > TM_CONV_REACH || size > TM_CONV_REACH)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "a side of %lld with a kernel over %lld is too large",
                           (long long)size, (long long)reach);
     if (!strcmp(auto_pad, "SAME_UPPER") || !strcmp(auto_pad, "SAME_LOWER")) {
@@ -102,7 +97,7 @@ static tagmask_status read_pads(const tm_op_ctx *ctx, tm_conv *conv, tm_error *e
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT,
                           "attribute auto_pad is '%.40s', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", auto_pad);
     int64_t pads[4] = {0};
-    if (!strcmp(auto_pad, "NOTSET")) TM_TRY(read_ints(ctx, "pads", 2 * spatial, 0, 0, pads, err));
+    if (!strcmp(auto_pad, "NOTSET")) TM_TRY(tm_conv_ints(ctx, "pads", 2 * spatial, 0, 0, pads, err));
     conv->pad_left = (int32_t)pads[flat ? 0 : 1];
     conv->pad_right = (int32_t)pads[flat ? 1 : 3];
     conv->pad_top = flat ? 0 : (int32_t)pads[0];

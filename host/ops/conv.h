@@ -38,6 +38,13 @@ tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *
 
 // ---- Between the files of the family.
 
+// Strides, dilations and pads beyond this are no convolution that anybody runs; the bound keeps sums within 64 bits.
+#define TM_CONV_LARGEST (1 << 20)
+#define TM_CONV_REACH (1 << 29)  // of a dilated kernel or a side: positions stay within 32 bits
+// Reads a list of `count` integers in [low, TM_CONV_LARGEST] from an attribute; absent: all `otherwise`.
+tagmask_status tm_conv_ints(const tm_op_ctx *ctx, const char *name, size_t count, int64_t low, int64_t otherwise,
+                            int64_t *values, tm_error *err);
+
 static inline int32_t tm_conv_blocks(int32_t channels) {
     return (channels + 3) / 4;
 }

@@ -3,19 +3,20 @@
 #include <string.h>
 
 // One line a family, sorted: X(NAME) means `const tm_op tm_ops_NAME[]` in host/ops/.
-#define FAMILIES(X)  \
-    X(binary)        \
-    X(conv)          \
-    X(matmul)        \
-    X(move)          \
-    X(norm)          \
-    X(pad)           \
-    X(pool)          \
-    X(reduce)        \
-    X(resize)        \
-    X(shape_reshape) \
-    X(shape_source)  \
-    X(softmax)       \
+#define FAMILIES(X)   \
+    X(binary)         \
+    X(conv)           \
+    X(conv_transpose) \
+    X(matmul)         \
+    X(move)           \
+    X(norm)           \
+    X(pad)            \
+    X(pool)           \
+    X(reduce)         \
+    X(resize)         \
+    X(shape_reshape)  \
+    X(shape_source)   \
+    X(softmax)        \
     X(unary)
 
 #define DECLARE(name) extern const tm_op tm_ops_##name[];

@@ -1,4 +1,5 @@
 #version 450
+#extension GL_GOOGLE_include_directive : require
 // Convolution of linear tensors with weights in ONNX order (M, C/group, kh, kw), one invocation an output element: the
 // fallback for weights that are computed at run time, for one-dimensional signals and for groups that do not fill
 // blocks of four channels.
@@ -29,15 +30,7 @@ layout(binding = 4, std430) writeonly buffer Target {
     float target[];
 };
 
-float activate(float v) {
-    if (ACT == 1u) return max(v, 0.0);
-    if (ACT == 2u) return min(max(v, act_a), act_b);
-    if (ACT == 3u) return v < 0.0 ? v * act_a : v;
-    if (ACT == 4u) return v * clamp(v * (1.0 / 6.0) + 0.5, 0.0, 1.0);
-    if (ACT == 5u) return 1.0 / (1.0 + exp(-v));
-    if (ACT == 6u) return v / (1.0 + exp(-v));
-    return v;
-}
+#include "nn/conv_act.glsl"
 
 void main() {
     uint groups_before = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
@@ -63,5 +56,5 @@ void main() {
         base += in_height * in_width;
     }
     if (residual != 0) sum += residual_values[at];
-    target[at] = activate(sum);
+    target[at] = activate(vec4(sum)).x;
 }

@@ -44,3 +44,38 @@ float *ref_conv_run(const ref_conv *c, const float *x, const float *weights, con
             }
     return y;
 }
+
+// Adds one input pixel to every output it reaches.
+static void scatter(const ref_conv *c, int out_height, int out_width, const float *kernel, float v, int iy, int ix,
+                    double *plane) {
+    for (int ky = 0; ky < c->kernel_height; ky++)
+        for (int kx = 0; kx < c->kernel_width; kx++) {
+            int y = iy * c->stride_y - c->pad_top + ky * c->dilation_y;
+            int x = ix * c->stride_x - c->pad_left + kx * c->dilation_x;
+            if (y < 0 || y >= out_height || x < 0 || x >= out_width) continue;
+            plane[y * out_width + x] += (double)v * kernel[ky * c->kernel_width + kx];
+        }
+}
+
+float *ref_conv_transpose(const ref_conv *c, int out_height, int out_width, const float *x, const float *weights,
+                          const float *bias) {
+    int in = c->in_channels / c->groups, out = c->out_channels / c->groups, taps = c->kernel_height * c->kernel_width;
+    size_t plane = (size_t)(out_height * out_width);
+    float *y = malloc(sizeof *y * plane * (size_t)(c->batch * c->out_channels));
+    double *sums = malloc(sizeof *sums * plane);
+    if (!y || !sums) abort();
+    for (int n = 0; n < c->batch; n++)
+        for (int m = 0; m < c->out_channels; m++) {
+            for (size_t p = 0; p < plane; p++) sums[p] = bias ? bias[m] : 0;
+            for (int i = 0; i < in; i++) {
+                int channel = m / out * in + i;
+                const float *from = x + (size_t)((n * c->in_channels + channel) * c->in_height * c->in_width);
+                const float *kernel = weights + (size_t)((channel * out + m % out) * taps);
+                for (int p = 0; p < c->in_height * c->in_width; p++)
+                    scatter(c, out_height, out_width, kernel, from[p], p / c->in_width, p % c->in_width, sums);
+            }
+            for (size_t p = 0; p < plane; p++) y[(size_t)(n * c->out_channels + m) * plane + p] = (float)sums[p];
+        }
+    free(sums);
+    return y;
+}
