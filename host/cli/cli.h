@@ -117,7 +117,7 @@ void cli_progress_end(void);
          offsetof(type, member.threshold),                                                                            \
          0.001,                                                                                                       \
          0.999,                                                                                                       \
-         .help = "probability from which a pixel belongs to a tag (default: 0.5)"},                                   \
+         .help = "probability from which a pixel belongs to a tag (default: the preset's)"},                          \
         {"working-size",                                                                                              \
          "PX",                                                                                                        \
          CLI_UINT,                                                                                                    \
@@ -130,7 +130,7 @@ void cli_progress_end(void);
          CLI_REAL,                                                                                                    \
          offsetof(type, member.crf_gaussian_sxy),                                                                     \
          0.1,                                                                                                         \
-         1000,                                                                                                        \
+         100,                                                                                                         \
          .help = "dense CRF: width of the Gaussian term, as in pydensecrf (default: 3)"},                             \
         {"crf-gaussian-compat",                                                                                       \
          "W",                                                                                                         \
@@ -143,14 +143,14 @@ void cli_progress_end(void);
          "PX",                                                                                                        \
          CLI_REAL,                                                                                                    \
          offsetof(type, member.crf_bilateral_sxy),                                                                    \
-         0.1,                                                                                                         \
+         0.5,                                                                                                         \
          1000,                                                                                                        \
          .help = "dense CRF: width of the bilateral term in the picture (default: 50)"},                              \
         {"crf-bilateral-srgb",                                                                                        \
          "V",                                                                                                         \
          CLI_REAL,                                                                                                    \
          offsetof(type, member.crf_bilateral_srgb),                                                                   \
-         0.1,                                                                                                         \
+         0.5,                                                                                                         \
          1000,                                                                                                        \
          .help = "dense CRF: width of the bilateral term in colour, 0..255 (default: 5)"},                            \
         {"crf-bilateral-compat",                                                                                      \

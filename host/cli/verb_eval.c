@@ -43,7 +43,7 @@ static void add_text(cJSON *root, const char *name, const char *text) {
     if (text) cJSON_AddStringToObject(root, name, text);
 }
 
-static char *settings_text(const eval_options *options, tagmask_device *device) {
+static char *settings_text(const eval_options *options, double threshold, tagmask_device *device) {
     const tagmask_params *params = &options->params;
     tagmask_device_info info = {.struct_size = sizeof info};
     cJSON *root = cJSON_CreateObject();
@@ -66,7 +66,7 @@ static char *settings_text(const eval_options *options, tagmask_device *device) 
         double value;
     } numbers[] = {
         {"working_size", params->working_size},
-        {"threshold", params->threshold},
+        {"threshold", threshold},
         {"crf_gaussian_sxy", params->crf_gaussian_sxy},
         {"crf_gaussian_compat", params->crf_gaussian_compat},
         {"crf_bilateral_sxy", params->crf_bilateral_sxy},
@@ -145,8 +145,10 @@ static tagmask_status prepare(eval_job *job, tm_error *err) {
     engine->data = options->data;
     engine->way = (int)options->way;
     engine->all_objects = options->all_objects;
-    engine->threshold = options->params.threshold > 0 ? options->params.threshold : 0.5;
-    job->run.settings = settings_text(options, job->device);
+    tagmask_params defaults = {.struct_size = sizeof defaults};
+    TM_TRY(tagmask_params_default(options->params.preset, &defaults, err));
+    engine->threshold = options->params.threshold > 0 ? options->params.threshold : defaults.threshold;
+    job->run.settings = settings_text(options, engine->threshold, job->device);
     if (!job->run.settings) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the settings");
     return open_partial(job, err);
 }
@@ -284,8 +286,10 @@ const cli_verb cli_verb_eval = {
     .summary = "scores proposed masks on photos with ground truth",
     .details =
         "Scored rows are those of tags.csv with tag_quality exact or generic, class_complete 1 and area_frac of at\n"
-        "least 0.02. Reported: mean IoU over the rows at the fixed threshold (--threshold, default 0.5) with its 95 %\n"
-        "bootstrap interval, at the best threshold on this very set (an oracle), the boundary F-measure, the same for\n"
+        "least 0.02. Reported: mean IoU over the rows at the fixed threshold (--threshold, default the preset's) with "
+        "its\n"
+        "95 % bootstrap interval, at the best threshold on this very set (an oracle), the boundary F-measure, the same "
+        "for\n"
         "two baselines that see no tag (saliency alone, a centre box), figures by set, area and saliency of the\n"
         "object, and the saliency's own MAE, max F and IoU on the salient photos. docs/evaluation.md says it exactly.",
     .options = rows,

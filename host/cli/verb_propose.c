@@ -26,6 +26,8 @@ typedef struct propose_job {
     cli_inputs inputs;
     cli_list formats;
     char *format_text;
+    tagmask_writer **writers;  // one a format, into the main folder
+    const char *out;
 } propose_job;
 
 // One photo on its way.
@@ -80,9 +82,18 @@ static cli_exit check_tags(propose_job *job) {
     return status;
 }
 
+static tagmask_status open_writers(propose_job *job, tm_error *err) {
+    job->writers = tm_calloc(job->formats.count, sizeof *job->writers);
+    if (!job->writers) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the formats");
+    for (size_t i = 0; i < job->formats.count; i++) {
+        TM_TRY(tagmask_writer_open(job->formats.items[i], job->out, &job->writers[i], err));
+    }
+    return TAGMASK_OK;
+}
+
 static cli_exit prepare(propose_job *job, char **arguments, int count) {
     const propose_options *options = job->options;
-    const char *out = options->out ? options->out : "tagmask-out";
+    const char *out = job->out = options->out ? options->out : "tagmask-out";
     tm_error err = TAGMASK_ERROR_INIT;
     if (!options->tags.count && !options->tags_from && !options->automatic) {
         cli_message("propose: expected --tag NAME, --tags-from or --auto; see 'tagmask propose --help'");
@@ -100,7 +111,21 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (cli_open_engine(options->device, options->model, options->saliency, &job->device, &job->engine, &err)) {
         return cli_fail(&err);
     }
-    return check_tags(job);
+    status = check_tags(job);
+    if (status == CLI_DONE && open_writers(job, &err) != TAGMASK_OK) return cli_fail(&err);
+    return status;
+}
+
+// A format with one file for all photos writes its last ones here.
+static cli_exit close_writers(propose_job *job, cli_exit status) {
+    for (size_t i = 0; job->writers && i < job->formats.count; i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        if (!job->writers[i] || tagmask_writer_close(job->writers[i], &err) == TAGMASK_OK) continue;
+        cli_message("%s", err.message);
+        if (status == CLI_DONE) status = CLI_FAILED;
+    }
+    free(job->writers);
+    return status;
 }
 
 static void finish(propose_job *job) {
@@ -194,7 +219,10 @@ static tagmask_status write_photo(propose_job *job, propose_photo *photo, tm_err
         const char *format = job->formats.items[i];
         tm_error one = TAGMASK_ERROR_INIT;
         tagmask_status status = check_target(job, input, format, &one);
-        if (status == TAGMASK_OK) {
+        bool apart = strcmp(input->out, job->out) != 0;
+        if (status == TAGMASK_OK && !apart) {
+            status = tagmask_writer_add(job->writers[i], photo->result, input->path, &photo->image, &one);
+        } else if (status == TAGMASK_OK) {
             status = tagmask_result_write(photo->result, format, input->path, &photo->image, input->out, &one);
         }
         if (status == TAGMASK_OK) continue;
@@ -299,6 +327,7 @@ static cli_exit run_propose(void *data, int count, char **arguments) {
         }
         cli_progress_end();
     }
+    status = close_writers(&job, status);
     finish(&job);
     cli_preset_free(&preset);
     return status;
@@ -322,11 +351,11 @@ const cli_verb cli_verb_propose = {
         "  tagmask propose photo.jpg --tag cat --tag sofa --format labelme,overlay\n"
         "  tagmask propose photos/ --tags-from csv:tags.csv --out masks\n"
         "\n"
-        "labelme: NAME.json with polygons. voc: NAME.png, index 0 background, 1.. the tags in order. overlay, "
-        "heatmap:\n"
-        "pictures to look at. prob: NAME.TAG.npy, float32 (height, width), the probability of a tag (spaces in the "
-        "tag\n"
-        "become _).",
+        "Formats (docs/formats.md): labelme (NAME.json, polygons), coco, coco-rle, voc (NAME.png, index 0 background,\n"
+        "1.. the tags in order), yolo, cvat, label-studio, label-studio-polygon, overlay and heatmap (pictures), prob\n"
+        "(NAME.TAG.npy, float32 (height, width), the probability of a tag; spaces in the tag become _). Those of "
+        "COCO,\n"
+        "CVAT and Label Studio collect all photos in one file.",
     .options = rows,
     .options_size = sizeof(propose_options),
     .min_args = 1,

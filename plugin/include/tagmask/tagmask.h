@@ -250,7 +250,7 @@ typedef struct tagmask_params {
     const char *method;    /* map of the classifier: "cam" (default) */
     const char *layer;     /* NULL: the pack's layer for CAM */
     uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
-    float threshold;       /* probability from which a pixel belongs to a tag, 0 < t < 1, default 0.5 */
+    float threshold;       /* probability from which a pixel belongs to a tag, 0 < t < 1, default: the preset's */
     float crf_gaussian_sxy, crf_gaussian_compat;                       /* as in pydensecrf; default 3, 3 */
     float crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat; /* default 50, 5, 5 */
     int32_t crf_iterations;                                            /* 1..50, default 5; -1: no CRF */
@@ -262,6 +262,9 @@ typedef struct tagmask_params {
     tagmask_progress_fn progress;
     void *progress_user;
 } tagmask_params;
+/* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
+ * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
+TAGMASK_API tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error);
 
 /* ---- Sessions and results -------------------------------------------------------------------------------------------
  */

@@ -1,0 +1,24 @@
+#include <string.h>
+
+#include "mask/preset.h"
+
+tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error) {
+    tagmask_params wanted = {.struct_size = sizeof wanted, .preset = preset};
+    tm_settings settings;
+    if (!params || params->struct_size < sizeof params->struct_size)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_params_default needs params with its struct_size set");
+    TM_TRY(tm_settings_resolve(&wanted, &settings, error));
+    tagmask_params made = {.struct_size = TM_MIN(params->struct_size, sizeof made),
+                           .working_size = settings.working_size,
+                           .threshold = settings.threshold,
+                           .crf_gaussian_sxy = settings.crf_gaussian_sxy,
+                           .crf_gaussian_compat = settings.crf_gaussian_compat,
+                           .crf_bilateral_sxy = settings.crf_bilateral_sxy,
+                           .crf_bilateral_srgb = settings.crf_bilateral_srgb,
+                           .crf_bilateral_compat = settings.crf_bilateral_compat,
+                           .crf_iterations = settings.crf_iterations ? settings.crf_iterations : -1,
+                           .min_part = settings.min_part != 0 ? settings.min_part : 0.05f,
+                           .polygon_tolerance = settings.polygon_tolerance != 0 ? settings.polygon_tolerance : 1};
+    memcpy(params, &made, made.struct_size);
+    return TAGMASK_OK;
+}
