@@ -1,0 +1,174 @@
+// Whole networks against ONNX Runtime: the fixtures of data/networks hold statistics and samples of every output for a
+// picture that is drawn with integer arithmetic here and in make.py.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/graph.h"
+#include "support.h"
+
+#define TOLERANCE 1e-3  // of the output's range
+
+static void draw(int height, int width, float *rgb) {
+    int64_t least = height < width ? height : width;
+    for (int64_t y = 0; y < height; y++) {
+        for (int64_t x = 0; x < width; x++) {
+            int64_t color[] = {x * 255 / width, y * 255 / height, (x + y) * 255 / (width + height)};
+            const int64_t disc[] = {230, 90, 40}, checks[] = {20, 40, 200};
+            int64_t dx = x * 3 - width, dy = y * 3 - height;
+            if (dx * dx + dy * dy < least * least) memcpy(color, disc, sizeof color);
+            bool square = x * 8 > 5 * width && x * 8 < 7 * width && y * 8 > 4 * height && y * 8 < 7 * height;
+            if (square && (x / 4 + y / 4) % 2 == 0) memcpy(color, checks, sizeof color);
+            for (int64_t c = 0; c < 3; c++) rgb[(c * height + y) * width + x] = (float)color[c];
+        }
+    }
+}
+
+static void prepare(const char *name, int height, int width, float *x) {
+    const float mean[] = {0.485f, 0.456f, 0.406f}, deviation[] = {0.229f, 0.224f, 0.225f};
+    int area = height * width;
+    draw(height, width, x);
+    for (int i = 0; i < 3 * area; i++) {
+        if (!strcmp(name, "u2netp"))
+            x[i] = (x[i] / 255 - mean[i / area]) / deviation[i / area];
+        else
+            x[i] = (x[i] - 127) / 128;
+    }
+}
+
+static char *model_path(const char *name) {
+    const char *folder = getenv("TAGMASK_MODELS");
+    char *path = tm_format("%s/%s/model.onnx", folder && *folder ? folder : TEST_BUILD "/models", name);
+    if (!path || !tm_file_exists(path)) fail_msg("%s is missing: run sh third_party/setup.sh test", path);
+    return path;
+}
+
+// One output as the fixture describes it, compared with what was computed.
+static void compare_output(FILE *file, const tm_host_tensor *output) {
+    int rank = 0, samples = 0;
+    size_t count = 0;
+    double least, most, mean, sum = 0, low = INFINITY, high = -INFINITY;
+    assert_int_equal(fscanf(file, "%d", &rank), 1);
+    assert_int_equal(rank, output->shape.rank);
+    for (int d = 0; d < rank; d++) {
+        long long dim = 0;
+        assert_int_equal(fscanf(file, "%lld", &dim), 1);
+        assert_int_equal(dim, output->shape.dim[d]);
+    }
+    assert_int_equal(fscanf(file, "%lf %lf %lf %d", &least, &most, &mean, &samples), 4);
+    assert_true(samples > 100 && most > least);
+    assert_int_equal(output->dtype, TM_FLOAT32);
+    assert_true(tm_shape_count(&output->shape, &count));
+    const float *data = output->data;
+    for (size_t i = 0; i < count; i++) {
+        sum += data[i];
+        low = fmin(low, data[i]);
+        high = fmax(high, data[i]);
+    }
+    double allowed = TOLERANCE * (most - least), worst = 0;
+    for (int s = 0; s < samples; s++) {
+        long index = -1;
+        double expected;
+        assert_int_equal(fscanf(file, "%ld %lf", &index, &expected), 2);
+        assert_true(index >= 0 && (size_t)index < count);
+        double difference = fabs(data[index] - expected);
+        worst = difference <= worst ? worst : difference;
+    }
+    if (!(worst <= allowed)) fail_msg("a sample is off by %g of the range", worst / (most - least));
+    assert_true(fabs(low - least) <= allowed && fabs(high - most) <= allowed);
+    assert_true(fabs(sum / (double)count - mean) <= allowed);
+}
+
+static void compare_network(const char *name, int height, int width) {
+    char *path = model_path(name), *fixture = tm_format("%s/networks/%s-%dx%d.txt", TEST_DATA, name, height, width);
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *graph;
+    assert_ok(tm_graph_load(test_gpu(), path, NULL, 0, &graph, &err), &err);
+    const tm_value_info *infos;
+    size_t count = tm_graph_outputs(graph, &infos), expected = 0;
+    tm_host_tensor *outputs = calloc(count, sizeof *outputs);
+    float *x = calloc((size_t)height * (size_t)width * 3, sizeof *x);
+    assert_true(outputs && x && fixture);
+    prepare(name, height, width, x);
+    tm_host_tensor input = {TM_FLOAT32, {4, {1, 3, height, width}}, x};
+    assert_ok(tm_graph_run(graph, &input, 1, outputs, &err), &err);
+    FILE *file = fopen(fixture, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu", &expected), 1);
+    assert_int_equal(expected, count);
+    for (size_t i = 0; i < count; i++) compare_output(file, &outputs[i]);
+    fclose(file);
+    for (size_t i = 0; i < count; i++) free(outputs[i].data);
+    free(outputs);
+    free(x);
+    free(path);
+    free(fixture);
+    tm_graph_free(graph);
+}
+
+static void efficientnet_agrees(void **state) {
+    (void)state;
+    compare_network("efficientnet-lite0", 224, 224);
+    compare_network("efficientnet-lite0", 160, 288);
+}
+
+static void u2netp_agrees(void **state) {
+    (void)state;
+    compare_network("u2netp", 320, 320);
+    compare_network("u2netp", 96, 160);
+}
+
+// The head's weights times the mean of the features it names, plus a constant a class, are the logits: found on one
+// picture, the constants must hold on another.
+static void the_cam_head_explains_the_logits(void **state) {
+    (void)state;
+    char *path = model_path("efficientnet-lite0");
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *graph;
+    tm_cam_head head;
+    assert_ok(tm_graph_load(test_gpu(), path, NULL, 0, &graph, &err), &err);
+    assert_ok(tm_graph_cam_head(graph, &head, &err), &err);
+    assert_int_equal(head.classes, 1000);
+    assert_int_equal(head.channels, 1280);
+    tm_graph *wide;
+    const char *const extra[] = {head.features};
+    assert_ok(tm_graph_load(test_gpu(), path, extra, 1, &wide, &err), &err);
+    double bias[1000];
+    for (int round = 0; round < 2; round++) {
+        int height = 96 + 32 * round, width = 128;
+        float *x = calloc((size_t)height * (size_t)width * 3, sizeof *x);
+        assert_non_null(x);
+        prepare("efficientnet-lite0", height, width, x);
+        tm_host_tensor input = {TM_FLOAT32, {4, {1, 3, height, width}}, x}, outputs[2];
+        assert_ok(tm_graph_run(wide, &input, 1, outputs, &err), &err);
+        const float *logits = outputs[0].data, *features = outputs[1].data;
+        size_t area = (size_t)(outputs[1].shape.dim[2] * outputs[1].shape.dim[3]);
+        assert_int_equal(outputs[1].shape.dim[1], head.channels);
+        for (size_t k = 0; k < 1000; k++) {
+            double sum = 0;
+            for (size_t c = 0; c < 1280; c++)
+                for (size_t p = 0; p < area; p++)
+                    sum += (double)head.weight[k * 1280 + c] * features[c * area + p] / (double)area;
+            if (!round)
+                bias[k] = logits[k] - sum;
+            else
+                assert_true(fabs(logits[k] - sum - bias[k]) < 1e-3);
+        }
+        free(outputs[0].data);
+        free(outputs[1].data);
+        free(x);
+    }
+    free(path);
+    tm_graph_free(graph);
+    tm_graph_free(wide);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(efficientnet_agrees),
+        cmocka_unit_test(u2netp_agrees),
+        cmocka_unit_test(the_cam_head_explains_the_logits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
