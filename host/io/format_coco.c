@@ -443,6 +443,6 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
 }
 
 const tm_label_format tm_format_coco = {
-    .name = "coco", .ending = polygon_name, .begin = begin_polygons, .add = add, .end = end};
+    .name = "coco", .ending = polygon_name, .begin = begin_polygons, .add = add, .end = end, .read = tm_read_coco};
 const tm_label_format tm_format_coco_rle = {
-    .name = "coco-rle", .ending = rle_name, .begin = begin_rle, .add = add, .end = end};
+    .name = "coco-rle", .ending = rle_name, .begin = begin_rle, .add = add, .end = end, .read = tm_read_coco};

@@ -247,7 +247,15 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     return tm_label_flush_due(t->pending, t->count) ? flush(t, err) : TAGMASK_OK;
 }
 
-const tm_label_format tm_format_label_studio = {
-    .name = "label-studio", .ending = brush_name, .begin = begin_brush, .add = add, .end = end};
-const tm_label_format tm_format_label_studio_polygon = {
-    .name = "label-studio-polygon", .ending = polygon_name, .begin = begin_polygons, .add = add, .end = end};
+const tm_label_format tm_format_label_studio = {.name = "label-studio",
+                                                .ending = brush_name,
+                                                .begin = begin_brush,
+                                                .add = add,
+                                                .end = end,
+                                                .read = tm_read_label_studio};
+const tm_label_format tm_format_label_studio_polygon = {.name = "label-studio-polygon",
+                                                        .ending = polygon_name,
+                                                        .begin = begin_polygons,
+                                                        .add = add,
+                                                        .end = end,
+                                                        .read = tm_read_label_studio};

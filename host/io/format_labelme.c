@@ -220,4 +220,4 @@ done:
     return status;
 }
 
-const tm_label_format tm_format_labelme = {.name = "labelme", .ending = ".json", .add = add};
+const tm_label_format tm_format_labelme = {.name = "labelme", .ending = ".json", .add = add, .read = tm_read_labelme};

@@ -200,4 +200,5 @@ done:
     return status;
 }
 
-const tm_label_format tm_format_yolo = {.name = "yolo", .ending = ".txt", .begin = begin, .add = add, .end = end};
+const tm_label_format tm_format_yolo = {
+    .name = "yolo", .ending = ".txt", .begin = begin, .add = add, .end = end, .read = tm_read_yolo};

@@ -9,6 +9,7 @@
 #define TM_FORMATS_H
 
 #include "io/image.h"
+#include "io/read.h"
 #include "mask/result.h"
 
 // One photo to write.
@@ -27,6 +28,7 @@ typedef struct tm_label_format {
     tagmask_status (*begin)(const char *out, void **state, tm_error *err);  // NULL: nothing is kept between photos
     tagmask_status (*add)(void *state, const tm_label_job *job, tm_error *err);
     tagmask_status (*end)(void *state, tm_error *err);  // writes and frees the state, also on failure; NULL with begin
+    tagmask_status (*read)(const tm_read_job *job, tm_error *err);  // paints one photo's shapes; NULL: cannot be read
 } tm_label_format;
 
 const tm_label_format *tm_label_format_find(const char *name);  // NULL: unknown

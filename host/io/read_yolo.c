@@ -1,0 +1,83 @@
+// YOLO segmentation: polygons by lines, names from classes.txt in the same folder (a class without a name is its
+// number).
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/formats.h"
+#include "io/read.h"
+
+#define MAX_FILE_BYTES ((size_t)256 << 20)
+
+// Line `number` of the text, malloc'ed; NULL when there is none or no memory.
+static char *line_of(const char *text, unsigned long number) {
+    for (; number && text; number--) {
+        text = strchr(text, '\n');
+        if (text) text++;
+    }
+    if (!text || !*text) return NULL;
+    return tm_format("%.*s", (int)strcspn(text, "\r\n"), text);
+}
+
+static bool take_shares(const tm_read_job *job, char *at, double **points, size_t *count) {
+    size_t capacity = 0, used = 0;
+    double *found = NULL;
+    for (char *end;; at = end) {
+        double share = strtod(at, &end);
+        if (end == at) break;
+        if (!tm_grow((void **)&found, &capacity, used + 1, sizeof *found)) break;
+        found[used] = share * (used % 2 ? job->canvas->height : job->canvas->width);
+        used++;
+    }
+    *points = found;
+    *count = used / 2;
+    return used >= 6 && used % 2 == 0 && !at[strspn(at, " \t")];
+}
+
+static tagmask_status paint_line(const tm_read_job *job, const char *classes, char *line, tm_error *err) {
+    char *at;
+    unsigned long number = strtoul(line, &at, 10);
+    double *points = NULL;
+    size_t count = 0;
+    uint8_t label = 0;
+    if (at == line || number > 1000000 || !take_shares(job, at, &points, &count)) {
+        free(points);
+        return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                       "expected a class number and three or more points, as shares of width and height");
+    }
+    char *name = classes ? line_of(classes, number) : NULL;
+    if (!name) name = tm_format("%lu", number);
+    tagmask_status status = name ? tm_canvas_tag(job->canvas, name, &label, err)
+                                 : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the name of a class");
+    if (status == TAGMASK_OK) status = tm_canvas_polygon(job->canvas, label, points, count, err);
+    free(name);
+    free(points);
+    return status;
+}
+
+static tagmask_status read_classes(const tm_read_job *job, uint8_t **classes, tm_error *err) {
+    size_t size = 0, folder = (size_t)(tm_file_name(job->path) - job->path);
+    char *path = tm_format("%.*sclasses.txt", (int)folder, job->path);
+    if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the classes");
+    tagmask_status status = tm_file_exists(path) ? tm_read_file(path, MAX_FILE_BYTES, classes, &size, err) : TAGMASK_OK;
+    free(path);
+    return status;
+}
+
+tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err) {
+    uint8_t *bytes = NULL, *classes = NULL;
+    size_t size = 0, number = 1;
+    TM_TRY(tm_read_file(job->path, MAX_FILE_BYTES, &bytes, &size, err));
+    tagmask_status status = read_classes(job, &classes, err);
+    char *next;
+    for (char *line = (char *)bytes; line && status == TAGMASK_OK; line = next, number++) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        line[strcspn(line, "\r")] = 0;
+        if (!line[strspn(line, " \t")]) continue;
+        status = paint_line(job, (const char *)classes, line, err);
+        if (status != TAGMASK_OK) tm_fail_prefix(err, "line %zu", number);
+    }
+    free(bytes);
+    free(classes);
+    return status;
+}

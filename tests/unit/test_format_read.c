@@ -1,0 +1,350 @@
+// Label files read back: round trips, what other programs write, and damaged files.
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/formats.h"
+#include "support.h"
+
+enum { W = 40, H = 30 };
+
+static const char *const formats[] = {"labelme", "coco", "coco-rle", "yolo", "label-studio", "label-studio-polygon"};
+static const char *const files[] = {"a.json", "coco.json",         "coco-rle.json",
+                                    "a.txt",  "label-studio.json", "label-studio-polygon.json"};
+
+static tagmask_result *result_of(const uint8_t *map, size_t count) {
+    static const char *const tags[] = {"cat", "coffee cup", "dog"};
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    uint8_t *labels = malloc(W * H);
+    float *probability = calloc(W * H * count, sizeof *probability);
+    memcpy(labels, map, W * H);
+    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, -1, -1, &result, &err), &err);
+    return result;
+}
+
+static void write_text(const char *dir, const char *name, const char *text, size_t size) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *path = tm_path_join(dir, name);
+    assert_ok(tm_write_file(path, text, size, &err), &err);
+    free(path);
+}
+
+static tagmask_status read_file(const char *format, const char *dir, const char *name, tagmask_result **result,
+                                tm_error *err) {
+    char *path = tm_path_join(dir, name);
+    tagmask_status status = tagmask_result_read(format, path, "photos/a.jpg", W, H, result, err);
+    if (status != TAGMASK_OK && !strstr(err->message, name)) fail_msg("\"%s\" does not name %s", err->message, name);
+    free(path);
+    return status;
+}
+
+// The same tags and pixels, whatever the order of the tags.
+static void assert_same_masks(const tagmask_result *a, const tagmask_result *b) {
+    for (size_t i = 0; i < W * H; i++) {
+        uint8_t p = tagmask_result_labels(a)[i], q = tagmask_result_labels(b)[i];
+        assert_int_equal(!p, !q);
+        if (p) assert_string_equal(tagmask_result_tag(a, p - 1u), tagmask_result_tag(b, q - 1u));
+    }
+}
+
+static void noise_makes_the_round_trip(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        float *noise = test_noise(seed, W * H, 0, 4);
+        uint8_t map[W * H];
+        for (size_t i = 0; i < W * H; i++) map[i] = (uint8_t)noise[i];
+        tagmask_result *result = result_of(map, 3);
+        char *dir = test_temporary_dir();
+        for (size_t f = 0; f < TM_ARRAY_LEN(formats); f++) {
+            tm_error err = TAGMASK_ERROR_INIT;
+            tagmask_result *again = NULL;
+            assert_ok(tagmask_result_write(result, formats[f], "photos/a.jpg", NULL, dir, &err), &err);
+            assert_ok(read_file(formats[f], dir, files[f], &again, &err), &err);
+            assert_int_equal(tagmask_result_width(again), W);
+            assert_int_equal(tagmask_result_height(again), H);
+            assert_same_masks(result, again);
+            for (size_t i = 0; i < W * H; i++) {
+                uint8_t label = tagmask_result_labels(again)[i];
+                for (size_t tag = 0; tag < tagmask_result_tag_count(again); tag++) {
+                    assert_true(tagmask_result_probability(again, tag)[i] == (label == tag + 1));
+                }
+            }
+            tagmask_result_free(again);
+        }
+        free(dir);
+        tagmask_result_free(result);
+        free(noise);
+    }
+}
+
+static void one_format_becomes_another(void **state) {
+    (void)state;
+    uint8_t map[W * H] = {0};
+    for (int y = 5; y < 20; y++) memset(map + y * W + 3, y < 12 ? 1 : 3, 22);
+    tagmask_result *result = result_of(map, 3);
+    char *dir = test_temporary_dir();
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tagmask_result_write(result, formats[0], "photos/a.jpg", NULL, dir, &err), &err);
+    for (size_t f = 0; f + 1 < TM_ARRAY_LEN(formats); f++) {
+        tagmask_result *again = NULL;
+        assert_ok(read_file(formats[f], dir, files[f], &again, &err), &err);
+        assert_int_equal(tagmask_result_tag_count(again), 2);  // the cup has no pixels and is not in the files
+        assert_same_masks(result, again);
+        assert_ok(tagmask_result_write(again, formats[f + 1], "photos/a.jpg", NULL, dir, &err), &err);
+        tagmask_result_free(again);
+    }
+    free(dir);
+    tagmask_result_free(result);
+}
+
+static tagmask_result *read_ok(const char *format, const char *dir, const char *name, const char *text) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    write_text(dir, name, text, strlen(text));
+    assert_ok(read_file(format, dir, name, &result, &err), &err);
+    return result;
+}
+
+static size_t count_label(const tagmask_result *result, uint8_t label) {
+    size_t count = 0;
+    for (size_t i = 0; i < W * H; i++) count += tagmask_result_labels(result)[i] == label;
+    return count;
+}
+
+static void labelme_shapes(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    // A PNG of 3 x 2 gray pixels, 0 1 1 / 1 0 1, as labelme stores masks.
+    const uint8_t bits[] = {0, 1, 1, 1, 0, 1};
+    uint8_t *png = NULL;
+    size_t size = 0;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_png_encode(&(tm_png){3, 2, 1, 0, bits, NULL, 0}, &png, &size, &err), &err);
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char text[2000], base64[400] = "";
+    for (size_t i = 0, used = 0; i < size; i += 3) {
+        uint32_t group =
+            (uint32_t)png[i] << 16 | (i + 1 < size ? png[i + 1] << 8 : 0) | (i + 2 < size ? png[i + 2] : 0);
+        for (int k = 0; k < 4; k++) base64[used++] = k > (int)(size - i) ? '=' : digits[group >> (18 - 6 * k) & 63];
+        base64[used] = 0;
+    }
+    snprintf(text, sizeof text,
+             "{\"imageWidth\": 40, \"imageHeight\": 30, \"shapes\": ["
+             "{\"label\": \"old\", \"points\": [[1, 1], [5, 1], [5, 4], [1, 4]]},"
+             "{\"label\": \"box\", \"shape_type\": \"rectangle\", \"points\": [[20, 9], [10, 5]]},"
+             "{\"label\": \"round\", \"shape_type\": \"circle\", \"points\": [[30, 20], [35, 20]]},"
+             "{\"label\": \"soft\", \"shape_type\": \"mask\", \"points\": [[38, 0], [40, 1]], \"mask\": \"%s\"},"
+             "{\"label\": \"spot\", \"shape_type\": \"point\", \"points\": [[3, 3]]},"
+             "{\"label\": \"old\", \"shape_type\": \"polygon\", \"points\": [[-9, 28], [3, 28], [3, 99], [-9, 99]]}]}",
+             base64);
+    tagmask_result *result = read_ok("labelme", dir, "a.json", text);
+    assert_int_equal(tagmask_result_tag_count(result), 4);
+    assert_int_equal(count_label(result, 1), 12 + 6);
+    assert_int_equal(count_label(result, 2), 40);
+    assert_in_range(count_label(result, 3), 76, 81);  // pi 25
+    assert_int_equal(count_label(result, 4), 2);      // what lies on the photo: 0 1 / 1 0
+    assert_int_equal(tagmask_result_labels(result)[39], 4);
+    assert_int_equal(tagmask_result_labels(result)[W + 38], 4);
+    tagmask_result_free(result);
+    free(png);
+    free(dir);
+}
+
+static void coco_of_others(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    tagmask_result *result = read_ok(
+        "coco", dir, "instances.json",
+        "{\"images\": [{\"id\": 3, \"file_name\": \"train/a.jpg\", \"width\": 40, \"height\": 30}, {\"id\": 4}],"
+        "\"categories\": [{\"id\": 18, \"name\": \"dog\"}, {\"id\": 1, \"name\": \"person\"}], \"annotations\": ["
+        "{\"id\": 1, \"image_id\": 3, \"category_id\": 18, \"segmentation\": [[0, 0, 4, 0, 4, 2, 0, 2],"
+        "[10, 0, 12.4, 0, 12.4, 2, 10, 2]]},"
+        "{\"id\": 2, \"image_id\": 3, \"category_id\": 1, \"iscrowd\": 1, \"segmentation\": {\"size\": [30, 40],"
+        "\"counts\": [1170, 30]}},"
+        "{\"id\": 3, \"image_id\": 3, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]},"
+        "{\"id\": 4, \"image_id\": 4, \"category_id\": 1, \"segmentation\": [[0, 0, 40, 0, 40, 30]]}]}");
+    assert_int_equal(tagmask_result_tag_count(result), 2);
+    assert_string_equal(tagmask_result_tag(result, 0), "dog");
+    assert_int_equal(count_label(result, 1), 8 + 4);
+    assert_int_equal(count_label(result, 2), 30);
+    tagmask_result_free(result);
+    free(dir);
+}
+
+static void label_studio_of_others(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    // A person's annotation counts, not the prediction; boxes are passed over.
+    tagmask_result *result = read_ok(
+        "label-studio-polygon", dir, "export.json",
+        "[{\"data\": {\"image\": \"/data/upload/1/b.jpg\"}}, {\"data\": {\"image\": \"s3://x/a.jpg\"},"
+        "\"predictions\": [{\"result\": [{\"type\": \"polygonlabels\", \"value\": {\"points\": [[0, 0], [100, 0], [100,"
+        "100]], \"polygonlabels\": [\"cat\"]}}]}], \"annotations\": [{\"result\": []}, {\"result\": ["
+        "{\"type\": \"rectanglelabels\", \"value\": {}}, {\"type\": \"polygonlabels\", \"original_width\": 40,"
+        "\"value\": {\"points\": [[0, 0], [50, 0], [50, 10], [0, 10]], \"polygonlabels\": [\"dog\"]}}]}]}]");
+    assert_int_equal(tagmask_result_tag_count(result), 1);
+    assert_string_equal(tagmask_result_tag(result, 0), "dog");
+    assert_int_equal(count_label(result, 1), 20 * 3);
+    tagmask_result_free(result);
+    free(dir);
+}
+
+static void yolo_of_others(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    write_text(dir, "classes.txt", "cat\r\ndog", 8);
+    tagmask_result *result = read_ok("yolo", dir, "a.txt", "1 0 0 0.5 0 0.5 0.5 0 0.5\r\n\n7 0.5 0.5 1 0.5 1 1 0.5 1 ");
+    assert_int_equal(tagmask_result_tag_count(result), 2);
+    assert_string_equal(tagmask_result_tag(result, 0), "dog");
+    assert_string_equal(tagmask_result_tag(result, 1), "7");
+    assert_int_equal(count_label(result, 1), 300);
+    assert_int_equal(count_label(result, 2), 300);
+    tagmask_result_free(result);
+    result = read_ok("yolo", dir, "a.txt", "");
+    assert_int_equal(tagmask_result_tag_count(result), 0);
+    assert_int_equal(tagmask_result_region_count(result), 0);
+    tagmask_result_free(result);
+    free(dir);
+}
+
+static void bad_files_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *format, *text, *word;
+    } cases[] = {
+        {"labelme", "", "no JSON"},
+        {"labelme", "[]", "no labelme file"},
+        {"labelme", "{\"shapes\": [], \"imageWidth\": 41}", "imageWidth is 41"},
+        {"labelme", "{\"shapes\": [{}]}", "shape 1: expected a label"},
+        {"labelme", "{\"shapes\": [{\"label\": \"x\", \"points\": [[1, 2], [3]]}]}",
+         "shape 1: expected a list of points"},
+        {"labelme", "{\"shapes\": [{\"label\": \"x\", \"points\": [[1, 2], [3, 4]]}]}", "shape 1: a \"\" of 2 points"},
+        {"labelme", "{\"shapes\": [{\"label\": \"x\", \"points\": [[1, 2], [3, 1e300], [4, 5]]}]}", "far outside"},
+        {"labelme", "{\"shapes\": [{\"label\": \"x\", \"shape_type\": \"mask\", \"points\": [[1, 2], [3, 4]]}]}",
+         "is empty"},
+        {"labelme",
+         "{\"shapes\": [{\"label\": \"x\", \"shape_type\": \"mask\", \"mask\": \"!\", \"points\": [[1, 2], [3, 4]]}]}",
+         "base64"},
+        {"coco", "{}", "no image \"a.jpg\""},
+        {"coco",
+         "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\"}], \"annotations\": [{\"id\": 5, \"image_id\": 1}]}",
+         "annotation 5: its category"},
+        {"coco",
+         "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\"}], \"categories\": [{\"id\": 1, \"name\": \"x\"}], "
+         "\"annotations\": [{\"id\": 5, \"image_id\": 1, \"category_id\": 1, \"segmentation\": {\"size\": [30, 40], "
+         "\"counts\": \"9\"}}]}",
+         "run-length code is damaged"},
+        {"coco",
+         "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\"}], \"categories\": [{\"id\": 1, \"name\": \"x\"}], "
+         "\"annotations\": [{\"id\": 5, \"image_id\": 1, \"category_id\": 1, \"segmentation\": {\"size\": [40, 30]}}]}",
+         "30 x 40"},
+        {"yolo", "0 0.1 0.2 0.3 0.4", "line 1: expected a class number"},
+        {"yolo", "0 0 0 0 1 1 1\n0 0 0 0 1 1 1 x", "line 2: expected"},
+        {"yolo", "-1 0 0 0 1 1 1", "line 1: expected"},
+        {"label-studio", "{}", "no task"},
+        {"label-studio",
+         "[{\"data\": {\"image\": \"a.jpg\"}, \"predictions\": [{\"result\": [{\"type\": \"brushlabels\"}]}]}]",
+         "region 1: expected a label"},
+        {"label-studio",
+         "[{\"data\": {\"image\": \"a.jpg\"}, \"predictions\": [{\"result\": [{\"type\": \"brushlabels\", \"value\": "
+         "{\"rle\": [0, 0, 1], \"brushlabels\": [\"x\"]}}]}]}]",
+         "region 1: its run-length code is damaged"},
+        {"voc", "", "cannot be read"},
+        {"nope", "", "not known"},
+    };
+    char *dir = test_temporary_dir(), *path = tm_path_join(dir, "bad.txt");
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        tagmask_result *result = NULL;
+        write_text(dir, "bad.txt", cases[i].text, strlen(cases[i].text));
+        assert_int_not_equal(tagmask_result_read(cases[i].format, path, "a.jpg", W, H, &result, &err), TAGMASK_OK);
+        if (!strstr(err.message, cases[i].word)) fail_msg("case %zu: \"%s\"", i, err.message);
+        assert_null(result);
+    }
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    assert_int_equal(tagmask_result_read("yolo", dir, "a.jpg", W, H, &result, &err), TAGMASK_ERROR_FILE);
+    assert_int_equal(tagmask_result_read("yolo", path, "a.jpg", 0, H, &result, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tagmask_result_read("yolo", path, "a.jpg", 65536, H, &result, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tagmask_result_read("yolo", path, NULL, W, H, &result, &err), TAGMASK_ERROR_ARGUMENT);
+    free(path);
+    free(dir);
+}
+
+static void too_many_labels_or_too_much_paint(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir(), *path = tm_path_join(dir, "a.txt"), *text = malloc(4 << 20);
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    size_t used = 0;
+    for (int i = 0; i < 255; i++) used += (size_t)sprintf(text + used, "%d 0 0 1 0 1 1\n", i);
+    write_text(dir, "a.txt", text, used);
+    assert_int_equal(read_file("yolo", dir, "a.txt", &result, &err), TAGMASK_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "254"));
+    used = 0;
+    for (int i = 0; i < 20000; i++) used += (size_t)sprintf(text + used, "0 0 0 1 0 1 1 0 1\n");
+    write_text(dir, "a.txt", text, used);
+    assert_int_equal(tagmask_result_read("yolo", path, "a.jpg", 1, 65535, &result, &err), TAGMASK_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "times over"));
+    free(text);
+    free(path);
+    free(dir);
+}
+
+// Writers and readers must survive whatever is in a file that is there already.
+static void mutated_files_do_no_harm(void **state) {
+    (void)state;
+    uint8_t map[W * H] = {0};
+    for (int y = 5; y < 20; y++) memset(map + y * W + 3, y < 12 ? 1 : 2, 22);
+    tagmask_result *result = result_of(map, 2);
+    char *dir = test_temporary_dir();
+    test_random random = {77};
+    for (size_t f = 0; f < TM_ARRAY_LEN(formats); f++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        char *path = tm_path_join(dir, files[f]);
+        assert_ok(tagmask_result_write(result, formats[f], "a.jpg", NULL, dir, &err), &err);
+        assert_ok(tm_read_file(path, 1 << 20, &bytes, &size, &err), &err);
+        for (int i = 0; i < 400; i++) {
+            char *copy = malloc(size);
+            memcpy(copy, bytes, size);
+            size_t length = i % 4 ? size : (size_t)test_uniform(&random, 0, (float)size);
+            static const char spice[] = "[]{}\",:-0123456789.eE ~nul\\\n";
+            for (int k = 0; k <= i % 5; k++) {
+                copy[(size_t)test_uniform(&random, 0, (float)size)] =
+                    i % 2 ? spice[(size_t)test_uniform(&random, 0, sizeof spice - 1)]
+                          : (char)test_uniform(&random, 0, 127);
+            }
+            tagmask_result *again = NULL;
+            write_text(dir, files[f], copy, length);
+            if (tagmask_result_read(formats[f], path, "a.jpg", W, H, &again, &err) == TAGMASK_OK) {
+                assert_int_equal(tagmask_result_width(again), W);
+            }
+            tagmask_result_free(again);
+            if (i % 8 == 0) tagmask_result_write(result, formats[f], "a.jpg", NULL, dir, &err);
+            free(copy);
+        }
+        free(bytes);
+        free(path);
+    }
+    free(dir);
+    tagmask_result_free(result);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(noise_makes_the_round_trip),
+        cmocka_unit_test(one_format_becomes_another),
+        cmocka_unit_test(labelme_shapes),
+        cmocka_unit_test(coco_of_others),
+        cmocka_unit_test(label_studio_of_others),
+        cmocka_unit_test(yolo_of_others),
+        cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(too_many_labels_or_too_much_paint),
+        cmocka_unit_test(mutated_files_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
