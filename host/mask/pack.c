@@ -1,6 +1,7 @@
 #include "mask/pack.h"
 
 #include <cjson/cJSON.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,9 @@
 
 #define PACK_JSON_LIMIT ((size_t)1 << 20)
 #define MODEL_LIMIT ((size_t)2 << 30)
+
+// Model folders relative to the folder of the library: of an installation (lib and lib/TRIPLET), of a build tree.
+static const char *const library_models[] = {"../share/tagmask/models", "../../share/tagmask/models", "../models"};
 
 static tagmask_status bad(const tm_pack *pack, tm_error *err, const char *member, const char *expected) {
     return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s/pack.json: member \"%s\": expected %s", pack->folder, member,
@@ -130,16 +134,31 @@ static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind w
     return read_path(pack, root, "tags", false, &pack->tags_path, err);
 }
 
+// Where packs are, separated by ':': TAGMASK_MODELS, then as seen from this library's own file the data folder of an
+// installation and the models of a build tree. malloc'ed; NULL when out of memory.
+static char *model_folders(void) {
+    const char *own = getenv("TAGMASK_MODELS");
+    Dl_info info;
+    char *library = dladdr(library_models, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
+    char *slash = library ? strrchr(library, '/') : NULL;
+    if (slash) *slash = 0;
+    char *list = tm_format("%s", own ? own : "");
+    for (size_t i = 0; list && slash && i < TM_ARRAY_LEN(library_models); i++) {
+        char *longer = tm_format("%s%s%s/%s", list, *list ? ":" : "", library, library_models[i]);
+        free(list);
+        list = longer;
+    }
+    free(library);
+    return list;
+}
+
 // The folder of a pack: the path itself, or a name below one of the model folders. NULL when there is none.
-static char *find_folder(const char *name) {
+static char *find_folder(const char *name, const char *folders) {
     char *json = tm_path_join(name, "pack.json");
     bool direct = json && tm_file_exists(json);
     free(json);
     if (direct) return tm_strdup(name);
-    const char *own = getenv("TAGMASK_MODELS");
-    char *list =
-        tm_format("%s%s" TAGMASK_INSTALL_MODELS ":" TAGMASK_BUILD_MODELS, own ? own : "", own && *own ? ":" : "");
-    char *found = NULL, *state = NULL;
+    char *list = tm_strdup(folders), *found = NULL, *state = NULL;
     for (char *base = list ? strtok_r(list, ":", &state) : NULL; base && !found; base = strtok_r(NULL, ":", &state)) {
         char *folder = tm_path_join(base, name);
         json = folder ? tm_path_join(folder, "pack.json") : NULL;
@@ -161,12 +180,15 @@ tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack
     cJSON *root = NULL;
     char *json_path = NULL;
     tagmask_status status = TAGMASK_OK;
-    pack->folder = find_folder(name_or_path);
+    char *folders = model_folders();
+    if (!folders) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
+    pack->folder = find_folder(name_or_path, folders);
     if (!pack->folder)
-        return tm_fail(err, TAGMASK_ERROR_FILE,
-                       "model pack \"%s\" was not found: expected a folder with pack.json, or a pack's name below "
-                       "TAGMASK_MODELS, " TAGMASK_INSTALL_MODELS " or " TAGMASK_BUILD_MODELS,
-                       name_or_path);
+        status = tm_fail(err, TAGMASK_ERROR_FILE,
+                         "model pack \"%s\" was not found: expected a folder with pack.json, or the name of one in %s",
+                         name_or_path, folders);
+    free(folders);
+    if (status) return status;
     json_path = tm_path_join(pack->folder, "pack.json");
     if (!json_path) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->folder);
     if (!status) status = tm_read_file(json_path, PACK_JSON_LIMIT, &text, &size, err);

@@ -23,8 +23,9 @@ typedef struct tm_pack {
     uint64_t hash;                  // of pack.json and the model file: changes when the pack does
 } tm_pack;
 
-// name_or_path: a folder with pack.json, or a name looked up in TAGMASK_MODELS (paths separated by ':'), the installed
-// data folder, beside the library's build, in that order. `kind` is what the caller expects.
+// name_or_path: a folder with pack.json, or the name of one below TAGMASK_MODELS (paths separated by ':'), then the
+// installed data folder, then the build tree's models, both found from where the library's file is. `kind` is what the
+// caller expects.
 tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err);
 void tm_pack_free(tm_pack *pack);
 
