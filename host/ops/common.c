@@ -148,7 +148,7 @@ void tm_row_major(int32_t rank, const int64_t *dim, int64_t *stride) {
     int64_t s = 1;
     for (int32_t d = rank - 1; d >= 0; d--) {
         stride[d] = s;
-        s *= dim[d];
+        s = tm_wrap_mul(s, dim[d]);
     }
 }
 
@@ -157,9 +157,9 @@ int32_t tm_collapse(int32_t rank, int64_t *dim, int64_t *const *strides, size_t 
     for (int32_t d = 0; d < rank; d++) {
         if (dim[d] == 1) continue;
         bool merge = kept > 0;
-        for (size_t k = 0; merge && k < count; k++) merge = strides[k][kept - 1] == strides[k][d] * dim[d];
+        for (size_t k = 0; merge && k < count; k++) merge = strides[k][kept - 1] == tm_wrap_mul(strides[k][d], dim[d]);
         int32_t to = merge ? kept - 1 : kept++;
-        dim[to] = merge ? dim[to] * dim[d] : dim[d];
+        dim[to] = merge ? tm_wrap_mul(dim[to], dim[d]) : dim[d];
         for (size_t k = 0; k < count; k++) strides[k][to] = strides[k][d];
     }
     if (kept == 0) {
@@ -184,7 +184,7 @@ tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_c
         dim[d] = spec->dim[d];
         in[d] = spec->in_stride[d];
         out[d] = spec->out_stride[d];
-        count *= dim[d];
+        count = tm_wrap_mul(count, dim[d]);
     }
     if (count == 0) return TAGMASK_OK;
     int32_t rank = tm_collapse(spec->rank, dim, (int64_t *const[]){in, out}, 2);

@@ -29,6 +29,10 @@ static inline uint32_t tm_float_bits(float f) {
     } bits = {f};
     return bits.u;
 }
+// Products of dimensions beside an empty one can be anything: they wrap, and nothing is done with them.
+static inline int64_t tm_wrap_mul(int64_t a, int64_t b) {
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+}
 static inline uint32_t tm_channel_blocks(const tm_shape *shape) {
     return (uint32_t)((shape->dim[1] + 3) / 4);
 }

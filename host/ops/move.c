@@ -276,9 +276,13 @@ static tagmask_status shape_depth(tm_op_ctx *ctx, tm_error *err) {
     if (!fits)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "its input cannot be divided into blocks of %lld",
                           (long long)b);
-    shape.dim[1] = to_space ? shape.dim[1] / (b * b) : shape.dim[1] * (b * b);
-    shape.dim[2] = to_space ? shape.dim[2] * b : shape.dim[2] / b;
-    shape.dim[3] = to_space ? shape.dim[3] * b : shape.dim[3] / b;
+    for (int d = 1; d < 4; d++) {
+        int64_t factor = d == 1 ? b * b : b;
+        if (to_space == (d == 1))
+            shape.dim[d] /= factor;
+        else if (!tm_mul_i64(shape.dim[d], factor, &shape.dim[d]))
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "its output is too large");
+    }
     tm_set_output(ctx, 0, ctx->in[0].dtype, &shape);
     return TAGMASK_OK;
 }

@@ -40,7 +40,9 @@ static tagmask_status list_passes(tm_op_ctx *ctx, const tm_resize_plan *plan, re
         resize_pass *p = &passes[(*count)++];
         shape.dim[d] = axis->out;
         size_t elements;
-        if (!tm_shape_count(&shape, &elements) || elements > INT32_MAX)
+        size_t entries;
+        if (!tm_shape_count(&shape, &elements) || elements > INT32_MAX ||
+            !tm_mul_size(tm_resize_taps(plan, axis), (size_t)axis->out, &entries) || entries > INT32_MAX / 8)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "is too large in between its axes");
         p->axis = d;
         p->taps = tm_resize_taps(plan, axis);

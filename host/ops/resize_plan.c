@@ -262,7 +262,7 @@ static double filter_scale(const tm_resize_plan *plan, const tm_resize_axis *axi
 // Taps on each side of the source coordinate.
 static int64_t filter_reach(const tm_resize_plan *plan, const tm_resize_axis *axis) {
     double support = plan->mode == TM_RESIZE_LINEAR ? 1.0 : 2.0;
-    return (int64_t)ceil(support / filter_scale(plan, axis));
+    return (int64_t)ceil(fmin(support / filter_scale(plan, axis), 1e9));
 }
 
 size_t tm_resize_taps(const tm_resize_plan *plan, const tm_resize_axis *axis) {

@@ -7,6 +7,7 @@
     X(binary)         \
     X(conv)           \
     X(conv_transpose) \
+    X(einsum)         \
     X(matmul)         \
     X(move)           \
     X(norm)           \
@@ -14,6 +15,7 @@
     X(pool)           \
     X(reduce)         \
     X(resize)         \
+    X(sample)         \
     X(shape_reshape)  \
     X(shape_source)   \
     X(softmax)        \

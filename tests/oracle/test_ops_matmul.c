@@ -104,7 +104,46 @@ static void test_gemm(void **state) {
     check_gemm(&(gemm_case){false, false, 1, 1, 1, {8}}, 6, 8, 12);
 }
 
+// Sums over every index of all labels, in the order of `all`; labels are lower-case letters of sizes 2, 3, 4, ...
+static void check_einsum(const char *equation, const char *a, const char *b, const char *out, const char *all) {
+    tm_shape sa = {.rank = (int32_t)strlen(a)}, sb = {.rank = (int32_t)strlen(b)}, so = {.rank = (int32_t)strlen(out)};
+    tm_shape every = {.rank = (int32_t)strlen(all)};
+    for (size_t d = 0; a[d]; d++) sa.dim[d] = a[d] - 'a' + 2;
+    for (size_t d = 0; b[d]; d++) sb.dim[d] = b[d] - 'a' + 2;
+    for (size_t d = 0; out[d]; d++) so.dim[d] = out[d] - 'a' + 2;
+    for (size_t d = 0; all[d]; d++) every.dim[d] = all[d] - 'a' + 2;
+    float *x = test_noise(1, elements(&sa), -1, 1), *z = test_noise(2, elements(&sb), -1, 1);
+    float *expected = calloc(elements(&so), sizeof *expected);
+    int64_t at[TM_MAX_RANK] = {0}, ia[TM_MAX_RANK], ib[TM_MAX_RANK], io[TM_MAX_RANK];
+    do {
+        for (size_t d = 0; a[d]; d++) ia[d] = at[strchr(all, a[d]) - all];
+        for (size_t d = 0; b[d]; d++) ib[d] = at[strchr(all, b[d]) - all];
+        for (size_t d = 0; out[d]; d++) io[d] = at[strchr(all, out[d]) - all];
+        expected[ref_offset(&so, io)] += x[ref_offset(&sa, ia)] * (*b ? z[ref_offset(&sb, ib)] : 1);
+    } while (ref_next(&every, at));
+    op_case c = op_begin(13);
+    op_input(&c, "a", TM_FLOAT32, sa, x);
+    if (*b) op_input(&c, "b", TM_FLOAT32, sb, z);
+    onnx_string(c.model, onnx_add(c.model, "Einsum", *b ? "a,b" : "a", "y"), "equation", equation);
+    op_check(&c, &so, expected, 1e-5);
+    free(x);
+    free(z);
+}
+
+static void test_einsum(void **state) {
+    (void)state;
+    check_einsum("ab,bc->ac", "ab", "bc", "ac", "abc");
+    check_einsum("ab,bc", "ab", "bc", "ac", "abc");
+    check_einsum(" abc , abd -> acd ", "abc", "abd", "acd", "abcd");
+    check_einsum("a...b,...bc->...ac", "aedb", "edbc", "edac", "abcde");
+    check_einsum("...ab->...ba", "cdab", "", "cdba", "abcd");
+    check_einsum("aab->b", "aab", "", "b", "ab");
+    check_einsum("ab,ab->", "ab", "ab", "", "ab");
+    check_einsum("a,b->ba", "a", "b", "ba", "ab");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matmul), cmocka_unit_test(test_gemm)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matmul), cmocka_unit_test(test_gemm),
+                                       cmocka_unit_test(test_einsum)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
