@@ -52,7 +52,7 @@ tagmask_status tm_canvas_tag(tm_canvas *canvas, const char *tag, uint8_t *label,
 }
 
 static tagmask_status spend(tm_canvas *canvas, uint64_t work, tm_error *err) {
-    uint64_t most = TM_MAX((uint64_t)1 << 30, 256 * (uint64_t)canvas->width * canvas->height);
+    uint64_t most = TM_MAX((uint64_t)1 << 28, 256 * (uint64_t)canvas->width * canvas->height);
     if (work <= most - canvas->work) {
         canvas->work += work;
         return TAGMASK_OK;

@@ -218,4 +218,5 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     return tm_label_flush_due(c->pending, c->block_count) ? flush(c, err) : TAGMASK_OK;
 }
 
-const tm_label_format tm_format_cvat = {.name = "cvat", .ending = FILE_NAME, .begin = begin, .add = add, .end = end};
+const tm_label_format tm_format_cvat = {
+    .name = "cvat", .ending = FILE_NAME, .begin = begin, .add = add, .end = end, .read = tm_read_cvat};

@@ -15,6 +15,7 @@ tagmask_status tm_read_labelme(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_coco(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_label_studio(const tm_read_job *job, tm_error *err);
+tagmask_status tm_read_cvat(const tm_read_job *job, tm_error *err);
 
 // The whole file as JSON; freed with cJSON_Delete.
 tagmask_status tm_read_json(const char *path, cJSON **root, tm_error *err);
