@@ -8,9 +8,10 @@
 #include "mask/crf_internal.h"
 
 #define MAX_LABELS 255
-#define EXACT_LABELS 8   // labels a dispatch of the exact path sums at once
-#define EXACT_TARGETS 4  // as in crf/exact_message
-#define EXACT_COST 3e8   // operations a dispatch of the exact path, to keep each one short
+#define EXACT_LABELS 8       // labels a dispatch of the exact path sums at once
+#define EXACT_TARGETS 4      // as in crf/exact_message
+#define EXACT_COST 3e8       // operations a dispatch of the exact path, to keep each one short
+#define EXACT_SOURCES 16384  // source pixels a dispatch
 
 tagmask_status tm_crf_create(tm_gpu *gpu, uint32_t width, uint32_t height, tm_crf **crf, tm_error *err) {
     const tm_gpu_info *info = tm_gpu_get_info(gpu);
@@ -102,7 +103,8 @@ tagmask_status tm_crf_dispatch(const tm_crf *crf, tm_recorder *recorder, const t
     memcpy(info.bindings, job->bindings, sizeof info.bindings);
     if (job->items) tm_crf_grid(crf, job->items, info.groups);
     if (job->at_most) {
-        uint64_t most = crf->info->gpu_class == TM_GPU_CLASS_GPU ? 262144 : 4096;
+        // lavapipe ends loops after 65,536 rounds in all: large images need many invocations there.
+        uint64_t most = crf->info->gpu_class == TM_GPU_CLASS_GPU ? 262144 : TM_MAX(4096, crf->count / 64);
         tm_crf_grid(crf, TM_MIN(job->at_most, most), info.groups);
     }
     return tm_dispatch(recorder, &info, err);
@@ -112,8 +114,10 @@ tagmask_status tm_crf_dispatch(const tm_crf *crf, tm_recorder *recorder, const t
 // ------------------------------------------------------------------------------------------------------
 
 typedef struct exact_push {
-    uint32_t width, count, first, last;
-    float gaussian, bilateral, color, gaussian_compat, bilateral_compat;
+    uint32_t width, count, first, last;  // targets
+    float gaussian, bilateral, color;
+    uint32_t row, rows;  // sources: rows [row, rows)
+    float gaussian_compat, bilateral_compat;
     uint32_t label;  // first of the labels that are summed
 } exact_push;
 
@@ -127,7 +131,8 @@ static exact_push exact_constants(const tm_crf *crf, const tm_crf_params *params
                         .bilateral_compat = params->bilateral_compat};
 }
 
-// Calls for ranges of target pixels, each short enough for one submit.
+// Calls for ranges of target pixels, each short enough for one submit, and for ranges of source rows: lavapipe ends
+// loops after 65,536 rounds in all.
 static tagmask_status exact_ranges(const tm_crf *crf, tm_recorder *recorder, tm_crf_job *job, exact_push *push,
                                    double cost, uint32_t targets, tm_error *err) {
     double affordable = EXACT_COST / (cost * crf->count);
@@ -139,8 +144,11 @@ static tagmask_status exact_ranges(const tm_crf *crf, tm_recorder *recorder, tm_
         push->last = (uint32_t)TM_MIN(first + step, crf->count);
         job->groups[0] = tm_div_up(push->last - push->first, grain);
         job->groups[1] = job->groups[2] = 1;
-        job->flops = cost * crf->count * (push->last - push->first);
-        TM_TRY(tm_crf_dispatch(crf, recorder, job, err));
+        for (push->row = 0; push->row < crf->height; push->row = push->rows) {
+            push->rows = TM_MIN(push->row + TM_MAX(EXACT_SOURCES / crf->width, 1), crf->height);
+            job->flops = cost * (push->rows - push->row) * crf->width * (push->last - push->first);
+            TM_TRY(tm_crf_dispatch(crf, recorder, job, err));
+        }
     }
     return TAGMASK_OK;
 }

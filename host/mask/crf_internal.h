@@ -19,6 +19,7 @@ struct tm_crf {
     float norms_key[3];
 
     tm_crf_fast *fast;
+    uint64_t stream_above;  // tests lower the size at which labels are streamed; 0: what the device binds
 };
 
 // Invocations a workgroup: CPU devices run a group as one unit of work on few lanes.

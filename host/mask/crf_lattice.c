@@ -6,26 +6,35 @@
 
 #define TILE 32
 #define TILE_SLOTS 2048
-#define POINT_PIXELS 32      // most pixels of a point
+#define POINT_PIXELS 32      // most pixels of a point, of small images
 #define CELL 0.5f            // side of a point's cell, in widths of the kernel
 #define FINE_CELL 0.25f      // of small images, where points cost little
 #define SMALL 65536          // pixels
 #define LATTICE_SCALE 1.06f  // finer than the published sqrt(2/3) (d + 1): nearer to the exact sum (docs/crf.md)
-#define MAX_GROUPS 6         // groups of four labels an invocation holds
 
 #define ALL(buffer) tm_slice_all(lattice->buffer)
 
-static uint64_t largest_points(const tm_crf *crf) {
-    return TM_MIN(crf->count, crf->info->max_storage_range / 48);  // links: 48 bytes a point
+// Points that the lattice has room for, and how many a pixel. A point touches six vertices and a vertex costs 16 bytes
+// a plane, so that 96 bytes a point have to be bound. Small images may have a point for each pixel.
+static uint64_t largest_points(const tm_crf *crf, float *share) {
+    uint64_t tiles = (uint64_t)tm_div_up(crf->width, TILE) * tm_div_up(crf->height, TILE);
+    uint64_t most = crf->info->max_storage_range / 96 - crf->info->buffer_alignment - tiles;
+    uint64_t points = TM_MIN(crf->count <= SMALL ? crf->count : crf->count / 3, most);
+    *share = (float)((double)points / crf->count);
+    return tm_align_up(points + tiles, crf->info->buffer_alignment);  // planes are bound by themselves
+}
+
+uint64_t tm_crf_lattice_vertices(const tm_crf *crf) {
+    float share;
+    return largest_points(crf, &share) * 6;
 }
 
 static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm_error *err) {
     if (lattice->state) return TAGMASK_OK;
-    uint64_t count = crf->count, points = largest_points(crf), range = crf->info->max_storage_range;
-    uint64_t vertices = TM_MIN(TM_MIN(points * 6 + 1, count * 2 + 65536), range / 16 - crf->info->buffer_alignment),
-             slots = 1024;
-    vertices = tm_align_up(vertices, crf->info->buffer_alignment);  // each axis of neighbours is bound by itself
-    while (slots < vertices * 2) slots *= 2;
+    uint64_t count = crf->count, points = largest_points(crf, &lattice->share), vertices = points * 6, slots = 1024;
+    while (slots < vertices + vertices / 2) slots *= 2;
+    // Large flat areas: vertices shall not have too many points.
+    lattice->point_pixels = (uint32_t)TM_CLAMP(count / 4096, POINT_PIXELS, TILE * TILE);
     lattice->tiles = tm_div_up(crf->width, TILE) * tm_div_up(crf->height, TILE);
     lattice->point_capacity = (uint32_t)points;
     lattice->vertex_capacity = (uint32_t)vertices;
@@ -52,8 +61,7 @@ static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm
         {&lattice->vertex_keys, vertices * 8},
         {&lattice->counts, vertices * 4},
         {&lattice->ranges, vertices * 8},
-        {&lattice->corners, points * 24 + vertices * 4},  // a list may waste one
-        {&lattice->pairs, points * 48 + vertices * 8},
+        {&lattice->pairs, (points * 6 + vertices) * 8},  // a list may waste one
         {&lattice->neighbours, vertices * 48},
         {&lattice->norms, points * 8},
         {&lattice->state, 32},
@@ -64,53 +72,59 @@ static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm
     return TAGMASK_OK;
 }
 
-static tagmask_status reserve_planes(tm_crf *crf, tm_crf_lattice *lattice, uint32_t planes, tm_error *err) {
-    if (lattice->planes >= planes) return TAGMASK_OK;
-    lattice->planes = 0;
-    TM_TRY(tm_crf_reserve(crf, &lattice->values, (uint64_t)lattice->point_capacity * 16 * planes, err));
-    TM_TRY(tm_crf_reserve(crf, &lattice->messages, (uint64_t)lattice->point_capacity * 16 * planes, err));
-    for (int i = 0; i < 2; i++) {
-        TM_TRY(tm_crf_reserve(crf, &lattice->lattice[i], (uint64_t)lattice->vertex_capacity * 16 * planes, err));
-    }
-    lattice->planes = planes;
-    return TAGMASK_OK;
+static tagmask_status reserve_planes(tm_crf *crf, tm_crf_lattice *lattice, uint32_t at_once, uint32_t planes,
+                                     tm_error *err) {
+    uint64_t points = (uint64_t)lattice->point_capacity * 16, vertices = (uint64_t)lattice->vertex_capacity * 16;
+    TM_TRY(tm_crf_reserve(crf, &lattice->values, points * at_once, err));
+    TM_TRY(tm_crf_reserve(crf, &lattice->messages, points * planes, err));
+    TM_TRY(tm_crf_reserve(crf, &lattice->lattice[0], vertices * at_once, err));
+    return tm_crf_reserve(crf, &lattice->lattice[1], vertices * at_once, err);
+}
+
+static tm_slice axis_neighbours(const tm_crf_lattice *lattice, uint64_t axis) {
+    uint64_t size = (uint64_t)lattice->vertex_capacity * 8;
+    return (tm_slice){lattice->neighbours, axis * size, size};
 }
 
 // ---- Filter
 // ----------------------------------------------------------------------------------------------------------
 
-tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t planes,
-                                     float compat, tm_error *err) {
+tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t first,
+                                     uint32_t count, float compat, tm_error *err) {
     struct {
         uint32_t point_capacity, vertex_capacity;
         float compat;
     } push = {lattice->point_capacity, lattice->vertex_capacity, compat};
-    uint64_t points = (uint64_t)lattice->point_capacity * 16 * planes;
-    uint64_t vertices = (uint64_t)lattice->vertex_capacity * 16 * planes;
-    tm_slice values = {lattice->values, 0, points}, messages = {lattice->messages, 0, points};
+    uint64_t point_plane = (uint64_t)lattice->point_capacity * 16;
+    uint64_t vertices = (uint64_t)lattice->vertex_capacity * 16 * count;
+    tm_slice values = {lattice->values, 0, point_plane * count};
+    tm_slice messages = {lattice->messages, point_plane * first, point_plane * count};
     tm_slice now = {lattice->lattice[0], 0, vertices}, next = {lattice->lattice[1], 0, vertices};
+    const struct {
+        uint32_t point_capacity, vertex_capacity;
+        float unit;
+    } splat_push = {lattice->point_capacity, lattice->vertex_capacity, (float)((1u << 30) / lattice->point_pixels)};
     tm_crf_job splat = {.shader = "crf/splat",
                         .texel_shader = "crf/splat_texel",
-                        .constants = {planes},
+                        .constants = {count},
                         .constant_count = 1,
                         .bindings = {values, ALL(pairs), ALL(ranges), now, ALL(state)},
-                        .push = &push,
-                        .push_size = 8,
+                        .push = &splat_push,
+                        .push_size = sizeof splat_push,
                         .at_most = lattice->vertex_capacity,
-                        .flops = 60.0 * crf->count * planes};
+                        .flops = 60.0 * crf->count * count};
     TM_TRY(tm_crf_dispatch(crf, recorder, &splat, err));
     for (uint64_t axis = 0; axis < 6; axis++) {
-        tm_slice sides = {lattice->neighbours, axis * lattice->vertex_capacity * 8,
-                          (uint64_t)lattice->vertex_capacity * 8};
+        tm_slice sides = axis_neighbours(lattice, axis);
         tm_crf_job blur = {.shader = "crf/blur",
                            .texel_shader = "crf/blur_texel",
-                           .constants = {planes},
+                           .constants = {count},
                            .constant_count = 1,
                            .bindings = {now, sides, next, ALL(state)},
                            .push = &push.vertex_capacity,
                            .push_size = 4,
                            .at_most = lattice->vertex_capacity,
-                           .flops = 10.0 * crf->count * planes};
+                           .flops = 10.0 * crf->count * count};
         TM_TRY(tm_crf_dispatch(crf, recorder, &blur, err));
         tm_slice swap = now;
         now = next;
@@ -118,13 +132,13 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
     }
     tm_crf_job slice = {.shader = "crf/slice",
                         .texel_shader = "crf/slice_texel",
-                        .constants = {planes},
+                        .constants = {count},
                         .constant_count = 1,
                         .bindings = {now, ALL(links), ALL(norms), messages, ALL(state)},
                         .push = &push,
                         .push_size = 12,
                         .at_most = lattice->point_capacity,
-                        .flops = 60.0 * crf->count * planes};
+                        .flops = 60.0 * crf->count * count};
     return tm_crf_dispatch(crf, recorder, &slice, err);
 }
 
@@ -136,13 +150,14 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
     const float cells = crf->count <= SMALL ? FINE_CELL : CELL;
     const struct {
         uint32_t width, height, tiles, cap, side;
-        float cell;
+        float cell, share;
     } points_push = {crf->width,
                      crf->height,
                      lattice->tiles,
-                     POINT_PIXELS,
+                     lattice->point_pixels,
                      (uint32_t)TM_CLAMP(cells * sxy, 1.0f, (float)TILE),
-                     1 / fmaxf(cells * srgb, 0.25f)};
+                     fmaxf(cells * srgb, 0.25f),
+                     lattice->share};
     tm_crf_job points = {.shader = "crf/points",
                          .texel_shader = "crf/points_texel",
                          .bindings = {tm_slice_all(crf->image), ALL(tile_table), ALL(pixel_slot), ALL(range_end),
@@ -178,7 +193,7 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
 static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
     const uint32_t insert_push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
     // Joining vertices are worth their time where there are few vertices for the pixels.
-    const uint32_t search_push[3] = {lattice->table_mask, lattice->vertex_capacity, TM_MAX(16384, crf->count / 8)};
+    const uint32_t widen_push[3] = {lattice->table_mask, lattice->vertex_capacity, TM_MAX(16384, crf->count / 8)};
     const double flops = 100.0 * crf->count;
     const tm_crf_job jobs[] = {
         {.shader = "crf/insert",
@@ -189,7 +204,7 @@ static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_re
          .flops = flops},
         {.shader = "crf/widen",
          .bindings = {ALL(keys), ALL(table), ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys), ALL(state)},
-         .push = search_push,
+         .push = widen_push,
          .push_size = 12,
          .at_most = lattice->vertex_capacity,
          .flops = flops},
@@ -198,19 +213,23 @@ static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_re
          .push = &lattice->vertex_capacity,
          .push_size = 4,
          .groups = {1, 1, 1}},
-        {.shader = "crf/neighbours",
-         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys),
-                      ALL(neighbours), ALL(state)},
-         .push = search_push,
-         .push_size = 8,
-         .at_most = lattice->vertex_capacity,
-         .flops = flops},
     };
     TM_TRY(tm_fill(recorder, ALL(table), UINT32_MAX, err));
     TM_TRY(tm_fill(recorder, ALL(wanted), UINT32_MAX, err));
     TM_TRY(tm_fill(recorder, ALL(wanted_numbers), 0, err));
     TM_TRY(tm_fill(recorder, ALL(neighbours), 0, err));
     for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
+    for (uint32_t axis = 0; axis < 6; axis++) {
+        const uint32_t push[2] = {lattice->table_mask, axis};
+        const tm_crf_job job = {.shader = "crf/neighbours",
+                                .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(wanted), ALL(wanted_numbers),
+                                             ALL(vertex_keys), axis_neighbours(lattice, axis), ALL(state)},
+                                .push = push,
+                                .push_size = 8,
+                                .at_most = lattice->vertex_capacity,
+                                .flops = flops};
+        TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
+    }
     return TAGMASK_OK;
 }
 
@@ -231,41 +250,41 @@ static tagmask_status build_lists(tm_crf *crf, tm_crf_lattice *lattice, tm_recor
          .at_most = lattice->vertex_capacity,
          .flops = flops},
         {.shader = "crf/list",
-         .bindings = {ALL(links), ALL(counts), ALL(ranges), ALL(corners), ALL(state)},
+         .bindings = {ALL(links), ALL(counts), ALL(ranges), ALL(pairs), ALL(state)},
          .push = &lattice->point_capacity,
          .push_size = 4,
          .at_most = lattice->point_capacity,
          .flops = flops},
-        {.shader = "crf/sort",
-         .bindings = {ALL(ranges), ALL(links), ALL(corners), ALL(pairs), ALL(state)},
-         .push = &lattice->vertex_capacity,
-         .push_size = 4,
-         .at_most = lattice->vertex_capacity,
-         .flops = flops},
     };
     TM_TRY(tm_fill(recorder, ALL(counts), 0, err));
+    TM_TRY(tm_fill(recorder, ALL(pairs), 0, err));
     for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
     return TAGMASK_OK;
 }
 
 static tagmask_status build_norms(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
+    const uint64_t plane = (uint64_t)lattice->point_capacity * 16;
     for (uint32_t step = 0; step < 3; step++) {
         tm_crf_job job = {.shader = "crf/norm",
                           .constants = {step},
                           .constant_count = 1,
-                          .bindings = {ALL(point_range), ALL(messages), ALL(norms), ALL(values), ALL(state)},
+                          .bindings = {ALL(point_range),
+                                       {lattice->messages, 0, plane},
+                                       ALL(norms),
+                                       {lattice->values, 0, plane},
+                                       ALL(state)},
                           .push = &lattice->point_capacity,
                           .push_size = 4,
                           .at_most = lattice->point_capacity,
                           .flops = 10.0 * crf->count};
-        if (step) TM_TRY(tm_crf_lattice_filter(crf, lattice, recorder, 1, 1, err));
+        if (step) TM_TRY(tm_crf_lattice_filter(crf, lattice, recorder, 0, 1, 1, err));
         TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
     }
     return TAGMASK_OK;
 }
 
 tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy,
-                                      float srgb, uint32_t planes, tm_error *err) {
+                                      float srgb, uint32_t at_once, uint32_t planes, tm_error *err) {
     const float key[2] = {sxy, srgb};
     // A vertex keeps 12 bits a coordinate.
     float reach = 4.3f * ((float)(crf->width + crf->height) / sxy + 3 * 255 / srgb);
@@ -276,7 +295,7 @@ tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_r
                        (double)sxy, (double)srgb, crf->width, crf->height);
     }
     TM_TRY(reserve_structure(crf, lattice, err));
-    TM_TRY(reserve_planes(crf, lattice, planes, err));
+    TM_TRY(reserve_planes(crf, lattice, at_once, planes, err));
     if (lattice->built && !memcmp(key, lattice->key, sizeof key)) return TAGMASK_OK;
     lattice->built = false;
     TM_TRY(build_points(crf, lattice, recorder, sxy, srgb, err));
@@ -293,8 +312,8 @@ void tm_crf_lattice_destroy(tm_crf_lattice *lattice) {
                         lattice->range_end,  lattice->members,     lattice->pixel_point,    lattice->point_range,
                         lattice->keys,       lattice->links,       lattice->places,         lattice->table,
                         lattice->numbers,    lattice->wanted,      lattice->wanted_numbers, lattice->vertex_keys,
-                        lattice->pairs,      lattice->counts,      lattice->ranges,         lattice->corners,
-                        lattice->neighbours, lattice->state,       lattice->norms,          lattice->values,
-                        lattice->messages,   lattice->lattice[0],  lattice->lattice[1]};
+                        lattice->pairs,      lattice->counts,      lattice->ranges,         lattice->neighbours,
+                        lattice->state,      lattice->norms,       lattice->values,         lattice->messages,
+                        lattice->lattice[0], lattice->lattice[1]};
     for (size_t i = 0; i < TM_ARRAY_LEN(all); i++) tm_buffer_destroy(all[i]);
 }

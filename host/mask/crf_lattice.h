@@ -6,23 +6,28 @@
 #include "mask/crf_internal.h"
 
 typedef struct tm_crf_lattice {
-    uint32_t tiles, point_capacity, vertex_capacity, table_mask;
+    uint32_t tiles, point_pixels, point_capacity, vertex_capacity, table_mask;
     tm_buffer *tile_table, *tile_points, *tile_first, *pixel_slot, *range_end;
     tm_buffer *members, *pixel_point, *point_range, *keys, *links, *places, *table, *numbers, *wanted, *wanted_numbers;
-    tm_buffer *vertex_keys, *counts, *ranges, *corners, *pairs, *neighbours, *state, *norms;
-    tm_buffer *values, *messages;  // [planes][point_capacity] vec4
-    tm_buffer *lattice[2];         // [planes][vertex_capacity] vec4
-    uint32_t planes;               // groups of four labels that the last four have room for
+    tm_buffer *vertex_keys, *counts, *ranges, *pairs, *neighbours, *state, *norms;
+    tm_buffer *values;                      // [value_planes][point_capacity] vec4
+    tm_buffer *messages;                    // [message_planes][point_capacity] vec4
+    tm_buffer *lattice[2];                  // [value_planes][vertex_capacity] vec4
+    uint32_t value_planes, message_planes;  // groups of four labels that there is room for
+    float share;                            // most points a pixel
     bool built;
     float key[2];  // widths it was built with
 } tm_crf_lattice;
 
-// Records what is not yet built for these widths, and makes room for `planes` groups of four labels.
+// Records what is not yet built for these widths, and makes room: values of `at_once` groups of four labels, messages
+// of `planes`.
 tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy,
-                                      float srgb, uint32_t planes, tm_error *err);
-// values (each point's sum, normalized) -> messages (compat * norm * kernel's sum), of `planes` groups.
-tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t planes,
-                                     float compat, tm_error *err);
+                                      float srgb, uint32_t at_once, uint32_t planes, tm_error *err);
+// values (each point's sum, normalized) -> messages (compat * norm * kernel's sum): `count` groups of values from the
+// first on, messages from the group `first` on.
+tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t first,
+                                     uint32_t count, float compat, tm_error *err);
+uint64_t tm_crf_lattice_vertices(const tm_crf *crf);  // room for vertices
 void tm_crf_lattice_destroy(tm_crf_lattice *lattice);
 
 #endif

@@ -13,12 +13,13 @@ layout(std430, binding = 1) readonly buffer Norms {
 layout(std430, binding = 2) readonly buffer Marginals {
     float marginals[];  // [labels][count]
 };
-layout(std430, binding = 3) writeonly buffer Messages {
+layout(std430, binding = 3) buffer Messages {
     float messages[];  // [labels][count]
 };
 layout(push_constant) uniform Push {
     uint width, count, first, last;
     float gaussian, bilateral, color;
+    uint row, rows;  // of the sources: [row, rows)
     float gaussian_compat, bilateral_compat;
     uint label;  // the first of LABELS
 };
@@ -28,16 +29,18 @@ void main() {
     if (i0 >= last) return;
     vec3 own[TARGETS];
     vec2 at[TARGETS], weight[TARGETS];
-    float sum[TARGETS * LABELS], row[TARGETS * LABELS];
+    float sum[TARGETS * LABELS], line[TARGETS * LABELS];
     for (uint t = 0u; t < TARGETS; t++) {
         uint i = min(i0 + t, count - 1u);
         own[t] = image[i].rgb;
         at[t] = vec2(i % width, i / width);
         weight[t] = norms[i] * vec2(gaussian_compat, bilateral_compat);
-        for (uint l = 0u; l < LABELS; l++) sum[t * LABELS + l] = 0.0;
+        for (uint l = 0u; l < LABELS; l++) {
+            sum[t * LABELS + l] = row == 0u ? 0.0 : messages[(label + l) * count + i];
+        }
     }
-    for (uint y = 0u, j = 0u; j < count; y++) {
-        for (uint k = 0u; k < TARGETS * LABELS; k++) row[k] = 0.0;
+    for (uint y = row, j = row * width; y < rows; y++) {
+        for (uint k = 0u; k < TARGETS * LABELS; k++) line[k] = 0.0;
         for (uint x = 0u; x < width; x++, j++) {
             vec3 source = image[j].rgb;
             vec2 norm = norms[j];
@@ -49,10 +52,10 @@ void main() {
                 float far = dot(d, d);
                 vec2 kernel = norm * vec2(exp(gaussian * far), exp(bilateral * far + color * dot(c, c)));
                 float k = dot(kernel, weight[t]);
-                for (uint l = 0u; l < LABELS; l++) row[t * LABELS + l] = fma(k, q[l], row[t * LABELS + l]);
+                for (uint l = 0u; l < LABELS; l++) line[t * LABELS + l] = fma(k, q[l], line[t * LABELS + l]);
             }
         }
-        for (uint k = 0u; k < TARGETS * LABELS; k++) sum[k] += row[k];
+        for (uint k = 0u; k < TARGETS * LABELS; k++) sum[k] += line[k];
     }
     for (uint t = 0u; t < TARGETS && i0 + t < last; t++) {
         for (uint l = 0u; l < LABELS; l++) messages[(label + l) * count + i0 + t] = sum[t * LABELS + l];

@@ -33,10 +33,7 @@ layout(push_constant) uniform Push {
     float gaussian, bilateral;  // compatibilities
 };
 
-float leaned(uint first, uint at, uint side, uint length) {
-    float own = table[first + at];
-    return BLOCK == 1u ? own : 0.75 * own + 0.25 * table[first + lean(at, side, length)];
-}
+#include "crf/totals.glsl"
 
 void main() {
     uint index = linear_index();
@@ -53,17 +50,12 @@ void main() {
                 uint label = g * 4u + c;
                 energy[c] = label + 1u < labels ? min(unary[label * pixels + pixel], 1e30) : 1e30;
             }
-            energies[g * pixels + pixel] = energy;
+            if (block.inside[p]) energies[g * pixels + pixel] = energy;
             logits[p * GROUPS + g] = -energy;
         }
         last[p] = -min(unary[(labels - 1u) * pixels + pixel], 1e30);
         uint point = BILATERAL ? pixel_point[pixel] : 0u;
-        float total = BILATERAL ? bilateral * point_norms[point].y : 0.0;
-        if (GAUSSIAN) {
-            total += gaussian * leaned(columns + rows, block.x, p % BLOCK, columns) *
-                     leaned(columns + rows + columns, block.y, p / BLOCK, rows);
-        }
-        bases[pixel] = vec4(point, total, -last[p], 0);
+        if (block.inside[p]) bases[pixel] = vec4(point, total_message(block, p, point), -last[p], 0);
     }
     softmax(logits, last);
     for (uint g = 0u; g < GROUPS; g++) {

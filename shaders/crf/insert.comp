@@ -1,6 +1,6 @@
 #version 450
 // Finds or makes the vertices of each point in a hash table. Vertices are numbered from 1 in whatever order they come:
-// the numbers differ between runs, the sums do not (crf/sort orders what each vertex adds up).
+// the numbers differ between runs, the sums do not.
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 #include "crf/lattice.glsl"

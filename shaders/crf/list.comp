@@ -1,5 +1,6 @@
 #version 450
-// Lists the corners of each vertex, in any order.
+// Lists the corners of each vertex as (point, weight), in any order: crf/splat adds them up in whole numbers. Lists are
+// padded with zeros to whole pairs.
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 
@@ -12,8 +13,8 @@ layout(std430, binding = 1) buffer Counts {
 layout(std430, binding = 2) readonly buffer Ranges {
     uvec2 ranges[];
 };
-layout(std430, binding = 3) writeonly buffer Corners {
-    uint corners[];
+layout(std430, binding = 3) writeonly buffer Pairs {
+    vec2 pairs[];
 };
 layout(std430, binding = 4) readonly buffer State {
     uint points, vertices, seeds, extra, listed;  // see crf/number
@@ -27,7 +28,7 @@ void main() {
         for (uint r = 0u; r < 6u; r++) {
             uint vertex = uint(links[point * 12u + r]);
             if (vertex == 0u) continue;
-            corners[ranges[vertex].x * 2u + atomicAdd(counts[vertex], 1u)] = point * 6u + r;
+            pairs[ranges[vertex].x * 2u + atomicAdd(counts[vertex], 1u)] = vec2(point, links[point * 12u + 6u + r]);
         }
     }
 }

@@ -1,5 +1,5 @@
 #version 450
-// Finds the neighbours of each vertex along each axis, the one before and the one after; 0 if the lattice lacks it.
+// Finds the neighbours of each vertex along one axis, the one before and the one after; 0 if the lattice lacks it.
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 #include "crf/lattice.glsl"
@@ -24,13 +24,13 @@ layout(std430, binding = 5) readonly buffer VertexKeys {
     uvec2 vertex_keys[];
 };
 layout(std430, binding = 6) writeonly buffer Neighbours {
-    uint neighbours[];  // [6][vertex_capacity][2]
+    uint neighbours[];  // [vertex_capacity][2]
 };
 layout(std430, binding = 7) readonly buffer State {
     uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
-    uint mask, vertex_capacity;
+    uint mask, axis;
 };
 
 uint find(uvec2 key) {
@@ -54,12 +54,9 @@ uint find(uvec2 key) {
 void main() {
     FOR_EACH(vertex, vertices + 1u) {
         if (vertex == 0u) continue;
-        uvec2 own = vertex_keys[vertex];
-        for (uint axis = 0u; axis < 6u; axis++) {
-            uint other = find(move_vertex(own, axis));
-            if (other == 0u) continue;
-            neighbours[(axis * vertex_capacity + vertex) * 2u] = other;
-            neighbours[(axis * vertex_capacity + other) * 2u + 1u] = vertex;
-        }
+        uint other = find(move_vertex(vertex_keys[vertex], axis));
+        if (other == 0u) continue;
+        neighbours[vertex * 2u] = other;
+        neighbours[other * 2u + 1u] = vertex;
     }
 }

@@ -23,8 +23,9 @@ layout(std430, binding = 5) writeonly buffer Counts {
     uint tile_points[];
 };
 layout(push_constant) uniform Push {
-    uint width, height, tiles, cap, side;  // side of a cell in pixels
-    float cell;                            // 1 / side of a cell in levels
+    uint width, height, tiles, cap, place;  // most pixels of a point; side of a cell in pixels
+    float cell;                             // side of a cell in levels
+    float share;                            // most points of a tile for each of its pixels
 };
 
 uint place_in_table(uint base, uint color, uint place) {
@@ -41,18 +42,18 @@ uint place_in_table(uint base, uint color, uint place) {
     }
 }
 
-void main() {
-    uint index = linear_index();
-    if (index >= tiles) return;
-    Tile tile = tile_at(index, width, height);
-    uint used = 0u;
+// Assigns the pixels of a tile to points; false if `most` do not suffice.
+bool group_pixels(Tile tile, uint index, float scale, uint side, uint most, out uint used) {
+    used = 0u;
     for (uint y = tile.y0; y < tile.y1; y++) {
         for (uint x = tile.x0; x < tile.x1; x++) {
-            uvec3 c = uvec3(clamp(FETCH(image, y * width + x).rgb * cell, 0.0, 1022.0));
+            uvec3 c = uvec3(0);  // of one colour in the end
+            if (scale > 1e-3) c = uvec3(clamp(FETCH(image, y * width + x).rgb * scale, 0.0, 1022.0));
             uint slot = place_in_table(index * SLOTS, c.r | c.g << 10 | c.b << 20,
                                        (y - tile.y0) / side << 8 | (x - tile.x0) / side);
             uint point = table[slot + 2u];
             if (point == EMPTY || range_end[tile.first + point] >= cap) {
+                if (used == most) return false;
                 point = used++;
                 table[slot + 2u] = point;
                 range_end[tile.first + point] = 0u;
@@ -60,6 +61,22 @@ void main() {
             range_end[tile.first + point]++;
             pixel_slot[y * width + x] = point;
         }
+    }
+    return true;
+}
+
+void main() {
+    uint index = linear_index();
+    if (index >= tiles) return;
+    Tile tile = tile_at(index, width, height);
+    uint pixels = (tile.x1 - tile.x0) * (tile.y1 - tile.y0), used = 0u;
+    uint most = max(uint(float(pixels) * share), 1u), side = place;
+    float scale = 1.0 / cell;
+    // Noise has a colour of its own at every pixel: larger cells until the points suffice.
+    while (!group_pixels(tile, index, scale, side, most, used)) {
+        scale *= 0.5;
+        side = min(side * 2u, TILE);
+        for (uint s = index * SLOTS; s < (index + 1u) * SLOTS; s++) table[s * 3u] = table[s * 3u + 2u] = EMPTY;
     }
     uint start = tile.first;
     for (uint p = 0u; p < used; p++) {

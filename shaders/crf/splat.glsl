@@ -1,4 +1,6 @@
-// Spreads the points' values to the vertices: each vertex adds up its corners in their fixed order.
+// Spreads the points' values to the vertices. The lists come in any order, so the terms are added as whole numbers of
+// 2^-25 in 64 bits: the sum is the same in every order. Terms are below 2^5: a norm is at most 1, a point has at most as
+// many pixels as crf/points lets it have, which the host scales away with `unit`.
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 layout(constant_id = 1) const uint GROUPS = 1;
@@ -15,21 +17,32 @@ layout(std430, binding = 4) readonly buffer State {
 };
 layout(push_constant) uniform Push {
     uint point_capacity, vertex_capacity;
+    float unit;  // whole numbers a unit
 };
+
+void add(inout uvec4 low, inout uvec4 high, vec4 term) {
+    uvec4 whole = uvec4(ivec4(term)), carry;
+    low = uaddCarry(low, whole, carry);
+    high += carry;
+}
 
 void main() {
     FOR_EACH(vertex, vertices + 1u) {
         uvec2 range = vertex == 0u || vertex > seeds ? uvec2(0) : ranges[vertex];
         uint group = gl_WorkGroupID.z * GROUPS, end = range.x + (range.y + 1u) / 2u;
-        vec4 sum[GROUPS];
-        for (uint g = 0u; g < GROUPS; g++) sum[g] = vec4(0);
+        uvec4 low[GROUPS], high[GROUPS];
+        for (uint g = 0u; g < GROUPS; g++) low[g] = high[g] = uvec4(0);
         for (uint p = range.x; p < end; p++) {
             vec4 pair = FETCH(pairs, p);
+            vec2 weight = pair.yw * unit;
             for (uint g = 0u; g < GROUPS; g++) {
                 uint base = (group + g) * point_capacity;
-                sum[g] += pair.y * FETCH(values, base + uint(pair.x)) + pair.w * FETCH(values, base + uint(pair.z));
+                add(low[g], high[g], weight.x * FETCH(values, base + uint(pair.x)));
+                add(low[g], high[g], weight.y * FETCH(values, base + uint(pair.z)));
             }
         }
-        for (uint g = 0u; g < GROUPS; g++) lattice[(group + g) * vertex_capacity + vertex] = sum[g];
+        for (uint g = 0u; g < GROUPS; g++) {
+            lattice[(group + g) * vertex_capacity + vertex] = (vec4(high[g]) * 4294967296.0 + vec4(low[g])) / unit;
+        }
     }
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mask/crf.h"
+#include "mask/crf_internal.h"
 #include "ref_crf.h"
 #include "support.h"
 
@@ -54,8 +54,9 @@ static float *energies(int labels, uint64_t seed, bool hard) {
 
 static const tm_crf_params settings[] = {{3, 3, 80, 13, 10, 5, false}, {3, 3, 50, 5, 5, 5, false}};
 
-static float *run(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
-                  const tm_crf_params *params) {
+// stream_above: see tm_crf; times: runs after one another, of which the last counts.
+static float *run_as(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
+                     const tm_crf_params *params, uint64_t stream_above, int times) {
     tm_error err = TAGMASK_ERROR_INIT;
     tm_gpu *gpu = test_gpu();
     uint64_t count = (uint64_t)width * height, size = count * labels * 4;
@@ -67,12 +68,15 @@ static float *run(uint32_t width, uint32_t height, uint32_t labels, const float 
     assert_ok(tm_buffer_create(gpu, size, TM_MEMORY_DEVICE, &energy, &err), &err);
     assert_ok(tm_buffer_create(gpu, size, TM_MEMORY_DEVICE, &out, &err), &err);
     assert_ok(tm_crf_create(gpu, width, height, &crf, &err), &err);
+    crf->stream_above = stream_above;
     assert_ok(tm_recorder_begin(gpu, &recorder, &err), &err);
     tm_slice energy_slice = {energy, 0, size}, out_slice = {out, 0, size};
     assert_ok(tm_upload(recorder, (tm_slice){photo, 0, count * 16}, image, &err), &err);
     assert_ok(tm_upload(recorder, energy_slice, unary, &err), &err);
     assert_ok(tm_crf_set_image(crf, recorder, (tm_slice){photo, 0, count * 16}, &err), &err);
-    assert_ok(tm_crf_run(crf, recorder, params, labels, energy_slice, out_slice, &err), &err);
+    for (int t = 0; t < times; t++) {
+        assert_ok(tm_crf_run(crf, recorder, params, labels, energy_slice, out_slice, &err), &err);
+    }
     assert_ok(tm_readback(recorder, out_slice, result, &err), &err);
     assert_ok(tm_recorder_finish(recorder, &err), &err);
     tm_crf_destroy(crf);
@@ -80,6 +84,11 @@ static float *run(uint32_t width, uint32_t height, uint32_t labels, const float 
     tm_buffer_destroy(energy);
     tm_buffer_destroy(out);
     return result;
+}
+
+static float *run(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
+                  const tm_crf_params *params) {
+    return run_as(width, height, labels, image, unary, params, 0, 1);
 }
 
 static double largest_difference(const float *a, const float *b, size_t count) {
@@ -159,7 +168,112 @@ static void fast_path(void **state) {
     }
 }
 
+// A noisy picture of two areas, energies of noise.
+static float *noisy_image(uint32_t width, uint32_t height, float noise) {
+    float *image = test_noise(21, (size_t)width * height * 4, -noise, noise);
+    for (size_t i = 0; i < (size_t)width * height; i++) {
+        bool inside = i % width > width / 3 + i / width / 4;
+        for (size_t c = 0; c < 3; c++) image[i * 4 + c] = TM_CLAMP(image[i * 4 + c] + (inside ? 150 : 90), 0, 255);
+    }
+    return image;
+}
+
+// The order of atomics, of what ran before and of the recorder's splits must not show.
+static void same_bits(void **state) {
+    (void)state;
+    const uint32_t width = 131, height = 93, labels = 6;
+    const size_t total = (size_t)width * height * labels;
+    for (int s = 0; s < 2; s++) {
+        for (int stream = 0; stream < 2; stream++) {
+            float *image = noisy_image(width, height, s ? 120 : 12), *unary = test_noise(4, total, 0, 4);
+            float *first = run_as(width, height, labels, image, unary, &settings[s], (uint64_t)stream, 1);
+            float *again = run_as(width, height, labels, image, unary, &settings[s], (uint64_t)stream, 2);
+            assert_memory_equal(first, again, total * sizeof *first);
+            free(image);
+            free(unary);
+            free(first);
+            free(again);
+        }
+    }
+}
+
+static void streamed_labels_agree(void **state) {
+    (void)state;
+    const uint32_t width = 61, height = 47;
+    for (uint32_t labels = 3; labels <= 11; labels += 8) {
+        for (int terms = 1; terms <= 3; terms++) {
+            tm_crf_params params = {3, terms & 1 ? 3 : 0, 30, 15, terms & 2 ? 4 : 0, 3, false};
+            size_t total = (size_t)width * height * labels;
+            float *image = noisy_image(width, height, 12), *unary = test_noise(8, total, 0, 4);
+            float *whole = run(width, height, labels, image, unary, &params);
+            float *streamed = run_as(width, height, labels, image, unary, &params, 1, 1);
+            assert_true(largest_difference(whole, streamed, total) <= 1e-5);
+            free(image);
+            free(unary);
+            free(whole);
+            free(streamed);
+        }
+    }
+}
+
+// Every size and number of labels: near the sum over all pairs, and marginals that add up to 1.
+static void any_shape(void **state) {
+    (void)state;
+    const uint32_t shapes[][3] = {{1, 1, 2}, {1, 40, 3}, {33, 1, 2}, {2, 2, 1}, {35, 33, 30}, {64, 5, 255}};
+    for (size_t k = 0; k < TM_ARRAY_LEN(shapes); k++) {
+        uint32_t width = shapes[k][0], height = shapes[k][1], labels = shapes[k][2], count = width * height;
+        const tm_crf_params params = {k % 2 ? 1.5f : 3, 2, 20, 20, 2, 3, false};
+        float *image = noisy_image(width, height, 8), *unary = test_noise(k, (size_t)count * labels, 0, 4);
+        float *expected = calloc((size_t)count * labels, sizeof *expected);
+        ref_crf_exact((int)width, (int)height, (int)labels, image, unary, &params, expected);
+        float *found = run(width, height, labels, image, unary, &params);
+        double error = mean_difference(found, expected, (size_t)count * labels);
+        print_message("%u x %u, %u labels: mean error %.2g\n", width, height, labels, error);
+        assert_true(error <= 0.02 / labels);
+        for (uint32_t i = 0; i < count; i++) {
+            double sum = 0;
+            for (uint32_t l = 0; l < labels; l++) sum += (double)found[l * count + i];
+            assert_true(fabs(sum - 1) <= 1e-4);
+        }
+        free(image);
+        free(unary);
+        free(expected);
+        free(found);
+    }
+}
+
+static void refuses_bad_arguments(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_gpu *gpu = test_gpu();
+    tm_crf *crf;
+    tm_recorder *recorder;
+    tm_buffer *buffer;
+    assert_int_equal(tm_crf_create(gpu, 0, 5, &crf, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tm_crf_create(gpu, 65535, 65535, &crf, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_ok(tm_crf_create(gpu, 8, 8, &crf, &err), &err);
+    assert_ok(tm_buffer_create(gpu, 1024, TM_MEMORY_DEVICE, &buffer, &err), &err);
+    assert_ok(tm_recorder_begin(gpu, &recorder, &err), &err);
+    tm_slice all = tm_slice_all(buffer);
+    tm_crf_params params = settings[0];
+    assert_int_equal(tm_crf_run(crf, recorder, &params, 2, all, all, &err), TAGMASK_ERROR_ARGUMENT);  // no image
+    assert_ok(tm_crf_set_image(crf, recorder, all, &err), &err);
+    assert_int_equal(tm_crf_run(crf, recorder, &params, 0, all, all, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tm_crf_run(crf, recorder, &params, 256, all, all, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tm_crf_run(crf, recorder, &params, 5, all, all, &err), TAGMASK_ERROR_ARGUMENT);  // too small
+    params.bilateral_srgb = NAN;
+    assert_int_equal(tm_crf_run(crf, recorder, &params, 2, all, all, &err), TAGMASK_ERROR_ARGUMENT);
+    params = settings[0];
+    params.iterations = -1;
+    assert_int_equal(tm_crf_run(crf, recorder, &params, 2, all, all, &err), TAGMASK_ERROR_ARGUMENT);
+    tm_recorder_abandon(recorder);
+    tm_crf_destroy(crf);
+    tm_buffer_destroy(buffer);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exact_path), cmocka_unit_test(fast_path)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exact_path), cmocka_unit_test(fast_path),
+                                       cmocka_unit_test(same_bits),  cmocka_unit_test(streamed_labels_agree),
+                                       cmocka_unit_test(any_shape),  cmocka_unit_test(refuses_bad_arguments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
