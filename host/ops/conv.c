@@ -130,6 +130,15 @@ static tagmask_status read_conv(const tm_op_ctx *ctx, tm_conv *conv, tm_error *e
     return read_pads(ctx, conv, err);
 }
 
+static tagmask_status check_bias(const tm_op_ctx *ctx, int64_t count, tm_error *err) {
+    const tm_host_tensor *bias = &ctx->in[2];
+    if (bias->dtype != TM_FLOAT32 || bias->shape.rank != 1 || bias->shape.dim[0] != count || count < 1 ||
+        count > INT32_MAX / 16)
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "the bias must hold one float for each of the %lld channels",
+                          (long long)count);
+    return TAGMASK_OK;
+}
+
 static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
     if (ctx->input_count < 2 || ctx->output_count != 1 || ctx->in[1].dtype == TM_DTYPE_NONE)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "expected an input, weights and one output");
@@ -159,17 +168,18 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
 }
 
 static tagmask_status conv_prepare(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    tm_conv conv;
-    TM_TRY(read_weights(ctx, &conv, err));
     const float *weights = ctx->in[1].data;
     bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
     const float *bias = biased ? ctx->in[2].data : NULL;
-    if (bias &&
-        (ctx->in[2].dtype != TM_FLOAT32 || ctx->in[2].shape.rank != 1 || ctx->in[2].shape.dim[0] != conv.out_channels))
-        return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "the bias must hold one float for each of the %d channels",
-                          conv.out_channels);
-    if (weights && ctx->in[1].dtype != TM_FLOAT32)
-        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights must be float");
+    tm_conv conv = {0};
+    if (weights) {
+        TM_TRY(read_weights(ctx, &conv, err));
+        if (ctx->in[1].dtype != TM_FLOAT32)
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights must be float");
+    } else if (bias) {
+        conv.out_channels = (int32_t)TM_CLAMP(ctx->in[2].shape.dim[0], 0, INT32_MAX);
+    }
+    if (bias) TM_TRY(check_bias(ctx, conv.out_channels, err));
     tm_conv_prepared *prepared = tm_calloc(1, sizeof *prepared);
     if (!prepared) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory");
     bool constant = weights && (bias || !biased) && ctx->in[1].shape.rank == 4;

@@ -106,6 +106,13 @@ static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm
     return tm_upload(recorder, *slice, data, err);
 }
 
+static tagmask_status upload_raw(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
+                                 tm_recorder *recorder, tm_error *err) {
+    size_t count = packed_floats(conv, TM_CONV_LINEAR);
+    if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
+    return upload(ctx, weights, count, slice, recorder, err);
+}
+
 static tagmask_status pack_and_upload(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_kernel kernel, const float *weights,
                                       tm_slice *slice, tm_recorder *recorder, tm_error *err) {
     size_t count = packed_floats(conv, kernel);
@@ -129,12 +136,10 @@ tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const floa
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
                             tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err) {
     tm_conv_kernel kernel = prepared->kernel;
-    size_t count = packed_floats(conv, kernel), biases = bias_floats(conv, kernel);
-    if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
+    size_t biases = bias_floats(conv, kernel);
     if (kernel == TM_CONV_LINEAR) {
-        if (weights) TM_TRY(upload(ctx, weights, count, &prepared->weights, recorder, err));
-        if (bias) TM_TRY(upload(ctx, bias, biases, &prepared->bias, recorder, err));
-        return TAGMASK_OK;
+        if (weights) TM_TRY(upload_raw(ctx, conv, weights, &prepared->weights, recorder, err));
+        return bias ? upload(ctx, bias, biases, &prepared->bias, recorder, err) : TAGMASK_OK;
     }
     if (kernel == TM_CONV_DEPTHWISE)
         TM_TRY(pack_and_upload(ctx, conv, kernel, weights, &prepared->weights, recorder, err));
