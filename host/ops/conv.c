@@ -161,7 +161,7 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
     if (!tm_shape_count(shape, &count) || tm_layout_bytes(shape, shape->rank == 4 ? TM_C4 : TM_LINEAR) / 4 > INT32_MAX)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the output would have more than 2^31 elements");
     const tm_conv_prepared *prepared = ctx->node->prepared;
-    if (prepared && prepared->winograd.buffer && tm_conv_winograd_pays(&conv))
+    if (prepared && prepared->winograd.buffer && tm_conv_winograd_pays(&conv, tm_gpu_get_info(ctx->gpu)))
         ctx->scratch_bytes = tm_conv_winograd_scratch(&conv, tm_gpu_get_info(ctx->gpu));
     ctx->flops = 2.0 * (double)count * (conv.in_channels / conv.groups) * conv.kernel_height * conv.kernel_width;
     return TAGMASK_OK;

@@ -68,8 +68,8 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
                                    tm_recorder *recorder, tm_error *err);
 
 // Whether weights of this shape are worth packing for Winograd, and whether a plan's sizes are worth running it.
-bool tm_conv_winograd_fits(const tm_conv *conv);
-bool tm_conv_winograd_pays(const tm_conv *conv);
+bool tm_conv_winograd_fits(const tm_conv *conv, const tm_gpu_info *info);
+bool tm_conv_winograd_pays(const tm_conv *conv, const tm_gpu_info *info);
 uint64_t tm_conv_winograd_scratch(const tm_conv *conv, const tm_gpu_info *info);
 tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
                                      tm_recorder *recorder, tm_error *err);

@@ -145,7 +145,7 @@ tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *we
         TM_TRY(pack_and_upload(ctx, conv, kernel, weights, &prepared->weights, recorder, err));
     else
         TM_TRY(tm_conv_pack_tile(ctx, conv, weights, &prepared->weights, recorder, err));
-    if (kernel == TM_CONV_TILE && tm_conv_winograd_fits(conv))
+    if (kernel == TM_CONV_TILE && tm_conv_winograd_fits(conv, tm_gpu_get_info(ctx->gpu)))
         TM_TRY(tm_conv_winograd_pack(ctx, conv, weights, &prepared->winograd, recorder, err));
     float *packed_bias = tm_calloc(biases, sizeof *packed_bias);
     if (!packed_bias) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for the bias");
@@ -175,6 +175,12 @@ uint32_t tm_conv_workgroup(const tm_gpu_info *info) {
 
 bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice) {
     return info->gpu_class == TM_GPU_CLASS_LAVAPIPE && slice.size / 16 <= info->max_texel_elements;
+}
+
+// Output channels that a tile computes: 1, 2, 4 or 8 (each a pipeline of its own).
+static uint32_t used_channels(const tm_conv *conv) {
+    int32_t out = conv->out_channels / conv->groups;
+    return out > 4 ? TILE_CHANNELS : out > 2 ? 4 : (uint32_t)out;
 }
 
 // How a kernel reads: the ending of its shader's name.
@@ -288,12 +294,13 @@ static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, i
 
 static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, bool depthwise, const tm_conv_pass *pass,
                                   tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
-    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), constants[3] = {size, 0, reaches_outside(conv)};
+    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)),
+             constants[4] = {size, 0, reaches_outside(conv), used_channels(conv)};
     conv_push push = make_push(conv, pass);
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     static const char *const depthwise_names[] = {"nn/conv_depthwise", "nn/conv_depthwise_texel", "nn/conv_depthwise"};
     static const char *const tile_names[] = {"nn/conv_tile", "nn/conv_tile_texel", "nn/conv_tile_subgroup"};
-    TM_TRY(tm_pipeline_get(gpu, depthwise ? depthwise_names[how] : tile_names[how], constants, depthwise ? 2 : 3,
+    TM_TRY(tm_pipeline_get(gpu, depthwise ? depthwise_names[how] : tile_names[how], constants, depthwise ? 2 : 4,
                            &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
@@ -314,10 +321,11 @@ static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_con
                       .groups = conv->groups,
                       .out_channels = out};
     bool whole = (uint32_t)push.plane % pixels == 0 && out % TILE_CHANNELS == 0;
-    uint32_t constants[5] = {size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole};
+    uint32_t constants[6] = {
+        size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole, used_channels(conv)};
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     static const char *const names[] = {"nn/conv_gemm", "nn/conv_gemm_texel", "nn/conv_gemm_subgroup"};
-    TM_TRY(tm_pipeline_get(gpu, names[how], constants, 5, &dispatch->pipeline, err));
+    TM_TRY(tm_pipeline_get(gpu, names[how], constants, 6, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)push.tiles;
@@ -347,7 +355,7 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
-    if (prepared->winograd.buffer && tm_conv_winograd_pays(conv))
+    if (prepared->winograd.buffer && tm_conv_winograd_pays(conv, tm_gpu_get_info(ctx->gpu)))
         return tm_conv_winograd_record(ctx, conv, recorder, err);
     int32_t added = ctx->node->fused.residual;
     tm_conv_pass pass = {.in = ctx->gin[0].slice,

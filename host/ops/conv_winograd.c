@@ -17,13 +17,20 @@ typedef struct winograd_push {
     float act_a, act_b;
 } winograd_push;
 
-bool tm_conv_winograd_fits(const tm_conv *conv) {
+static bool is_pinned(const char *name) {
     const char *pinned = getenv("TAGMASK_CONV");
-    if (pinned && !strcmp(pinned, "direct")) return false;
+    return pinned && !strcmp(pinned, name);
+}
+
+bool tm_conv_winograd_fits(const tm_conv *conv, const tm_gpu_info *info) {
     bool shape = conv->kernel_height == 3 && conv->kernel_width == 3 && conv->stride_y == 1 && conv->stride_x == 1 &&
                  conv->dilation_y == 1 && conv->dilation_x == 1 && conv->groups == 1;
-    // Below two blocks of input channels the transforms cost more than the products save.
-    return shape && (conv->in_channels > 4 || (pinned && !strcmp(pinned, "winograd")));
+    if (!shape || is_pinned("direct")) return false;
+    if (is_pinned("winograd")) return true;
+    // For an image's three channels a GPU computes faster than it writes 36 vectors; CPU devices gain even there. One
+    // or two output channels are too few to pay for transforming the input.
+    bool enough = conv->in_channels > 4 || info->gpu_class != TM_GPU_CLASS_GPU;
+    return enough && conv->out_channels > 2;
 }
 
 static int32_t tiles_across(int32_t pixels) {
@@ -34,10 +41,9 @@ static int64_t total_tiles(const tm_conv *conv) {
     return (int64_t)conv->batch * tiles_across(conv->out_width) * tiles_across(conv->out_height);
 }
 
-bool tm_conv_winograd_pays(const tm_conv *conv) {
-    const char *pinned = getenv("TAGMASK_CONV");
-    if (pinned && !strcmp(pinned, "winograd")) return true;
-    return total_tiles(conv) >= CHUNK_STEP;
+// Where tiles fill a few workgroups; CPU devices lose nothing by idle lanes of the last one.
+bool tm_conv_winograd_pays(const tm_conv *conv, const tm_gpu_info *info) {
+    return total_tiles(conv) >= (info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 16) || is_pinned("winograd");
 }
 
 static uint64_t bytes_a_tile(int32_t channels) {

@@ -42,6 +42,7 @@ layout(binding = 4, std430) writeonly buffer Target {
     vec4 target[];
 };
 #include "nn/conv_act.glsl"
+#define CONV_USED_ID 5
 #include "nn/conv_each.glsl"
 
 #define DECLARE(p, a, s, i) \
@@ -80,6 +81,6 @@ void main() {
     EACH(STORE, true, low, 0)
     first_target += plane;
     used = lessThan(ivec4(4, 5, 6, 7), ivec4(out_channels - 8 * tile));
-    bool second = tile * 2 + 1 < out_blocks;
+    bool second = USED > 4u && tile * 2 + 1 < out_blocks;
     EACH(STORE, second, high, 0)
 }

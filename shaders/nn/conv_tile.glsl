@@ -6,6 +6,7 @@
 #include "nn/conv.glsl"
 layout(constant_id = 2) const bool PADDED = true;  // false: no tap ever lies outside of the input
 
+#define CONV_USED_ID 3
 #include "nn/conv_each.glsl"
 
 #define DECLARE(p, a, s, i)                                                                                     \
@@ -37,7 +38,7 @@ void main() {
     int tile = int(gl_WorkGroupID.y), image = int(gl_WorkGroupID.z);
     int group = tile / group_tiles, group_block = (tile - group * group_tiles) * 2;
     int block = group * group_out_blocks + group_block;
-    bool two_blocks = group_block + 1 < group_out_blocks;
+    bool two_blocks = USED > 4u && group_block + 1 < group_out_blocks;
     vec4 low_bias = vec4(0.0), high_bias = vec4(0.0);
     if (biased != 0) {
         low_bias = bias[tile * 2];
