@@ -16,14 +16,20 @@ void main() {
     uint i = element_index();
     if (i >= p.positions) return;
     float sum = 0.0, norm = 0.0;
-    for (uint j = 0; j < p.positions; j++) {
-        vec4 products = vec4(0.0);
-        for (uint k = 0; k < p.groups; k++)
-            products = fma(features[k * p.positions + i], features[k * p.positions + j], products);
-        float cosine = dot(products, vec4(1.0));
-        float weight = exp((cosine - 1.0) / p.temperature);
-        sum = fma(weight, map[j], sum);
-        norm += weight;
+    // Four partners a step share the loads of f_i; loads, not arithmetic, are what this costs.
+    for (uint j = 0; j < p.positions; j += 4) {
+        uvec4 at = min(uvec4(j, j + 1, j + 2, j + 3), uvec4(p.positions - 1));
+        vec4 cosine = vec4(0.0);
+        for (uint k = 0; k < p.groups; k++) {
+            uint row = k * p.positions;
+            vec4 f = features[row + i];
+            cosine += vec4(dot(f, features[row + at.x]), dot(f, features[row + at.y]), dot(f, features[row + at.z]),
+                           dot(f, features[row + at.w]));
+        }
+        vec4 weight = exp((cosine - 1.0) / p.temperature);
+        weight *= vec4(lessThan(uvec4(j, j + 1, j + 2, j + 3), uvec4(p.positions)));
+        sum += dot(weight, vec4(map[at.x], map[at.y], map[at.z], map[at.w]));
+        norm += dot(weight, vec4(1.0));
     }
     target[i] = sum / norm;
 }

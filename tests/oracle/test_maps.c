@@ -241,7 +241,7 @@ static void test_reduce_where(void **state) {
 
 static void test_affinity(void **state) {
     fixture *f = *state;
-    enum { W = 12, H = 9, P = W * H, C = 10 };
+    enum { W = 13, H = 7, P = W * H, C = 10 };
     float *features = test_noise(11, C * P, -1, 1), *map = test_noise(12, P, 0, 1), wanted[P];
     for (int i = 0; i < P; i++) {
         double sum = 0, norm = 0;
