@@ -26,6 +26,7 @@ static tm_tensor absent(const tm_host_tensor *host) {
 tagmask_status tm_plan_bind(tm_plan *plan, tm_error *err) {
     tm_graph *graph = plan->graph;
     if (!graph->gpu) return TAGMASK_OK;
+    if (!plan->steps) TM_TRY(tm_plan_lower(plan, err));  // a change of its layouts failed half-way
     TM_TRY(tm_activations_reserve(graph->activations, plan->stats.activation_bytes, &plan->buffer, err));
     if (plan->bound == plan->buffer) return TAGMASK_OK;
     for (size_t s = 0; s < plan->step_count; s++) {
@@ -60,7 +61,8 @@ const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i) {
 
 // ---- Recording.
 tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err) {
-    if (!plan->buffer) return tm_fail(err, TAGMASK_ERROR_INTERNAL, "the network was loaded without a device");
+    if (!plan->buffer || !plan->bound)
+        return tm_fail(err, TAGMASK_ERROR_INTERNAL, "the plan is not bound to a device: plan the network again");
     TM_TRY(tm_arena_buffer_keep(plan->buffer, recorder, err));
     for (size_t s = 0; s < plan->step_count; s++) {
         const tm_step *step = &plan->steps[s];

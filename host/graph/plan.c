@@ -318,7 +318,6 @@ tagmask_status tm_plan_output_linear(tm_plan *plan, size_t i, tm_error *err) {
     plan->linear_output[i] = true;
     if (plan->values[plan->graph->outputs[i]].native == TM_LINEAR) return TAGMASK_OK;
     tm_plan_unlower(plan);
-    TM_TRY(tm_plan_lower(plan, err));
     return tm_plan_bind(plan, err);
 }
 

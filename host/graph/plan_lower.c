@@ -234,7 +234,7 @@ static tagmask_status lower_results(tm_plan *plan, tm_error *err) {
     return TAGMASK_OK;
 }
 
-tagmask_status tm_plan_lower(tm_plan *plan, tm_error *err) {
+static tagmask_status lower_all(tm_plan *plan, tm_error *err) {
     const tm_graph *graph = plan->graph;
     size_t steps = 2 * (graph->node_count + graph->input_count + graph->value_count) + 1;
     plan->steps = tm_arena_alloc(&plan->memory, steps * sizeof *plan->steps);
@@ -248,6 +248,12 @@ tagmask_status tm_plan_lower(tm_plan *plan, tm_error *err) {
     TM_TRY(tm_plan_place(plan, TM_MAX(alignment, (uint64_t)16), err));
     plan->stats.dispatches = plan->step_count;
     return graph->gpu ? tm_plan_upload(plan, err) : TAGMASK_OK;
+}
+
+tagmask_status tm_plan_lower(tm_plan *plan, tm_error *err) {
+    tagmask_status status = lower_all(plan, err);
+    if (status != TAGMASK_OK) tm_plan_unlower(plan);
+    return status;
 }
 
 void tm_plan_unlower(tm_plan *plan) {

@@ -95,6 +95,26 @@ static void affine_maps_fold_into_convolutions(void **state) {
     onnx_free(m);
 }
 
+static void affine_maps_fold_into_transposed_convolutions(void **state) {
+    (void)state;
+    onnx_model *m = onnx_new(13);
+    onnx_input(m, "x", TM_FLOAT32, DIMS(1, 4, 5, 6));
+    add_noise(m, "w", 1, -1, 1, DIMS(4, 3, 3, 3));  // two groups: six channels out
+    add_noise(m, "b", 2, -1, 1, DIMS(6));
+    add_noise(m, "factor", 3, -2, 2, DIMS(6, 1, 1));
+    onnx_int(m, onnx_add(m, "ConvTranspose", "x,w,b", "c"), "group", 2);
+    onnx_add(m, "Mul", "c,factor", "n");
+    onnx_add(m, "Add", "n,factor", "y");
+    onnx_output(m, "y");
+    assert_int_equal(nodes_after_passes(m), 1);
+    float *x = test_noise(9, 4 * 5 * 6, -1, 1);
+    tm_host_tensor input = onnx_value(TM_FLOAT32, DIMS(1, 4, 5, 6), x);
+    const char *const extra[] = {"c", "n"};
+    assert_true(compare_fused(m, &input, 1, extra, TM_ARRAY_LEN(extra)) > 0);
+    free(x);
+    onnx_free(m);
+}
+
 static void affine_maps_fold_into_gemm(void **state) {
     (void)state;
     float *x = test_noise(9, 5 * 6, -1, 1);
@@ -638,6 +658,7 @@ static void heads_are_found(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(affine_maps_fold_into_convolutions),
+        cmocka_unit_test(affine_maps_fold_into_transposed_convolutions),
         cmocka_unit_test(affine_maps_fold_into_gemm),
         cmocka_unit_test(other_constants_stay),
         cmocka_unit_test(activations_fuse),
