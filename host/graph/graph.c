@@ -75,6 +75,14 @@ static void mark_wanted(tm_graph *graph) {
     }
 }
 
+static bool can_prepare(const tm_graph *graph, const tm_node *node) {
+    if (!node->op->prepare) return false;
+    for (size_t i = 0; i < node->input_count && i < 32; i++)
+        if (node->op->constant_inputs >> i & 1 && node->inputs[i] >= 0 && !graph->values[node->inputs[i]].data)
+            return false;
+    return true;
+}
+
 // Lets every operator pack its weights, all in one recording.
 static tagmask_status prepare_node(tm_graph *graph, tm_node *node, tm_recorder *recorder, tm_error *err) {
     tm_arena scratch = {0};
@@ -104,7 +112,7 @@ static tagmask_status prepare(tm_graph *graph, tm_error *err) {
     TM_TRY(tm_recorder_begin(graph->gpu, &recorder, err));
     for (size_t i = 0; i < graph->node_count; i++) {
         tm_node *node = &graph->nodes[i];
-        if (!node->op->prepare) continue;
+        if (!can_prepare(graph, node)) continue;
         tagmask_status status = prepare_node(graph, node, recorder, err);
         if (status != TAGMASK_OK) {
             tm_recorder_abandon(recorder);

@@ -92,8 +92,10 @@ struct tm_op {
     // recorded then) when `is_view`, or computed in place when the input dies here.
     uint32_t alias_inputs;
     bool is_view;
-    // Optional: once per load, after the passes: packs weights into device buffers (node->prepared). Constant inputs
-    // are host tensors in ctx->in; inputs whose bit is set in constant_inputs are not uploaded separately.
+    // Optional: once per load, after the passes, if every present input whose bit is set in constant_inputs is a
+    // constant: packs weights into device buffers (node->prepared). Constant inputs are host tensors in ctx->in; those
+    // of constant_inputs are not uploaded separately then. Otherwise node->prepared stays NULL and all inputs are
+    // bound.
     tagmask_status (*prepare)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
     void (*release)(tm_node *node);
     uint32_t constant_inputs;

@@ -101,16 +101,6 @@ static tagmask_status infer_node(tm_plan *plan, size_t n, tm_error *err) {
     return TAGMASK_OK;
 }
 
-static bool reads_on_device(const tm_plan *plan, const tm_item *item, size_t i) {
-    int32_t value = item->node.inputs[i];
-    if (value < 0) return false;
-    bool host = plan->values[value].host.data != NULL;
-    if (host && i < 32 && item->node.op->host_inputs >> i & 1) return false;
-    // Packed by prepare: only what was a constant when the graph was loaded.
-    bool prepared = i < 32 && item->node.op->constant_inputs >> i & 1;
-    return !(prepared && plan->graph->values[value].data);
-}
-
 // Nodes that no output needs on the device, for example those only whose shape is asked for.
 static tagmask_status drop_unneeded(tm_plan *plan, tm_error *err) {
     const tm_graph *graph = plan->graph;
@@ -124,7 +114,7 @@ static tagmask_status drop_unneeded(tm_plan *plan, tm_error *err) {
             live = live || (item->node.outputs[i] >= 0 && needed[item->node.outputs[i]]);
         item->live = item->live && live;
         for (size_t i = 0; item->live && i < item->node.input_count; i++)
-            if (reads_on_device(plan, item, i)) needed[item->node.inputs[i]] = true;
+            if (tm_item_reads(plan, item, i)) needed[item->node.inputs[i]] = true;
     }
     free(needed);
     return TAGMASK_OK;
@@ -211,7 +201,7 @@ static tagmask_status fuse_residuals(tm_plan *plan, tm_error *err) {
     for (size_t k = 0; status == TAGMASK_OK && k < plan->graph->node_count; k++) {
         const tm_item *item = &plan->items[k];
         for (size_t i = 0; item->live && i < item->node.input_count; i++) {
-            if (!reads_on_device(plan, item, i)) continue;
+            if (!tm_item_reads(plan, item, i)) continue;
             r.count[item->node.inputs[i]]++;
             r.reader[item->node.inputs[i]] = (int32_t)k;
         }

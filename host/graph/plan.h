@@ -71,6 +71,8 @@ struct tm_plan {
     tm_plan_stats stats;
 };
 
+// Does the item need input i on the device? Not if it is a host value for its shape rule, or packed by prepare().
+bool tm_item_reads(const tm_plan *plan, const tm_item *item, size_t i);
 // plan_lower.c: everything from layouts to bound slices; tm_plan_unlower undoes it.
 tagmask_status tm_plan_lower(tm_plan *plan, tm_error *err);
 void tm_plan_unlower(tm_plan *plan);

@@ -96,11 +96,12 @@ static tagmask_status ensure(tm_plan *plan, int32_t value, tm_layout layout, tm_
 }
 
 // ---- Items.
-static bool reads(const tm_plan *plan, const tm_item *item, size_t i) {
-    int32_t value = item->node.inputs[i];
-    if (value < 0) return false;
-    if (i < 32 && item->node.op->host_inputs >> i & 1) return false;
-    return !(i < 32 && item->node.op->constant_inputs >> i & 1 && plan->graph->values[value].data);
+bool tm_item_reads(const tm_plan *plan, const tm_item *item, size_t i) {
+    const tm_node *node = &item->node;
+    if (node->inputs[i] < 0) return false;
+    if (i >= 32) return true;
+    if (node->op->host_inputs >> i & 1 && plan->values[node->inputs[i]].host.data) return false;
+    return !(node->prepared && node->op->constant_inputs >> i & 1);
 }
 
 static tagmask_status choose_layouts(tm_plan *plan, const tm_item *item, tm_layout *in, tm_layout *out, tm_error *err) {
@@ -112,7 +113,7 @@ static tagmask_status choose_layouts(tm_plan *plan, const tm_item *item, tm_layo
     if (node->op->layout) node->op->layout(item->ctx, in, out);
     bool fits = true;
     for (size_t i = 0; i < node->input_count; i++)
-        fits = fits && (in[i] == TM_LINEAR || !reads(plan, item, i) || ctx->in[i].shape.rank == 4);
+        fits = fits && (in[i] == TM_LINEAR || !tm_item_reads(plan, item, i) || ctx->in[i].shape.rank == 4);
     for (size_t i = 0; i < node->output_count; i++) fits = fits && (out[i] == TM_LINEAR || ctx->out[i].shape.rank == 4);
     if (!fits) return tm_op_fail(ctx, err, TAGMASK_ERROR_INTERNAL, "layout C4 was chosen for a tensor not of rank 4");
     return TAGMASK_OK;
@@ -157,7 +158,7 @@ static tagmask_status lower_item(tm_plan *plan, const tm_item *item, tm_error *e
     if (!layouts || !tensors || !item->ctx->gin || !item->ctx->gout) return tm_memory_fail(err);
     TM_TRY(choose_layouts(plan, item, layouts, layouts + n, err));
     for (size_t i = 0; i < n; i++)
-        if (reads(plan, item, i)) TM_TRY(ensure(plan, node->inputs[i], layouts[i], err));
+        if (tm_item_reads(plan, item, i)) TM_TRY(ensure(plan, node->inputs[i], layouts[i], err));
     for (size_t i = 0; i < m; i++)
         if (node->outputs[i] >= 0) plan->values[node->outputs[i]].native = layouts[n + i];
     if (node->op->is_view) return lower_view(plan, item, layouts, layouts + n, err);
@@ -167,7 +168,7 @@ static tagmask_status lower_item(tm_plan *plan, const tm_item *item, tm_error *e
     step->in_tensor = tensors;
     step->out_tensor = tensors + n;
     for (size_t i = 0; i < n; i++) {
-        step->in_tensor[i] = reads(plan, item, i) ? plan->values[node->inputs[i]].tensor[layouts[i]] : -1;
+        step->in_tensor[i] = tm_item_reads(plan, item, i) ? plan->values[node->inputs[i]].tensor[layouts[i]] : -1;
         if (step->in_tensor[i] >= 0) touch(plan, step->in_tensor[i], at);
     }
     return lower_outputs(plan, step, layouts + n, err);

@@ -239,6 +239,49 @@ static void padding_moves_into_convolutions(void **state) {
     onnx_free(m);
 }
 
+// Weights and bias as constants, as inputs, and computed on the way give the same.
+static void weights_may_be_computed(void **state) {
+    (void)state;
+    float *x = test_noise(1, 4 * 6 * 6, -1, 1), *w = test_noise(2, 5 * 4 * 9, -1, 1), *b = test_noise(3, 5, -1, 1);
+    const float one = 1;
+    float *expected = NULL;
+    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 4, 6, 6), x), onnx_value(TM_FLOAT32, DIMS(5, 4, 3, 3), w),
+                               onnx_value(TM_FLOAT32, DIMS(5), b), onnx_value(TM_FLOAT32, DIMS(1), &one)};
+    for (int kind = 0; kind < 4; kind++) {
+        onnx_model *m = onnx_new(13);
+        onnx_input(m, "x", TM_FLOAT32, DIMS(1, 4, 6, 6));
+        tm_host_tensor given[3] = {inputs[0]};
+        size_t count = 1;
+        if (kind == 1)
+            onnx_input(m, "w", TM_FLOAT32, DIMS(-1, 4, 3, 3));
+        else
+            onnx_constant(m, kind == 3 ? "v" : "w", TM_FLOAT32, DIMS(5, 4, 3, 3), w);
+        if (kind == 1) given[count++] = inputs[1];
+        if (kind == 2)
+            onnx_input(m, "b", TM_FLOAT32, DIMS(5));
+        else
+            onnx_constant(m, "b", TM_FLOAT32, DIMS(5), b);
+        if (kind == 2) given[count++] = inputs[2];
+        if (kind == 3) onnx_input(m, "one", TM_FLOAT32, DIMS(1));
+        if (kind == 3) onnx_add(m, "Mul", "v,one", "w");
+        if (kind == 3) given[count++] = inputs[3];
+        onnx_add(m, "Conv", "x,w,b", "c");
+        onnx_add(m, "Relu", "c", "y");
+        onnx_output(m, "y");
+        float *y = onnx_run(m, test_gpu(), given, count, NULL);
+        if (kind)
+            assert_close(y, expected, 5 * 4 * 4, 1e-5);
+        else
+            expected = y;
+        if (kind) free(y);
+        onnx_free(m);
+    }
+    free(expected);
+    free(x);
+    free(w);
+    free(b);
+}
+
 // ---- Residuals.
 // conv(x) + other, then Relu; other has the shape of the sum or broadcasts.
 static size_t residual_savings(size_t rank, const int64_t *dims) {
@@ -664,6 +707,7 @@ int main(void) {
         cmocka_unit_test(activations_fuse),
         cmocka_unit_test(clip_takes_constant_inputs),
         cmocka_unit_test(padding_moves_into_convolutions),
+        cmocka_unit_test(weights_may_be_computed),
         cmocka_unit_test(residuals_fuse_where_shapes_agree),
         cmocka_unit_test(both_sides_of_a_sum_may_be_convolutions),
         cmocka_unit_test(sizes_may_depend_on_the_input),
