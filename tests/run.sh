@@ -27,7 +27,8 @@ swiftshader=$PWD/build/swiftshader/icd.json
 TAGMASK_MODELS=$PWD/build/models
 TAGMASK_PHOTOS=$PWD/build/photos
 TAGMASK_CACHE=$PWD/build/test-cache  # what a user's cache holds must not decide over a test
-export TAGMASK_MODELS TAGMASK_PHOTOS TAGMASK_CACHE
+TAGMASK_TEST_LAYER_DIR=$PWD/build/swiftshader
+export TAGMASK_MODELS TAGMASK_PHOTOS TAGMASK_CACHE TAGMASK_TEST_LAYER_DIR
 [ -n "$lavapipe" ] || {
     echo "run.sh: lavapipe's driver description lvp_icd*.json is missing: reinstall mesa-vulkan-drivers." >&2
     exit 1

@@ -56,6 +56,7 @@ static int errors_under(const setup *environment, work kind, bool skip) {
     if (process == 0) {
         setenv("TAGMASK_LOG", "off", 1);
         setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // layers keep some memory of their own
+        unsetenv("LD_PRELOAD");                       // the sanitizer's run-time library has to come first
         for (int i = 0; i < 6 && environment->names[i]; i++) setenv(environment->names[i], environment->values[i], 1);
         execl(self, self, number, skip ? "1" : "0", (char *)NULL);
         _exit(127);
