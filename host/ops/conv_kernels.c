@@ -177,14 +177,15 @@ bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice) {
     return info->gpu_class == TM_GPU_CLASS_LAVAPIPE && slice.size / 16 <= info->max_texel_elements;
 }
 
-// Output channels that a tile computes: 1, 2, 4 or 8 (each a pipeline of its own).
-static uint32_t used_channels(const tm_conv *conv) {
-    int32_t out = conv->out_channels / conv->groups;
-    return out > 4 ? TILE_CHANNELS : out > 2 ? 4 : (uint32_t)out;
-}
-
 // How a kernel reads: the ending of its shader's name.
 typedef enum access { ACCESS_STORAGE, ACCESS_TEXEL, ACCESS_SUBGROUP } access;
+
+// Output channels that a tile computes: 1, 2, 4 or 8 (each a pipeline of its own).
+static uint32_t used_channels(const tm_conv *conv, access how) {
+    int32_t out = conv->out_channels / conv->groups;
+    if (how == ACCESS_SUBGROUP) return TILE_CHANNELS;  // said at build time there
+    return out > 4 ? TILE_CHANNELS : out > 2 ? 4 : (uint32_t)out;
+}
 
 static access choose_access(const tm_gpu_info *info, const tm_conv_pass *pass) {
     if (tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights)) return ACCESS_TEXEL;
@@ -295,13 +296,14 @@ static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, i
 static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, bool depthwise, const tm_conv_pass *pass,
                                   tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
     uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)),
-             constants[4] = {size, 0, reaches_outside(conv), used_channels(conv)};
+             constants[4] = {size, 0, reaches_outside(conv), used_channels(conv, how)};
     conv_push push = make_push(conv, pass);
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     static const char *const depthwise_names[] = {"nn/conv_depthwise", "nn/conv_depthwise_texel", "nn/conv_depthwise"};
     static const char *const tile_names[] = {"nn/conv_tile", "nn/conv_tile_texel", "nn/conv_tile_subgroup"};
-    TM_TRY(tm_pipeline_get(gpu, depthwise ? depthwise_names[how] : tile_names[how], constants, depthwise ? 2 : 4,
-                           &dispatch->pipeline, err));
+    const char *name = depthwise ? depthwise_names[how] : tile_names[how];
+    if (!depthwise && how == ACCESS_SUBGROUP && conv->out_channels == conv->groups) name = "nn/conv_tile_subgroup_one";
+    TM_TRY(tm_pipeline_get(gpu, name, constants, depthwise ? 2 : 4, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv->groups * push.group_tiles);
@@ -322,7 +324,7 @@ static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_con
                       .out_channels = out};
     bool whole = (uint32_t)push.plane % pixels == 0 && out % TILE_CHANNELS == 0;
     uint32_t constants[6] = {
-        size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole, used_channels(conv)};
+        size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole, used_channels(conv, how)};
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     static const char *const names[] = {"nn/conv_gemm", "nn/conv_gemm_texel", "nn/conv_gemm_subgroup"};
     TM_TRY(tm_pipeline_get(gpu, names[how], constants, 6, &dispatch->pipeline, err));

@@ -21,7 +21,12 @@
 // registers while the four input channels are added.
 #define MULTIPLY(p, a, s, i) a##p.s = fma(k.i, x##p.i, a##p.s);
 // Output channels of the tile that are used: products of the others are left out (a network's map of one channel).
+// SwiftShader does not fold branches on specialization constants: its variants say so at build time (CONV_USED).
+#ifdef CONV_USED
+const uint USED = CONV_USED;
+#else
 layout(constant_id = CONV_USED_ID) const uint USED = 8u;
+#endif
 #ifdef CONV_SUBGROUP
 // Four lanes load a weight vector each and hand it round: a quarter of the loads.
 #define LOAD_WEIGHTS                                          \
