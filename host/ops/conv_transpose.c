@@ -46,14 +46,15 @@ static tagmask_status check_weights(const tm_op_ctx *ctx, transpose *t, tm_error
 }
 
 // Output size and leading pad by the explicit pads, by output_shape or by auto_pad SAME_* (output = input * stride). A
-// given size decides the pads' sum, which may be negative: the output then has a margin that no input reaches.
+// given size decides the pads' sum; a size larger than the input reaches leaves a margin at the end, as ONNX Runtime
+// has it (the standard does not say).
 static tagmask_status place_axis(const tm_op_ctx *ctx, axis *a, const char *auto_pad, int64_t extra, int64_t wanted,
                                  int64_t before, int64_t after, tm_error *err) {
     int64_t reach = a->dilation * (a->kernel - 1) + 1, full = a->stride * (a->in - 1) + extra + reach;
     bool upper = !strcmp(auto_pad, "SAME_UPPER"), same = upper || !strcmp(auto_pad, "SAME_LOWER");
     if (wanted < 0 && same) wanted = a->in * a->stride;
     if (wanted >= 0) {
-        int64_t total = full - wanted, half = total / 2;
+        int64_t total = TM_MAX(full - wanted, (int64_t)0), half = total / 2;
         a->out = wanted;
         a->pad = upper ? half : total - half;
     } else {

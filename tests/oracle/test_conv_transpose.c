@@ -26,7 +26,7 @@ static const transpose_case cases[] = {
     {{SIZE(1, 3, 6, 5), KERNEL(2, 3, 1), STEP(1, 2), PADS(1, 0, 2, 1)}, 7, 8, NULL, 0, 0, false, false},
     {{SIZE(1, 3, 6, 5), KERNEL(2, 4, 1), STEP(3, 1), PADS(1, 1, 0, 0)}, 18, 15, "SAME_LOWER", 0, 0, false, false},
     {{SIZE(1, 3, 6, 5), KERNEL(2, 4, 1), STEP(3, 1), PADS(0, 0, 1, 1)}, 18, 15, "SAME_UPPER", 0, 0, false, false},
-    {{SIZE(1, 4, 3, 3), KERNEL(4, 3, 4), STEP(3, 1), PADS(-1, -1, 0, 0)}, 10, 10, NULL, 0, 1, true, false},
+    {{SIZE(1, 4, 3, 3), KERNEL(4, 3, 4), STEP(3, 1), PADS(0, 0, -1, -1)}, 10, 10, NULL, 0, 1, true, false},
 };
 
 static float *run_case(const transpose_case *c, const float *x, const float *w, const float *b, tm_shape *shape) {
