@@ -55,6 +55,12 @@ void tm_work_abandon(tm_work *work) {
     work->recorder = NULL;
 }
 
+tagmask_status tm_work_close(tm_work *work, tagmask_status status, tm_error *err) {
+    if (!status) return tm_work_finish(work, err);
+    tm_work_abandon(work);
+    return status;
+}
+
 tagmask_status tm_work_slots(tm_work *work, uint32_t count, uint32_t *first, tm_error *err) {
     if (count > TM_SCALAR_SLOTS - work->next_slot)
         return tm_fail(err, TAGMASK_ERROR_INTERNAL, "a recording needs more than %u scalars", TM_SCALAR_SLOTS);

@@ -30,6 +30,8 @@ typedef struct tm_work {
 tagmask_status tm_work_begin(tm_work *work, tm_gpu *gpu, tm_scratch *scratch, tm_error *err);
 tagmask_status tm_work_finish(tm_work *work, tm_error *err);
 void tm_work_abandon(tm_work *work);
+// Finishes what was recorded with success, abandons it after a failure: `status` says which, and is returned then.
+tagmask_status tm_work_close(tm_work *work, tagmask_status status, tm_error *err);
 tagmask_status tm_work_slots(tm_work *work, uint32_t count, uint32_t *first, tm_error *err);
 
 // One invocation an element (shaders that use image/index.glsl).

@@ -62,11 +62,7 @@ tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *setti
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = record_crf(session, &work, settings, tag_count, err);
     session->crf_image_set = false;
-    if (status) {
-        tm_work_abandon(&work);
-        return status;
-    }
-    TM_TRY(tm_work_finish(&work, err));
+    TM_TRY(tm_work_close(&work, status, err));
     session->crf_image_set = true;
     session->crf_key = key;
     return TAGMASK_OK;
@@ -84,11 +80,7 @@ static tagmask_status enlarge_maps(tagmask_session *session, size_t tag_count, t
         if (!status) status = tm_map_resize(&work, &map, &full, NULL, false, err);
         if (!status) status = tm_readback(work.recorder, full.slice, session->probability + t * pixels, err);
     }
-    if (status) {
-        tm_work_abandon(&work);
-        return status;
-    }
-    return tm_work_finish(&work, err);
+    return tm_work_close(&work, status, err);
 }
 
 static tagmask_status record_band(tagmask_session *session, tm_work *work, tm_upsample *job, tm_error *err) {
@@ -130,11 +122,7 @@ static tagmask_status sharpen_marginals(tagmask_session *session, size_t tag_cou
         if (!job.first_row)
             status = tm_copy(work.recorder, (tm_slice){session->marginals, plane, plane * tag_count}, job.maps, err);
         if (!status) status = record_band(session, &work, &job, err);
-        if (status) {
-            tm_work_abandon(&work);
-            return status;
-        }
-        TM_TRY(tm_work_finish(&work, err));
+        TM_TRY(tm_work_close(&work, status, err));
     }
     return TAGMASK_OK;
 }

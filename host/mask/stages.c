@@ -84,11 +84,7 @@ tagmask_status tm_session_images(tagmask_session *session, const tm_settings *se
     tm_work work;
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = record_images(session, &work, settings, err);
-    if (status) {
-        tm_work_abandon(&work);
-        return status;
-    }
-    TM_TRY(tm_work_finish(&work, err));
+    TM_TRY(tm_work_close(&work, status, err));
     session->images_key = key;
     return TAGMASK_OK;
 }
@@ -205,8 +201,7 @@ static tagmask_status choose_crops(tagmask_session *session, const tm_settings *
         status = tm_cam_record(&work, session->engine, session->classifier_views, session->classifier_count, &rows, 0,
                                &target, err);
     if (!status) status = tm_readback(work.recorder, target.slice, cam, err);
-    if (status) tm_work_abandon(&work);
-    if (!status) status = tm_work_finish(&work, err);
+    status = tm_work_close(&work, status, err);
     float to_x = (float)session->base.width / (float)width, to_y = (float)session->base.height / (float)height;
     for (uint32_t c = 0; c < settings->crop_count && !status; c++) {
         tm_box box = tm_crop_box(cam, width, height, settings->crops[c]);
@@ -288,11 +283,7 @@ static tagmask_status fuse_tag(tagmask_session *session, const tm_settings *sett
     } else {
         status = tm_copy(work.recorder, tm_plane(session->saliency, width, height, 0), target.slice, err);
     }
-    if (status) {
-        tm_work_abandon(&work);
-        return status;
-    }
-    return tm_work_finish(&work, err);
+    return tm_work_close(&work, status, err);
 }
 
 static tagmask_status record_saliency(tagmask_session *session, tm_error *err) {
@@ -303,11 +294,7 @@ static tagmask_status record_saliency(tagmask_session *session, tm_error *err) {
     tm_work work;
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = tm_saliency_record(&work, views, session->saliency_count, &whole, err);
-    if (status) {
-        tm_work_abandon(&work);
-        return status;
-    }
-    return tm_work_finish(&work, err);
+    return tm_work_close(&work, status, err);
 }
 
 static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,

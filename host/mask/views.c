@@ -97,13 +97,11 @@ static tagmask_status run_locked(const tm_views_context *context, tm_view *const
                                  size_t count, tm_error *err) {
     tm_work work;
     TM_TRY(tm_work_begin(&work, context->engine->device->gpu, context->scratch, err));
-    for (size_t i = 0; i < count; i++) {
-        tagmask_status status = is_new[i] ? record_view(context, &work, views[i], err) : TAGMASK_OK;
-        if (!status) continue;
-        tm_work_abandon(&work);
-        return status;
+    tagmask_status status = TAGMASK_OK;
+    for (size_t i = 0; i < count && !status; i++) {
+        if (is_new[i]) status = record_view(context, &work, views[i], err);
     }
-    return tm_work_finish(&work, err);
+    return tm_work_close(&work, status, err);
 }
 
 tagmask_status tm_views_run(const tm_views_context *context, tm_view *const *views, size_t count, tm_error *err) {
