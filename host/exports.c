@@ -1,2 +1,57 @@
-// The shared library is made of the static archive; this file only gives the target a source.
-#include "tagmask/tagmask.h"
+// The shared library is the static archive and this table of its functions; a member of a wrong type does not compile.
+#include "tagmask/api.h"
+
+static const tagmask_api table = {
+    .struct_size = sizeof table,
+    .api_version = TAGMASK_API_VERSION,
+    .set_log = tagmask_set_log,
+    .version = tagmask_version,
+    .devices = tagmask_devices,
+    .device_open = tagmask_device_open,
+    .device_close = tagmask_device_close,
+    .device_get_info = tagmask_device_get_info,
+    .device_get_stats = tagmask_device_get_stats,
+    .network_load = tagmask_network_load,
+    .network_free = tagmask_network_free,
+    .network_inputs = tagmask_network_inputs,
+    .network_outputs = tagmask_network_outputs,
+    .network_run = tagmask_network_run,
+    .tensor_release = tagmask_tensor_release,
+    .network_get_stats = tagmask_network_get_stats,
+    .network_layers = tagmask_network_layers,
+    .image_read = tagmask_image_read,
+    .image_release = tagmask_image_release,
+    .engine_create = tagmask_engine_create,
+    .engine_free = tagmask_engine_free,
+    .engine_resolve_tag = tagmask_engine_resolve_tag,
+    .engine_class_count = tagmask_engine_class_count,
+    .engine_class_name = tagmask_engine_class_name,
+    .engine_vocabulary = tagmask_engine_vocabulary,
+    .params_default = tagmask_params_default,
+    .session_create = tagmask_session_create,
+    .session_free = tagmask_session_free,
+    .session_auto_tags = tagmask_session_auto_tags,
+    .propose = tagmask_propose,
+    .result_free = tagmask_result_free,
+    .session_map = tagmask_session_map,
+    .stage_name = tagmask_stage_name,
+    .result_width = tagmask_result_width,
+    .result_height = tagmask_result_height,
+    .result_tag_count = tagmask_result_tag_count,
+    .result_tag = tagmask_result_tag,
+    .result_probability = tagmask_result_probability,
+    .result_labels = tagmask_result_labels,
+    .result_note = tagmask_result_note,
+    .result_region_count = tagmask_result_region_count,
+    .result_region = tagmask_result_region,
+    .result_write = tagmask_result_write,
+    .writer_open = tagmask_writer_open,
+    .writer_add = tagmask_writer_add,
+    .writer_close = tagmask_writer_close,
+    .result_read = tagmask_result_read,
+    .format_name = tagmask_format_name,
+};
+
+const tagmask_api *tagmask_get_api(uint32_t version) {
+    return version >= 1 && version <= TAGMASK_API_VERSION ? &table : 0;
+}

@@ -176,6 +176,13 @@ void cli_progress_end(void);
          1,                                                                                                           \
          -1,                                                                                                          \
          .help = "parts smaller than this share of the tag's largest part are dropped; 0: keep all (default: 0.05)"}, \
+        {"max-parts",                                                                                                 \
+         "N",                                                                                                         \
+         CLI_UINT,                                                                                                    \
+         offsetof(type, member.max_parts),                                                                            \
+         0,                                                                                                           \
+         1000000,                                                                                                     \
+         .help = "each tag's largest parts that are kept, such as 1 for one shape a tag; 0: all (default: 0)"},       \
     {                                                                                                                 \
         "polygon-tolerance", "PX", CLI_REAL, offsetof(type, member.polygon_tolerance), 0, 1000, -1,                   \
             .help = "largest distance between outline and polygon; 0: every corner (default: 1)"                      \

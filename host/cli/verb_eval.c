@@ -74,6 +74,7 @@ static char *settings_text(const eval_options *options, double threshold, tagmas
         {"crf_bilateral_compat", params->crf_bilateral_compat},
         {"crf_iterations", params->crf_iterations},
         {"min_part", params->min_part},
+        {"max_parts", params->max_parts},
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(numbers); i++) {
         if (numbers[i].value != 0) cJSON_AddNumberToObject(root, numbers[i].name, numbers[i].value);

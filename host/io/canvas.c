@@ -136,7 +136,7 @@ tagmask_status tm_canvas_finish(tm_canvas *canvas, tagmask_result **result, tm_e
     uint8_t *labels = canvas->labels;
     canvas->labels = NULL;
     status = tm_result_create(canvas->width, canvas->height, (const char *const *)canvas->tags, NULL, canvas->tag_count,
-                              probability, labels, -1, 0, result, err);
+                              probability, labels, (tm_region_rules){.min_part = -1}, result, err);
     tm_canvas_close(canvas);
     return status;
 }

@@ -17,8 +17,8 @@ tagmask_status tagmask_params_default(const char *preset, tagmask_params *params
                            .crf_bilateral_srgb = settings.crf_bilateral_srgb,
                            .crf_bilateral_compat = settings.crf_bilateral_compat,
                            .crf_iterations = settings.crf_iterations ? settings.crf_iterations : -1,
-                           .min_part = settings.min_part != 0 ? settings.min_part : 0.05f,
-                           .polygon_tolerance = settings.polygon_tolerance != 0 ? settings.polygon_tolerance : 1};
+                           .min_part = settings.regions.min_part != 0 ? settings.regions.min_part : 0.05f,
+                           .polygon_tolerance = settings.regions.tolerance != 0 ? settings.regions.tolerance : 1};
     memcpy(params, &made, made.struct_size);
     return TAGMASK_OK;
 }

@@ -42,11 +42,10 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *s, tm_error *e
     TM_TRY(set_float(p->crf_bilateral_sxy, "crf_bilateral_sxy", 0.5f, 1000, &s->crf_bilateral_sxy, err));
     TM_TRY(set_float(p->crf_bilateral_srgb, "crf_bilateral_srgb", 0.5f, 1000, &s->crf_bilateral_srgb, err));
     TM_TRY(set_float(p->crf_bilateral_compat, "crf_bilateral_compat", 0.001f, 1000, &s->crf_bilateral_compat, err));
-    s->min_part = p->min_part;
-    s->polygon_tolerance = p->polygon_tolerance;
-    if (p->min_part != -1) TM_TRY(set_float(p->min_part, "min_part", 0, 1, &s->min_part, err));
+    s->regions = (tm_region_rules){p->min_part, p->polygon_tolerance, p->max_parts};
+    if (p->min_part != -1) TM_TRY(set_float(p->min_part, "min_part", 0, 1, &s->regions.min_part, err));
     if (p->polygon_tolerance != -1)
-        TM_TRY(set_float(p->polygon_tolerance, "polygon_tolerance", 0, 1000, &s->polygon_tolerance, err));
+        TM_TRY(set_float(p->polygon_tolerance, "polygon_tolerance", 0, 1000, &s->regions.tolerance, err));
     s->cache_dir = p->cache_dir && *p->cache_dir ? p->cache_dir : NULL;
     s->progress = p->progress;
     s->progress_user = p->progress_user;

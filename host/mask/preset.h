@@ -2,7 +2,7 @@
 #ifndef TM_PRESET_H
 #define TM_PRESET_H
 
-#include "base/base.h"
+#include "mask/regions.h"
 
 #define TM_MAX_SCALES 8
 #define TM_MAX_CROPS 2
@@ -29,8 +29,8 @@ typedef struct tm_settings {
     float crf_gaussian_sxy, crf_gaussian_compat, crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat;
     int32_t crf_iterations;  // 0: no CRF
     float threshold;
-    float min_part, polygon_tolerance;  // as tm_result_create takes them
-    const char *cache_dir;              // NULL: none
+    tm_region_rules regions;  // as tm_result_create takes them
+    const char *cache_dir;    // NULL: none
     tagmask_progress_fn progress;
     void *progress_user;
 } tm_settings;

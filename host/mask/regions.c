@@ -18,22 +18,35 @@ static void relabel(uint8_t *labels, const tm_components *c, const uint8_t *labe
     }
 }
 
-static size_t drop_small_parts(const tm_components *c, float min_part, uint32_t least, uint8_t *label_of) {
-    uint32_t largest[256];
-    size_t dropped = 0;
-    memset(largest, 0xff, sizeof largest);
+// Whether the part of its tag's given rank (0: the largest, of area `largest`) stays.
+static bool part_stays(const tm_component *item, uint32_t rank, uint32_t largest, const tm_region_rules *rules,
+                       uint32_t least) {
+    if (!rank) return true;
+    if (rules->max_parts && rank >= rules->max_parts) return false;
+    return rules->min_part < 0 || (item->area >= least && (float)item->area >= rules->min_part * (float)largest);
+}
+
+// SIZE_MAX: out of memory.
+static size_t drop_small_parts(const tm_components *c, const tm_region_rules *rules, uint32_t least,
+                               uint8_t *label_of) {
+    size_t parts, dropped = 0;
+    uint32_t largest[256] = {0}, first[256];
+    uint32_t *order = tm_components_order(c, &parts);
+    if (!order) return SIZE_MAX;
+    memset(first, 0xff, sizeof first);
     for (uint32_t i = 0; i < c->count; i++) {
-        uint32_t *best = &largest[c->items[i].label];
-        label_of[i] = c->items[i].label;
-        if (*best == UINT32_MAX || c->items[i].area > c->items[*best].area) *best = i;
+        uint8_t label = label_of[i] = c->items[i].label;
+        largest[label] = TM_MAX(largest[label], c->items[i].area);
+        first[label] = TM_MIN(first[label], order[i]);
     }
     for (uint32_t i = 0; i < c->count; i++) {
         const tm_component *item = &c->items[i];
-        if (!item->label || largest[item->label] == i) continue;
-        if (item->area >= least && (float)item->area >= min_part * (float)c->items[largest[item->label]].area) continue;
+        if (!item->label || part_stays(item, order[i] - first[item->label], largest[item->label], rules, least))
+            continue;
         label_of[i] = 0;
         dropped++;
     }
+    free(order);
     return dropped;
 }
 
@@ -50,19 +63,19 @@ static size_t fill_small_holes(const tm_components *c, uint32_t least, uint8_t *
 }
 
 // Applies the rules and leaves the components of the changed map in *c.
-static tagmask_status clean(uint8_t *labels, uint32_t width, uint32_t height, float min_part, tm_components *c,
-                            tm_error *err) {
+static tagmask_status clean(uint8_t *labels, uint32_t width, uint32_t height, const tm_region_rules *rules,
+                            tm_components *c, tm_error *err) {
     uint32_t least = TM_MAX(TM_REGION_LEAST_PIXELS, (uint32_t)((uint64_t)width * height / 65536));
     TM_TRY(tm_components_find(labels, width, height, c, err));
-    if (min_part < 0) return TAGMASK_OK;
-    for (int rule = 0; rule < 2; rule++) {
+    for (int step = 0; step < (rules->min_part < 0 ? 1 : 2); step++) {
         uint8_t *label_of = tm_calloc(c->count, 1);
-        if (!label_of) {
-            return tm_fail(err, TAGMASK_ERROR_MEMORY, "label map: no memory for the labels of %u parts", c->count);
-        }
-        size_t changed = rule ? fill_small_holes(c, least, label_of) : drop_small_parts(c, min_part, least, label_of);
-        if (changed) relabel(labels, c, label_of);
+        size_t changed = SIZE_MAX;
+        if (label_of)
+            changed = step ? fill_small_holes(c, least, label_of) : drop_small_parts(c, rules, least, label_of);
+        if (changed && changed != SIZE_MAX) relabel(labels, c, label_of);
         free(label_of);
+        if (changed == SIZE_MAX)
+            return tm_fail(err, TAGMASK_ERROR_MEMORY, "label map: no memory for the labels of %u parts", c->count);
         if (!changed) continue;
         tm_components_free(c);
         TM_TRY(tm_components_find(labels, width, height, c, err));
@@ -209,7 +222,7 @@ tagmask_status tm_regions_find(uint8_t *labels, uint32_t width, uint32_t height,
     tm_components c = {0};
     tm_regions r = {0};
     builder b = {0};
-    tagmask_status status = clean(labels, width, height, rules->min_part, &c, err);
+    tagmask_status status = clean(labels, width, height, rules, &c, err);
     if (status != TAGMASK_OK) goto done;
     for (uint32_t i = 0; i < c.count; i++) {
         if (c.items[i].label <= tag_count) continue;

@@ -4,7 +4,8 @@
 // Rules, in this order (`least` is TM_REGION_LEAST_PIXELS or the photo's pixels / 65536, whichever is larger, so that
 // the same speck is dropped at every resolution):
 // 1. A part is a 4-connected set of pixels of one tag. With min_part >= 0, a part smaller than min_part times the tag's
-//    largest part, or than `least` pixels, returns to the background; a tag's largest part always stays.
+//    largest part, or than `least` pixels, returns to the background; a tag's largest part always stays. With max_parts
+//    the tag's other parts do so too.
 // 2. A hole of background that touches nothing but one part, and not the photo's edge, and is smaller than `least`
 //    pixels, is filled with that part's tag (not with min_part < 0). Larger holes stay: a cup's handle is background.
 // 3. Outlines follow the cracks between pixels (corner coordinates), the outer one clockwise on the screen, holes
@@ -20,8 +21,9 @@
 #define TM_REGION_LEAST_PIXELS 16
 
 typedef struct tm_region_rules {
-    float min_part;   // share of the tag's largest part; negative: keep all parts and holes
-    float tolerance;  // px; negative: every corner
+    float min_part;      // share of the tag's largest part; negative: keep all parts and holes
+    float tolerance;     // px; negative: every corner
+    uint32_t max_parts;  // largest parts of a tag that stay; 0: all
 } tm_region_rules;
 
 typedef struct tm_regions {

@@ -16,9 +16,10 @@ static char **copy_texts(const char *const *texts, size_t count) {
 }
 
 tagmask_status tm_result_create(uint32_t width, uint32_t height, const char *const *tags, const char *const *notes,
-                                size_t count, float *probability, uint8_t *labels, float min_part,
-                                float polygon_tolerance, tagmask_result **result, tm_error *err) {
-    tm_region_rules rules = {min_part == 0 ? 0.05f : min_part, polygon_tolerance == 0 ? 1.0f : polygon_tolerance};
+                                size_t count, float *probability, uint8_t *labels, tm_region_rules rules,
+                                tagmask_result **result, tm_error *err) {
+    if (rules.min_part == 0) rules.min_part = 0.05f;
+    if (rules.tolerance == 0) rules.tolerance = 1;
     tagmask_result *r = tm_calloc(1, sizeof *r);
     tagmask_status status = TAGMASK_ERROR_MEMORY;
     if (!r) {

@@ -14,10 +14,10 @@ struct tagmask_result {
 };
 
 // Finds the regions and makes the result. Copies tags and notes (notes and its entries may be NULL); takes ownership of
-// probability and labels (malloc'ed), also when it fails. min_part and polygon_tolerance as in tagmask_params: 0 is the
-// default, -1 switches the rule off. count 1..254.
+// probability and labels (malloc'ed), also when it fails. rules as in tagmask_params: 0 is the default, -1 switches a
+// rule off. count 1..254.
 tagmask_status tm_result_create(uint32_t width, uint32_t height, const char *const *tags, const char *const *notes,
-                                size_t count, float *probability, uint8_t *labels, float min_part,
-                                float polygon_tolerance, tagmask_result **result, tm_error *err);
+                                size_t count, float *probability, uint8_t *labels, tm_region_rules rules,
+                                tagmask_result **result, tm_error *err);
 
 #endif

@@ -61,6 +61,7 @@ void tagmask_session_free(tagmask_session *session) {
     for (size_t i = 0; i < TM_ARRAY_LEN(buffers); i++) tm_buffer_destroy(buffers[i]);
     tm_crf_destroy(session->crf);
     tm_scratch_free(&session->scratch);
+    free(session->tags);
     free(session->scores);
     free(session->probability);
     free(session->photo);
@@ -141,7 +142,7 @@ static tagmask_status make_result(const tagmask_session *session, const tm_setti
     }
     memcpy(probability, session->probability, bytes);
     return tm_result_create(session->width, session->height, names, notes, tag_count, probability, labels,
-                            settings->min_part, settings->polygon_tolerance, result, err);
+                            settings->regions, result, err);
 }
 
 static tagmask_status run_stages(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *infos,
@@ -156,6 +157,21 @@ static tagmask_status run_stages(tagmask_session *session, const tm_settings *se
     TM_TRY(tm_session_crf(session, settings, tag_count, err));
     TM_TRY(tm_session_progress(settings, 0.9f, "mask", err));
     return tm_session_probability(session, settings, tag_count, err);
+}
+
+// For tagmask_session_map; the tags' texts and classes belong to the engine.
+static tagmask_status remember(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *infos,
+                               size_t tag_count, tm_error *err) {
+    tagmask_tag_info *tags = realloc(session->tags, tag_count * sizeof *tags);
+    if (!tags) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the names of %zu tags", tag_count);
+    memcpy(tags, infos, tag_count * sizeof *tags);
+    session->tags = tags;
+    session->tag_count = tag_count;
+    session->settings = *settings;
+    session->settings.cache_dir = NULL;
+    session->settings.progress = NULL;
+    session->settings.progress_user = NULL;
+    return TAGMASK_OK;
 }
 
 tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,
@@ -176,6 +192,8 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
                            "tag \"%s\" has no class in %s, and without a saliency network nothing can be proposed",
                            tags[t], session->engine->classifier.name);
     }
+    session->tag_count = 0;
     TM_TRY(run_stages(session, &settings, infos, tag_count, error));
+    TM_TRY(remember(session, &settings, infos, tag_count, error));
     return make_result(session, &settings, infos, tag_count, result, error);
 }

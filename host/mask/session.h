@@ -46,6 +46,11 @@ struct tagmask_session {
 
     float *probability;  // tags planes of the photo's size
     uint64_t probability_key;
+
+    // The last proposal, for the maps of its stages; tag_count 0: there is none that succeeded.
+    tm_settings settings;  // without what belongs to the caller
+    tagmask_tag_info *tags;
+    size_t tag_count;
 };
 
 // Each makes its stage hold for the settings (and tags); does nothing when it does already.
@@ -57,6 +62,11 @@ tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *setti
 tagmask_status tm_session_probability(tagmask_session *session, const tm_settings *settings, size_t tag_count,
                                       tm_error *err);
 
+// One tag's class activation map and, in `cam`, the same after the affinity step (the map itself in presets without
+// it). The views must hold. target's size is that of both maps.
+tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                     const tm_cam_rows *rows, const tm_map *target, tm_map *high, tm_map *cam,
+                                     tm_error *err);
 // Calls the progress callback; TAGMASK_ERROR_ABORTED when it says so.
 tagmask_status tm_session_progress(const tm_settings *settings, float done, const char *stage, tm_error *err);
 

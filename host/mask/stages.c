@@ -242,19 +242,24 @@ static const tm_view *affinity_view(const tagmask_session *session, const tm_set
     return NULL;
 }
 
+tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                     const tm_cam_rows *rows, const tm_map *target, tm_map *high, tm_map *cam,
+                                     tm_error *err) {
+    const tm_view *affinity = affinity_view(session, settings);
+    TM_TRY(tm_scratch_map(work, target->width, target->height, high, err));
+    TM_TRY(tm_cam_record(work, session->engine, session->classifier_views, session->classifier_count, rows,
+                         settings->rivalry, high, err));
+    *cam = *high;
+    if (!affinity) return TAGMASK_OK;
+    TM_TRY(tm_scratch_map(work, target->width, target->height, cam, err));
+    return tm_affinity_record(work, affinity, settings->affinity_temperature, high, cam, err);
+}
+
 // The tag's fused map into `target`; the saliency of the whole photo is plane 0 of session->saliency.
 static tagmask_status record_tag(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                  const tag_maps *maps, const tm_map *target, tm_error *err) {
     tm_fusion_input input;
-    const tm_view *affinity = affinity_view(session, settings);
-    TM_TRY(tm_scratch_map(work, target->width, target->height, &input.high, err));
-    TM_TRY(tm_cam_record(work, session->engine, session->classifier_views, session->classifier_count, &maps->rows,
-                         settings->rivalry, &input.high, err));
-    input.cam = input.high;
-    if (affinity) {
-        TM_TRY(tm_scratch_map(work, target->width, target->height, &input.cam, err));
-        TM_TRY(tm_affinity_record(work, affinity, settings->affinity_temperature, &input.high, &input.cam, err));
-    }
+    TM_TRY(tm_session_record_cam(session, work, settings, &maps->rows, target, &input.high, &input.cam, err));
     if (!session->engine->has_saliency) return tm_map_normalize(work, &input.cam, target, err);
     for (uint32_t c = 0; c < maps->crop_count; c++) {
         tm_map plane = {tm_plane(session->saliency, target->width, target->height, 1 + c), target->width,

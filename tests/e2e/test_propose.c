@@ -220,15 +220,78 @@ static void test_odd_photos(void **state) {
     }
 }
 
+static tagmask_tensor stage_map(tagmask_session *session, const char *stage, size_t tag) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_ok(tagmask_session_map(session, stage, tag, &map, &err), &err);
+    assert_string_equal(map.name, stage);
+    assert_int_equal(map.rank, 2);
+    assert_int_equal(map.dtype, TAGMASK_FLOAT32);
+    const float *values = map.data;
+    float low = 1, high = 0;
+    for (int64_t i = 0; i < map.dims[0] * map.dims[1]; i++) {
+        assert_true(values[i] >= 0 && values[i] <= 1);
+        low = TM_MIN(low, values[i]);
+        high = TM_MAX(high, values[i]);
+    }
+    assert_true(high > 0.9f && low < 0.1f);
+    return map;
+}
+
+static void stage_fails(tagmask_session *session, const char *stage, size_t tag, tagmask_status status,
+                        const char *part) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_int_equal(tagmask_session_map(session, stage, tag, &map, &err), status);
+    assert_non_null(strstr(err.message, part));
+    assert_null(map.data);
+}
+
+// Every stage's map can be had without running a network again, and asking leaves the session as it was.
+static void test_stage_maps(void **state) {
+    (void)state;
+    tagmask_session *session = open_photo("chelsea.png");
+    stage_fails(session, "cam", 0, TAGMASK_ERROR_ARGUMENT, "no proposal");
+    const char *tags[] = {"cat", "person"};
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *first, *again;
+    uint64_t start = dispatches();
+    assert_ok(tagmask_propose(session, tags, 2, NULL, &first, &err), &err);
+    uint64_t full = dispatches() - start;
+    const char *stage;
+    size_t count = 0;
+    for (; (stage = tagmask_stage_name(count)) != NULL; count++) {
+        tagmask_tensor map = stage_map(session, stage, 0);
+        assert_true(map.dims[0] == 300 && map.dims[1] == 451);
+        if (!strcmp(stage, "probability"))
+            assert_memory_equal(map.data, tagmask_result_probability(first, 0), 300 * 451 * sizeof(float));
+        tagmask_tensor_release(&map);
+    }
+    assert_int_equal(count, 5);
+    assert_true(dispatches() - start - full < full / 2);
+    // A word without a class has no CAM; what it was proposed from is the saliency.
+    stage_fails(session, "cam", 1, TAGMASK_ERROR_UNSUPPORTED, "no class");
+    tagmask_tensor saliency = stage_map(session, "saliency", 1), fused = stage_map(session, "fused", 1);
+    assert_memory_equal(saliency.data, fused.data, 300 * 451 * sizeof(float));
+    tagmask_tensor_release(&saliency);
+    tagmask_tensor_release(&fused);
+    stage_fails(session, "cam", 2, TAGMASK_ERROR_ARGUMENT, "2 tags");
+    stage_fails(session, "mask", 0, TAGMASK_ERROR_ARGUMENT, "expected cam");
+    start = dispatches();
+    assert_ok(tagmask_propose(session, tags, 2, NULL, &again, &err), &err);
+    assert_int_equal(dispatches(), start);
+    assert_memory_equal(tagmask_result_labels(first), tagmask_result_labels(again), 300 * 451);
+    tagmask_result_free(first);
+    tagmask_result_free(again);
+    tagmask_session_free(session);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cat),
-        cmocka_unit_test(test_stages_are_kept),
-        cmocka_unit_test(test_tags_compete),
-        cmocka_unit_test(test_auto_tags),
-        cmocka_unit_test(test_errors_leave_the_session_usable),
-        cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_odd_photos),
+        cmocka_unit_test(test_cat),        cmocka_unit_test(test_stages_are_kept),
+        cmocka_unit_test(test_stage_maps), cmocka_unit_test(test_tags_compete),
+        cmocka_unit_test(test_auto_tags),  cmocka_unit_test(test_errors_leave_the_session_usable),
+        cmocka_unit_test(test_cache),      cmocka_unit_test(test_odd_photos),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -23,7 +23,8 @@ static tagmask_result *result_of(const uint8_t *map, const char *const *tags, si
     float *probability = malloc(sizeof(float) * W * H * count);
     memcpy(labels, map, W * H);
     for (size_t i = 0; i < W * H * count; i++) probability[i] = map[i % (W * H)] == i / (W * H) + 1 ? 0.75f : 0.125f;
-    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, 0, 0, &result, &err), &err);
+    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, (tm_region_rules){0}, &result, &err),
+              &err);
     return result;
 }
 

@@ -21,7 +21,9 @@ static tagmask_result *result_of(const uint8_t *map, size_t count) {
     uint8_t *labels = malloc(W * H);
     float *probability = calloc(W * H * count, sizeof *probability);
     memcpy(labels, map, W * H);
-    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, -1, -1, &result, &err), &err);
+    assert_ok(
+        tm_result_create(W, H, tags, NULL, count, probability, labels, (tm_region_rules){-1, -1, 0}, &result, &err),
+        &err);
     return result;
 }
 

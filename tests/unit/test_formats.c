@@ -26,7 +26,8 @@ static tagmask_result *result_of(const uint8_t *map, const char *const *tags, si
     float *probability = malloc(sizeof(float) * W * H * count);
     memcpy(labels, map, W * H);
     for (size_t i = 0; i < W * H * count; i++) probability[i] = map[i % (W * H)] == i / (W * H) + 1 ? 0.75f : 0.125f;
-    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, 0, 0, &result, &err), &err);
+    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, (tm_region_rules){0}, &result, &err),
+              &err);
     return result;
 }
 
@@ -203,7 +204,7 @@ static void heatmap_is_brighter_where_more_probable(void **state) {
     assert_true(luminance(image.pixels + 3 * (20 * W + 20 * 16 + 25)) > luminance(image.pixels + 3 * 2));
     tagmask_image_release(&image);
     free(path);
-    assert_ok(tm_result_create(W, H, tags, NULL, 1, ramp, labels, 0, 0, &ramps, &err), &err);
+    assert_ok(tm_result_create(W, H, tags, NULL, 1, ramp, labels, (tm_region_rules){0}, &ramps, &err), &err);
     propose(ramps, "heatmap", dir);
     path = tm_path_join(dir, "my.photo.ramp.heatmap.png");
     assert_ok(tagmask_image_read(path, &image, &err), &err);
@@ -487,7 +488,7 @@ static void keyholes_keep_the_area(void **state) {
         for (size_t i = 0; i < W * H; i++) map[i] = noise[i] < 0.75f;
         tm_error err = TAGMASK_ERROR_INIT;
         tm_regions regions = {0};
-        const tm_region_rules rules = {-1, -1};
+        const tm_region_rules rules = {-1, -1, 0};
         size_t holes = 0;
         assert_ok(tm_regions_find(map, W, H, 1, NULL, &rules, &regions, &err), &err);
         for (size_t i = 0; i < regions.count; i++) {

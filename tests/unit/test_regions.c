@@ -6,7 +6,7 @@
 #include "mask/regions.h"
 #include "support.h"
 
-static const tm_region_rules exact = {-1, -1};
+static const tm_region_rules exact = {-1, -1, 0};
 
 // Adds one ring to an even-odd mask: flips every pixel whose centre lies to the right of an edge.
 static void flip_ring(uint8_t *mask, uint32_t width, uint32_t height, const float *points, size_t count) {
@@ -122,7 +122,7 @@ static void small_parts_return_to_the_background(void **state) {
     fill_box(map, 100, 60, 60, 2, 2, 2);  // 4 < 16 pixels: goes, whatever its share
     fill_box(map, 100, 80, 80, 4, 4, 3);  // ties for the largest: both stay
     fill_box(map, 100, 90, 90, 4, 4, 3);
-    tm_regions regions = find(map, 100, 100, 3, NULL, (tm_region_rules){0.05f, -1});
+    tm_regions regions = find(map, 100, 100, 3, NULL, (tm_region_rules){0.05f, -1, 0});
     const uint64_t areas[] = {1600, 80, 9, 16, 16};
     const size_t tags[] = {0, 0, 1, 2, 2};
     assert_int_equal(regions.count, 5);
@@ -136,6 +136,31 @@ static void small_parts_return_to_the_background(void **state) {
     assert_int_equal(map[55], 1);
     tm_regions_free(&regions);
     free(map);
+}
+
+// "One shape a tag": also for small parts that min_part would keep, and also when min_part keeps all.
+static void max_parts_keeps_the_largest(void **state) {
+    (void)state;
+    for (int keep_all = 0; keep_all < 2; keep_all++) {
+        for (uint32_t most = 1; most <= 4; most++) {
+            uint8_t *map = calloc(100, 100);
+            fill_box(map, 100, 0, 0, 20, 20, 1);
+            fill_box(map, 100, 50, 0, 20, 30, 1);
+            fill_box(map, 100, 50, 50, 20, 25, 1);
+            fill_box(map, 100, 0, 50, 30, 30, 2);
+            tm_region_rules rules = {keep_all ? -1 : 0.05f, -1, most};
+            tm_regions regions = find(map, 100, 100, 2, NULL, rules);
+            const uint64_t areas[] = {600, 500, 400};
+            size_t kept = TM_MIN(most, 3);
+            assert_int_equal(regions.count, kept + 1);
+            for (size_t i = 0; i < kept; i++) assert_int_equal(regions.items[i].area, areas[i]);
+            assert_int_equal(regions.items[kept].area, 900);
+            assert_int_equal(map[0], most >= 3);
+            assert_int_equal(map[55], 1);
+            tm_regions_free(&regions);
+            free(map);
+        }
+    }
 }
 
 static void keep_all_keeps_all(void **state) {
@@ -163,7 +188,7 @@ static void small_holes_are_filled_and_others_stay(void **state) {
     fill_box(map, 100, 50, 10, 5, 2, 0);  // 10 pixels, but it also borders tag 2: stays
     fill_box(map, 100, 50, 12, 5, 4, 2);
     fill_box(map, 100, 0, 50, 3, 3, 0);  // at the photo's edge: no hole
-    tm_regions regions = find(map, 100, 100, 2, NULL, (tm_region_rules){0.05f, -1});
+    tm_regions regions = find(map, 100, 100, 2, NULL, (tm_region_rules){0.05f, -1, 0});
     assert_int_equal(regions.count, 2);
     assert_int_equal(map[11 * 100 + 12], 1);
     assert_int_equal(map[11 * 100 + 31], 0);
@@ -290,8 +315,8 @@ static void simplified_polygons_stay_close(void **state) {
     enum { W = 240, H = 180 };
     for (uint64_t seed = 1; seed <= 6; seed++) {
         uint8_t *map = blobs(W, H, seed, 14);
-        tm_regions all = find(map, W, H, 1, NULL, (tm_region_rules){0.05f, -1});
-        tm_regions few = find(map, W, H, 1, NULL, (tm_region_rules){0.05f, 1});
+        tm_regions all = find(map, W, H, 1, NULL, (tm_region_rules){0.05f, -1, 0});
+        tm_regions few = find(map, W, H, 1, NULL, (tm_region_rules){0.05f, 1, 0});
         uint8_t *again = repaint(&few, W, H);
         size_t both = 0, either = 0, all_points = 0, few_points = 0;
         for (size_t i = 0; i < W * H; i++) both += map[i] && again[i], either += map[i] || again[i];
@@ -325,7 +350,7 @@ static void thin_parts_keep_their_area(void **state) {
     for (uint32_t x = 34; x < 64; x += 2) fill_box(map, W, x, 2, 1, 30, 2);
     fill_box(map, W, 34, 32, 30, 1, 2);
     fill_box(map, W, 2, 38, 25, 1, 3);
-    tm_regions regions = find(map, W, H, 3, NULL, (tm_region_rules){-1, 4});
+    tm_regions regions = find(map, W, H, 3, NULL, (tm_region_rules){-1, 4, 0});
     assert_int_equal(regions.count, 3);
     for (size_t i = 0; i < regions.count; i++) {
         const tagmask_region *region = &regions.items[i];
@@ -344,8 +369,8 @@ static void thin_parts_keep_their_area(void **state) {
 static void same_input_same_bits(void **state) {
     (void)state;
     uint8_t *map = blobs(300, 200, 7, 6);
-    tm_regions a = find(map, 300, 200, 1, NULL, (tm_region_rules){0.05f, 1});
-    tm_regions b = find(map, 300, 200, 1, NULL, (tm_region_rules){0.05f, 1});
+    tm_regions a = find(map, 300, 200, 1, NULL, (tm_region_rules){0.05f, 1, 0});
+    tm_regions b = find(map, 300, 200, 1, NULL, (tm_region_rules){0.05f, 1, 0});
     assert_int_equal(a.count, b.count);
     for (size_t i = 0; i < a.count; i++) {
         assert_int_equal(a.items[i].outline_points, b.items[i].outline_points);
@@ -361,17 +386,17 @@ static void extremes(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     tm_regions regions = {0};
     uint8_t *map = calloc(65535, 2);
-    regions = find(map, 65535, 2, 1, NULL, (tm_region_rules){0.05f, 1});
+    regions = find(map, 65535, 2, 1, NULL, (tm_region_rules){0.05f, 1, 0});
     assert_int_equal(regions.count, 0);
     tm_regions_free(&regions);
     memset(map, 1, 65535 * 2);
-    regions = find(map, 2, 65535, 1, NULL, (tm_region_rules){0.05f, 1});
+    regions = find(map, 2, 65535, 1, NULL, (tm_region_rules){0.05f, 1, 0});
     const float outline[] = {0, 0, 2, 0, 2, 65535, 0, 65535};
     assert_int_equal(regions.count, 1);
     assert_points(regions.items[0].outline, regions.items[0].outline_points, outline, 4);
     tm_regions_free(&regions);
     map[5] = 9;
-    const tm_region_rules rules = {-1, 1};
+    const tm_region_rules rules = {-1, 1, 0};
     assert_int_equal(tm_regions_find(map, 65535, 2, 1, NULL, &rules, &regions, &err), TAGMASK_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "label 9"));
     assert_int_equal(tm_regions_find(map, 65536, 1, 1, NULL, &rules, &regions, &err), TAGMASK_ERROR_ARGUMENT);
@@ -384,6 +409,7 @@ int main(void) {
         cmocka_unit_test(frame_has_outline_and_hole),
         cmocka_unit_test(corners_do_not_connect_parts),
         cmocka_unit_test(small_parts_return_to_the_background),
+        cmocka_unit_test(max_parts_keeps_the_largest),
         cmocka_unit_test(keep_all_keeps_all),
         cmocka_unit_test(small_holes_are_filled_and_others_stay),
         cmocka_unit_test(score_is_the_mean_inside),

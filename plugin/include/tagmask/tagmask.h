@@ -22,9 +22,10 @@
  * - Every function that can fail returns a tagmask_status and fills *error (which may be NULL) with one sentence that
  *   names the file or element, what was expected and what to do. On failure outputs are untouched.
  * - Strings are UTF-8. Images are row-major from the top left; x grows to the right, y downwards; the pixel (x, y)
- * covers [x, x+1) x [y, y+1).
- * - Threads: different handles may be used from different threads at once, also when they share a device or an engine.
- *   One session or result may be used by one thread at a time. Functions marked [any thread] have no such limit.
+ *   covers [x, x+1) x [y, y+1).
+ * - Threads: each function carries a mark. [any thread]: call it whenever you like, also at the same time as others on
+ *   the same handle. [one thread]: one thread at a time for the handle that is its first argument; other handles may be
+ *   in use at the same time, also when they share a device or an engine. Nobody may use a handle while it is freed.
  * - Nothing is downloaded, nothing leaves the machine.
  */
 #ifndef TAGMASK_H
@@ -93,7 +94,8 @@ typedef void (*tagmask_log_fn)(void *user, tagmask_log_level level, const char *
  * warning, error, off) sets the lowest level. fn is called from whichever thread logs. [any thread; set it before other
  * calls] */
 TAGMASK_API void tagmask_set_log(tagmask_log_fn fn, void *user);
-TAGMASK_API const char *tagmask_version(void); /* "0.1.0" [any thread] */
+/* "0.1.0" [any thread] */
+TAGMASK_API const char *tagmask_version(void);
 
 /* Called between stages with 0 <= done <= 1 and the stage's name; return false to stop (TAGMASK_ERROR_ABORTED). Called
  * on the thread that runs the function. */
@@ -119,9 +121,11 @@ typedef struct tagmask_device_info {
 TAGMASK_API tagmask_status tagmask_devices(tagmask_device_info *infos, size_t capacity, size_t *count,
                                            tagmask_error *error);
 /* selector: NULL (the environment variable TAGMASK_DEVICE, else the most preferred device), an index, or part of a
- * name. */
+ * name. Errors: NO_DEVICE. [any thread] */
 TAGMASK_API tagmask_status tagmask_device_open(const char *selector, tagmask_device **device, tagmask_error *error);
+/* [one thread] */
 TAGMASK_API void tagmask_device_close(tagmask_device *device);
+/* What tagmask_devices says of this one; info's struct_size is set by the caller. [any thread] */
 TAGMASK_API tagmask_status tagmask_device_get_info(const tagmask_device *device, tagmask_device_info *info);
 
 typedef struct tagmask_device_stats {
@@ -131,10 +135,10 @@ typedef struct tagmask_device_stats {
     double pipeline_ms;                            /* time spent creating pipelines */
     uint64_t validation_errors;                    /* messages of active Vulkan validation layers */
 } tagmask_device_stats;
+/* stats' struct_size is set by the caller. [any thread] */
 TAGMASK_API tagmask_status tagmask_device_get_stats(const tagmask_device *device, tagmask_device_stats *stats);
 
-/* ---- Networks: raw inference ---------------------------------------------------------------------------------------
- */
+/* ---- Networks: raw inference ------------------------------------------------------------------------------------ */
 
 typedef struct tagmask_network tagmask_network;
 
@@ -165,19 +169,22 @@ typedef struct tagmask_network_stats {
 } tagmask_network_stats;
 
 /* Loads an ONNX model (opset 9 to current). outputs names inner tensors to return besides the model's own (may be
- * NULL). */
+ * NULL). [any thread] */
 TAGMASK_API tagmask_status tagmask_network_load(tagmask_device *device, const char *path, const char *const *outputs,
                                                 size_t output_count, tagmask_network **network, tagmask_error *error);
+/* [one thread] */
 TAGMASK_API void tagmask_network_free(tagmask_network *network);
-/* Descriptions without data; valid as long as the network. */
+/* Descriptions without data; *tensors is valid as long as the network. They return how many there are. [any thread] */
 TAGMASK_API size_t tagmask_network_inputs(const tagmask_network *network, const tagmask_tensor **tensors);
 TAGMASK_API size_t tagmask_network_outputs(const tagmask_network *network, const tagmask_tensor **tensors);
 /* inputs: one tensor an input in the network's order, with concrete dims. outputs: room for every output; each data is
- * allocated by tagmask and released with tagmask_tensor_release. Blocks until done. */
+ * allocated by tagmask and released with tagmask_tensor_release. Blocks until done. Errors: ARGUMENT
+ * (name, type or shape of an input), DEVICE_MEMORY, DEVICE_LOST, TIMEOUT. [one thread] */
 TAGMASK_API tagmask_status tagmask_network_run(tagmask_network *network, const tagmask_tensor *inputs,
                                                size_t input_count, tagmask_tensor *outputs, tagmask_error *error);
+/* Frees data and sets it to NULL. [one thread] */
 TAGMASK_API void tagmask_tensor_release(tagmask_tensor *tensor);
-/* Of the plan that ran last. */
+/* Of the plan that ran last. [one thread] */
 TAGMASK_API tagmask_status tagmask_network_get_stats(const tagmask_network *network, tagmask_network_stats *stats);
 
 /* A tensor that an operator of the network computes. Its name can be passed as an output to tagmask_network_load and as
@@ -191,11 +198,10 @@ typedef struct tagmask_layer {
     bool cam;        /* the layer whose map a CAM takes by default: the features before the last pooling */
 } tagmask_layer;
 /* The layers in the order of computation, with the shapes of the run that came last (unknown before the first run).
- * Layers that were merged into their neighbours are not listed. Valid until the next run. */
+ * Layers that were merged into their neighbours are not listed. Valid until the next run. [one thread] */
 TAGMASK_API size_t tagmask_network_layers(const tagmask_network *network, const tagmask_layer **layers);
 
-/* ---- Images --------------------------------------------------------------------------------------------------------
- */
+/* ---- Images ----------------------------------------------------------------------------------------------------- */
 
 /* 8-bit sRGB, three bytes a pixel, rows of stride bytes (0: 3 * width). */
 typedef struct tagmask_image {
@@ -208,18 +214,19 @@ typedef struct tagmask_image {
 /* Reads PNG or JPEG (gray, palette, 16-bit, CMYK and alpha are converted; the EXIF orientation is applied). *image is
  * released with tagmask_image_release. [any thread] */
 TAGMASK_API tagmask_status tagmask_image_read(const char *path, tagmask_image *image, tagmask_error *error);
+/* Frees what tagmask_image_read allocated. [one thread] */
 TAGMASK_API void tagmask_image_release(tagmask_image *image);
 
-/* ---- Engine: a device with its model packs --------------------------------------------------------------------------
- */
+/* ---- Engine: a device with its model packs ---------------------------------------------------------------------- */
 
 typedef struct tagmask_engine tagmask_engine;
 
 /* classifier and saliency name a pack: a folder with pack.json, or a name looked up in TAGMASK_MODELS, the installed
  * data folder and build/models of a build tree. NULL: "efficientnet-lite0" and "u2netp"; saliency "none": no saliency
- * network. */
+ * network. Errors: FILE, FORMAT, UNSUPPORTED, DEVICE_MEMORY. [any thread] */
 TAGMASK_API tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
                                                  tagmask_engine **engine, tagmask_error *error);
+/* [one thread] */
 TAGMASK_API void tagmask_engine_free(tagmask_engine *engine);
 
 /* What a tag means to the engine's classifier. classes belong to the engine and live as long as it. */
@@ -234,14 +241,14 @@ typedef struct tagmask_tag_info {
  * with the nearest names. [any thread] */
 TAGMASK_API tagmask_status tagmask_engine_resolve_tag(tagmask_engine *engine, const char *tag, tagmask_tag_info *info,
                                                       tagmask_error *error);
+/* Classes of the classifier. [any thread] */
 TAGMASK_API size_t tagmask_engine_class_count(const tagmask_engine *engine);
-/* "Egyptian cat"; NULL beyond the last class. */
+/* "Egyptian cat"; NULL beyond the last class. [any thread] */
 TAGMASK_API const char *tagmask_engine_class_name(const tagmask_engine *engine, size_t index);
-/* The vocabulary of tags, sorted; NULL beyond the last. */
+/* The vocabulary of tags, sorted; NULL beyond the last. [any thread] */
 TAGMASK_API const char *tagmask_engine_vocabulary(const tagmask_engine *engine, size_t index);
 
-/* ---- Parameters ----------------------------------------------------------------------------------------------------
- */
+/* ---- Parameters ------------------------------------------------------------------------------------------------- */
 
 /* Every member 0: the default of the preset. Ranges are checked; a value outside is an error that names it. */
 typedef struct tagmask_params {
@@ -254,44 +261,65 @@ typedef struct tagmask_params {
     float crf_gaussian_sxy, crf_gaussian_compat;                       /* as in pydensecrf; default 3, 3 */
     float crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat; /* default 50, 5, 5 */
     int32_t crf_iterations;                                            /* 1..50, default 5; -1: no CRF */
-    float
-        min_part; /* parts smaller than this share of the tag's largest part are dropped, default 0.05; -1: keep all */
+    /* Parts smaller than this share of the tag's largest part are dropped, default 0.05; -1: keep all. */
+    float min_part;
     float polygon_tolerance; /* px, Douglas-Peucker, default 1; -1: every corner */
-    const char
-        *cache_dir; /* network outputs are kept here and found again for the same photo and pack; NULL: nowhere */
-    tagmask_progress_fn progress;
+    /* Network outputs are kept in this folder and found again for the same photo and pack; NULL: nowhere. */
+    const char *cache_dir;
+    tagmask_progress_fn progress; /* NULL: none */
     void *progress_user;
+    uint32_t max_parts; /* of each tag the largest parts are kept, at most this many (1: one shape a tag); 0: all */
 } tagmask_params;
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
  * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
 TAGMASK_API tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error);
 
-/* ---- Sessions and results -------------------------------------------------------------------------------------------
- */
+/* ---- Sessions and results --------------------------------------------------------------------------------------- */
 
 typedef struct tagmask_session tagmask_session;
 typedef struct tagmask_result tagmask_result;
 
 /* Copies the photo. Sides 1..65535. The first propose runs the networks; later calls recompute only what a changed tag
- * or parameter touches. */
+ * or parameter touches. Errors: ARGUMENT, MEMORY. [any thread] */
 TAGMASK_API tagmask_status tagmask_session_create(tagmask_engine *engine, const tagmask_image *photo,
                                                   tagmask_session **session, tagmask_error *error);
+/* [one thread] */
 TAGMASK_API void tagmask_session_free(tagmask_session *session);
 /* The k most probable classes' tags of the photo, most probable first: names belong to the engine. Runs the classifier
- * if that has not happened yet. k in 1..class count; *count is the number written. */
+ * if that has not happened yet. k in 1..class count; *count is the number written. [one thread] */
 TAGMASK_API tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask_params *params, size_t k,
                                                      const char **names, float *probabilities, size_t *count,
                                                      tagmask_error *error);
 /* Proposes masks for all tags together (1..254 tags): they compete with each other and with the background for each
- * pixel. The result is independent of the session's later life. */
+ * pixel. The result is independent of the session's later life. Errors: ARGUMENT, UNKNOWN_TAG, UNSUPPORTED (a tag that
+ * these packs cannot find), MEMORY, DEVICE_MEMORY, DEVICE_LOST, TIMEOUT, ABORTED. [one thread] */
 TAGMASK_API tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,
                                            const tagmask_params *params, tagmask_result **result, tagmask_error *error);
+/* [one thread] */
 TAGMASK_API void tagmask_result_free(tagmask_result *result);
 
-TAGMASK_API uint32_t tagmask_result_width(const tagmask_result *result); /* of the photo */
+/* What a stage of the session's last proposal made of one of its tags (its position there), so that a host can show how
+ * a mask came about. stage is one of tagmask_stage_name:
+ *   "cam"          class activation map over the views, less competing classes; working size
+ *   "affinity"     the CAM spread over similar features (presets without that step: the CAM); working size
+ *   "saliency"     of the whole photo, the same for every tag; working size
+ *   "fused"        CAM and saliency fused; working size
+ *   "probability"  after the CRF, what the threshold is compared with; the photo's size
+ * *map (its struct_size is set by the caller) becomes float32 of rank 2, (height, width), 0..1, and is released with
+ * tagmask_tensor_release; its name is the stage's. Errors: ARGUMENT (no such stage or tag, nothing proposed yet),
+ * UNSUPPORTED (the stage knows nothing of the tag: no class for a CAM, no saliency network), MEMORY, DEVICE_MEMORY,
+ * DEVICE_LOST. [one thread] */
+TAGMASK_API tagmask_status tagmask_session_map(tagmask_session *session, const char *stage, size_t tag,
+                                               tagmask_tensor *map, tagmask_error *error);
+/* The stages in their order; NULL beyond the last. [any thread] */
+TAGMASK_API const char *tagmask_stage_name(size_t index);
+
+/* What a result holds; it never changes. All pointers belong to the result; tag is a position in the proposal's tags,
+ * and beyond the last the answer is NULL. [any thread] */
+TAGMASK_API uint32_t tagmask_result_width(const tagmask_result *result); /* of the photo, in pixels */
 TAGMASK_API uint32_t tagmask_result_height(const tagmask_result *result);
 TAGMASK_API size_t tagmask_result_tag_count(const tagmask_result *result);
-TAGMASK_API const char *tagmask_result_tag(const tagmask_result *result, size_t tag);
+TAGMASK_API const char *tagmask_result_tag(const tagmask_result *result, size_t tag); /* canonical name */
 /* Probability of one tag, height x width floats in 0..1. */
 TAGMASK_API const float *tagmask_result_probability(const tagmask_result *result, size_t tag);
 /* Label map, height x width bytes: 0 background, 1.. the tag's position + 1. */
@@ -313,39 +341,44 @@ typedef struct tagmask_region {
     const float *const *holes;
     const size_t *hole_points;
 } tagmask_region;
+/* Regions are in the order of the tags, the larger part first. [any thread] */
 TAGMASK_API size_t tagmask_result_region_count(const tagmask_result *result);
+/* region's struct_size is set by the caller; its pointers belong to the result. Errors: ARGUMENT. [any thread] */
 TAGMASK_API tagmask_status tagmask_result_region(const tagmask_result *result, size_t index, tagmask_region *region);
 
-/* ---- Label files ----------------------------------------------------------------------------------------------------
- */
+/* ---- Label files ------------------------------------------------------------------------------------------------ */
 
 /* Writes one photo's result in a format ("labelme", "coco", "voc", ...: tagmask_format_name lists them, docs/formats.md
  * describes them) into folder `out`, which is made if missing. A photo's own file takes the name of `photo_path` with
  * the format's ending; a format for many photos (coco, cvat, label-studio) has one file in `out`, to which the photo is
  * added. `photo` is needed by the pictures (overlay, heatmap). A file is written whole or not at all, and what a person
- * changed in it is kept. */
+ * changed in it is kept. Errors: ARGUMENT (unknown format), FILE, FORMAT (what is there is no such label file),
+ * UNSUPPORTED. [any thread; one at a time for a folder] */
 TAGMASK_API tagmask_status tagmask_result_write(const tagmask_result *result, const char *format,
                                                 const char *photo_path, const tagmask_image *photo, const char *out,
                                                 tagmask_error *error);
 
 /* The same for many photos: a format with one file for all reads it once, and writes it on the way when enough photos
- * wait and again when closed. */
+ * wait and again when closed. [one thread; one writer at a time for a format in a folder] */
 typedef struct tagmask_writer tagmask_writer;
+/* Takes up the file that an earlier run left in `out`. Errors: ARGUMENT, FILE, FORMAT. [any thread] */
 TAGMASK_API tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_writer **writer,
                                                tagmask_error *error);
+/* As tagmask_result_write; photo_path and photo are needed during the call only. [one thread] */
 TAGMASK_API tagmask_status tagmask_writer_add(tagmask_writer *writer, const tagmask_result *result,
                                               const char *photo_path, const tagmask_image *photo, tagmask_error *error);
-/* Frees the writer, also when the last write fails. */
+/* Writes what waits and frees the writer, also when that fails. [one thread] */
 TAGMASK_API tagmask_status tagmask_writer_close(tagmask_writer *writer, tagmask_error *error);
 
 /* Reads one photo's masks back from a label file (labelme, coco, coco-rle, yolo, cvat, label-studio,
  * label-studio-polygon), also one that a person or another program made, so that it can be compared, or written in
  * another format. `photo_path` names the photo in a file with several; width and height are the photo's, and a file
- * that tells others is an error. Later shapes lie over earlier ones; probabilities are 0 and 1. */
+ * that tells others is an error. Later shapes lie over earlier ones; probabilities are 0 and 1. [any thread] */
 TAGMASK_API tagmask_status tagmask_result_read(const char *format, const char *path, const char *photo_path,
                                                uint32_t width, uint32_t height, tagmask_result **result,
                                                tagmask_error *error);
-TAGMASK_API const char *tagmask_format_name(size_t index); /* NULL beyond the last; [any thread] */
+/* The formats' names; NULL beyond the last. [any thread] */
+TAGMASK_API const char *tagmask_format_name(size_t index);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,127 @@
+// What the stages of a session made, for hosts that show it. A stage is one row of the table below.
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/session.h"
+
+typedef struct stage_row {
+    const char *name;
+    bool needs_class, needs_saliency;
+    bool photo_size;  // otherwise working size
+    // Records what ends in *map on the device, or (photo_size) fills the plane on the host.
+    tagmask_status (*record)(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err);
+} stage_row;
+
+// The CAM is scratch memory of the fusion, so it is computed again; its views (the networks' outputs) are kept.
+static tagmask_status record_cam(tagmask_session *session, tm_work *work, size_t tag, tm_map *high, tm_map *cam,
+                                 tm_error *err) {
+    const tm_settings *settings = &session->settings;
+    const tagmask_tag_info *info = &session->tags[tag];
+    tm_cam_rows rows;
+    tm_cam_choose(session->scores, (size_t)session->engine->class_count, info->classes, info->class_count,
+                  settings->rivals, &rows);
+    return tm_session_record_cam(session, work, settings, &rows, &session->work, high, cam, err);
+}
+
+static tagmask_status record_high(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
+    tm_map cam;
+    return record_cam(session, work, tag, map, &cam, err);
+}
+
+static tagmask_status record_affinity(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
+    tm_map high;
+    return record_cam(session, work, tag, &high, map, err);
+}
+
+static tagmask_status use_saliency(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
+    (void)work, (void)tag, (void)err;
+    uint32_t width = session->work.width, height = session->work.height;
+    *map = (tm_map){tm_plane(session->saliency, width, height, 0), width, height};
+    return TAGMASK_OK;
+}
+
+static tagmask_status use_fused(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
+    (void)work, (void)err;
+    uint32_t width = session->work.width, height = session->work.height;
+    *map = (tm_map){tm_plane(session->fused, width, height, tag), width, height};
+    return TAGMASK_OK;
+}
+
+static const stage_row stages[] = {
+    {"cam", .needs_class = true, .record = record_high},
+    {"affinity", .needs_class = true, .record = record_affinity},
+    {"saliency", .needs_saliency = true, .record = use_saliency},
+    {"fused", .record = use_fused},
+    {"probability", .photo_size = true},
+};
+
+const char *tagmask_stage_name(size_t index) {
+    return index < TM_ARRAY_LEN(stages) ? stages[index].name : NULL;
+}
+
+static const stage_row *find_stage(const char *name, tm_error *err) {
+    for (size_t i = 0; i < TM_ARRAY_LEN(stages); i++) {
+        if (!strcmp(stages[i].name, name)) return &stages[i];
+    }
+    tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+            "stage \"%s\" is unknown; expected cam, affinity, saliency, fused or probability", name);
+    return NULL;
+}
+
+static tagmask_status check(const tagmask_session *session, const stage_row *stage, size_t tag, tm_error *err) {
+    if (!session->tag_count)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "stage \"%s\": the session has no proposal; call tagmask_propose",
+                       stage->name);
+    if (tag >= session->tag_count)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "stage \"%s\": tag %zu; the last proposal has %zu tags",
+                       stage->name, tag, session->tag_count);
+    if (stage->needs_class && !session->tags[tag].class_count)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "stage \"%s\": tag \"%s\" has no class in %s, so it has no CAM",
+                       stage->name, session->tags[tag].name, session->engine->classifier.name);
+    if (stage->needs_saliency && !session->engine->has_saliency)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "stage \"%s\": the engine was made without a saliency network",
+                       stage->name);
+    return TAGMASK_OK;
+}
+
+static tagmask_status read_back(tagmask_session *session, const stage_row *stage, size_t tag, float *data,
+                                tm_error *err) {
+    tm_work work;
+    tm_map map;
+    TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
+    tagmask_status status = stage->record(session, &work, tag, &map, err);
+    if (!status) status = tm_readback(work.recorder, map.slice, data, err);
+    return tm_work_close(&work, status, err);
+}
+
+tagmask_status tagmask_session_map(tagmask_session *session, const char *stage_name, size_t tag, tagmask_tensor *map,
+                                   tagmask_error *error) {
+    if (!session || !stage_name || !map || map->struct_size < sizeof *map)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT,
+                       "tagmask_session_map needs session, stage and map with its struct_size set");
+    const stage_row *stage = find_stage(stage_name, error);
+    if (!stage) return TAGMASK_ERROR_ARGUMENT;
+    TM_TRY(check(session, stage, tag, error));
+    uint32_t width = stage->photo_size ? session->width : session->work.width;
+    uint32_t height = stage->photo_size ? session->height : session->work.height;
+    size_t pixels = (size_t)width * height;
+    float *data = malloc(pixels * sizeof *data);
+    if (!data) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for a map of %ux%u", width, height);
+    tagmask_status status = TAGMASK_OK;
+    if (stage->photo_size) {
+        memcpy(data, session->probability + tag * pixels, pixels * sizeof *data);
+    } else {
+        status = read_back(session, stage, tag, data, error);
+    }
+    if (status) {
+        free(data);
+        return status;
+    }
+    *map = (tagmask_tensor){.struct_size = map->struct_size,
+                            .name = stage->name,
+                            .dtype = TAGMASK_FLOAT32,
+                            .rank = 2,
+                            .dims = {height, width},
+                            .data = data};
+    return TAGMASK_OK;
+}
