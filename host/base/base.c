@@ -64,6 +64,24 @@ bool tm_grow(void **array, size_t *capacity, size_t needed, size_t size) {
     return true;
 }
 
+bool tm_struct_read(void *own, size_t size, const void *given) {
+    size_t theirs;
+    memcpy(&theirs, given, sizeof theirs);
+    if (theirs < sizeof theirs) return false;
+    memset(own, 0, size);
+    memcpy(own, given, TM_MIN(theirs, size));
+    memcpy(own, &size, sizeof size);
+    return true;
+}
+
+bool tm_struct_write(void *given, const void *made, size_t size) {
+    size_t theirs;
+    memcpy(&theirs, given, sizeof theirs);
+    if (theirs < sizeof theirs) return false;
+    memcpy((char *)given + sizeof theirs, (const char *)made + sizeof theirs, TM_MIN(theirs, size) - sizeof theirs);
+    return true;
+}
+
 char *tm_strdup(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = malloc(size);

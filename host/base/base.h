@@ -63,6 +63,13 @@ bool tm_grow(void **array, size_t *capacity, size_t needed, size_t size);
 char *tm_strdup(const char *text);
 char *tm_format(const char *format, ...) TM_PRINTF(1, 2);  // malloc'ed; NULL when out of memory
 
+// Structs of the public header start with the caller's struct_size, which may be that of an older or newer version.
+// Fills the library's version `own` (size bytes): members that the caller's lacks are zero. False: struct_size is not
+// set.
+bool tm_struct_read(void *own, size_t size, const void *given);
+// Copies what the caller's version has room for; its struct_size stays. False: struct_size is not set.
+bool tm_struct_write(void *given, const void *made, size_t size);
+
 // A bump allocator: many small blocks freed at once. Memory is zeroed and aligned to 16 bytes.
 typedef struct tm_arena {
     struct tm_arena_block *head;

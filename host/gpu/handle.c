@@ -4,17 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Copies what the caller's version of the struct has room for; struct_size itself stays.
-static void copy_out(void *target, const void *source, size_t size) {
-    size_t struct_size;
-    memcpy(&struct_size, target, sizeof struct_size);
-    if (struct_size > size) struct_size = size;
-    if (struct_size > sizeof struct_size)
-        memcpy((char *)target + sizeof struct_size, (const char *)source + sizeof struct_size,
-               struct_size - sizeof struct_size);
-}
-
-static void fill_info(const tm_gpu_info *from, tagmask_device_info *info) {
+static bool fill_info(const tm_gpu_info *from, tagmask_device_info *info) {
     static const char *const classes[] = {"gpu", "lavapipe", "swiftshader"};
     tagmask_device_info made = {.struct_size = sizeof made, .index = from->index, .memory_bytes = from->device_memory};
     snprintf(made.name, sizeof made.name, "%s", from->name);
@@ -24,7 +14,7 @@ static void fill_info(const tm_gpu_info *from, tagmask_device_info *info) {
     made.api_major = (from->api_version >> 22) & 0x7f;
     made.api_minor = (from->api_version >> 12) & 0x3ff;
     made.api_patch = from->api_version & 0xfff;
-    copy_out(info, &made, sizeof made);
+    return tm_struct_write(info, &made, sizeof made);
 }
 
 tagmask_status tagmask_devices(tagmask_device_info *infos, size_t capacity, size_t *count, tagmask_error *error) {
@@ -33,8 +23,11 @@ tagmask_status tagmask_devices(tagmask_device_info *infos, size_t capacity, size
     tm_gpu_info *list = NULL;
     size_t found = 0;
     TM_TRY(tm_gpu_list(&list, &found, error));
-    for (size_t i = 0; i < found && i < capacity; i++) fill_info(&list[i], &infos[i]);
+    size_t filled = 0, wanted = TM_MIN(found, capacity);
+    while (filled < wanted && fill_info(&list[filled], &infos[filled])) filled++;
     free(list);
+    if (filled < wanted)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_devices: struct_size of entry %zu is not set", filled);
     *count = found;
     return TAGMASK_OK;
 }
@@ -62,8 +55,7 @@ void tagmask_device_close(tagmask_device *device) {
 
 tagmask_status tagmask_device_get_info(const tagmask_device *device, tagmask_device_info *info) {
     if (!device || !info) return TAGMASK_ERROR_ARGUMENT;
-    fill_info(tm_gpu_get_info(device->gpu), info);
-    return TAGMASK_OK;
+    return fill_info(tm_gpu_get_info(device->gpu), info) ? TAGMASK_OK : TAGMASK_ERROR_ARGUMENT;
 }
 
 tagmask_status tagmask_device_get_stats(const tagmask_device *device, tagmask_device_stats *stats) {
@@ -78,6 +70,5 @@ tagmask_status tagmask_device_get_stats(const tagmask_device *device, tagmask_de
                                  .pipelines = from.pipelines_created,
                                  .pipeline_ms = from.pipeline_ms,
                                  .validation_errors = tm_gpu_validation_errors(device->gpu)};
-    copy_out(stats, &made, sizeof made);
-    return TAGMASK_OK;
+    return tm_struct_write(stats, &made, sizeof made) ? TAGMASK_OK : TAGMASK_ERROR_ARGUMENT;
 }

@@ -122,8 +122,8 @@ void tagmask_tensor_release(tagmask_tensor *tensor) {
 }
 
 tagmask_status tagmask_network_get_stats(const tagmask_network *network, tagmask_network_stats *stats) {
-    if (!network || !stats || stats->struct_size < sizeof stats->struct_size) return TAGMASK_ERROR_ARGUMENT;
-    tagmask_network_stats full = {.struct_size = stats->struct_size};
+    if (!network || !stats) return TAGMASK_ERROR_ARGUMENT;
+    tagmask_network_stats full = {.struct_size = sizeof full};
     if (network->graph->plans) {
         tm_plan_stats plan = tm_plan_get_stats(network->graph->plans);
         full.activation_bytes = plan.activation_bytes;
@@ -132,8 +132,7 @@ tagmask_status tagmask_network_get_stats(const tagmask_network *network, tagmask
         full.flops = plan.flops;
         full.dispatches = plan.dispatches;
     }
-    memcpy(stats, &full, TM_MIN(stats->struct_size, sizeof full));
-    return TAGMASK_OK;
+    return tm_struct_write(stats, &full, sizeof full) ? TAGMASK_OK : TAGMASK_ERROR_ARGUMENT;
 }
 
 // ---- Layers.

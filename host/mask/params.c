@@ -1,14 +1,11 @@
-#include <string.h>
-
 #include "mask/preset.h"
 
 tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error) {
     tagmask_params wanted = {.struct_size = sizeof wanted, .preset = preset};
     tm_settings settings;
-    if (!params || params->struct_size < sizeof params->struct_size)
-        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_params_default needs params with its struct_size set");
+    if (!params) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_params_default needs params");
     TM_TRY(tm_settings_resolve(&wanted, &settings, error));
-    tagmask_params made = {.struct_size = TM_MIN(params->struct_size, sizeof made),
+    tagmask_params made = {.struct_size = sizeof made,
                            .working_size = settings.working_size,
                            .threshold = settings.threshold,
                            .crf_gaussian_sxy = settings.crf_gaussian_sxy,
@@ -19,6 +16,6 @@ tagmask_status tagmask_params_default(const char *preset, tagmask_params *params
                            .crf_iterations = settings.crf_iterations ? settings.crf_iterations : -1,
                            .min_part = settings.regions.min_part != 0 ? settings.regions.min_part : 0.05f,
                            .polygon_tolerance = settings.regions.tolerance != 0 ? settings.regions.tolerance : 1};
-    memcpy(params, &made, made.struct_size);
-    return TAGMASK_OK;
+    if (tm_struct_write(params, &made, sizeof made)) return TAGMASK_OK;
+    return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_params: struct_size is not set");
 }

@@ -59,11 +59,8 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *s, tm_error *e
 
 tagmask_status tm_settings_resolve(const tagmask_params *params, tm_settings *settings, tm_error *err) {
     tagmask_params own = {.struct_size = sizeof own};
-    if (params) {
-        if (params->struct_size < sizeof params->struct_size)
-            return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_params: struct_size is not set");
-        memcpy(&own, params, TM_MIN(params->struct_size, sizeof own));
-    }
+    if (params && !tm_struct_read(&own, sizeof own, params))
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_params: struct_size is not set");
     const char *wanted = own.preset && *own.preset ? own.preset : "balanced";
     for (size_t i = 0; i < TM_ARRAY_LEN(presets); i++) {
         if (strcmp(presets[i].preset, wanted)) continue;

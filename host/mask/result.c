@@ -85,11 +85,6 @@ size_t tagmask_result_region_count(const tagmask_result *result) {
 
 tagmask_status tagmask_result_region(const tagmask_result *result, size_t index, tagmask_region *region) {
     if (index >= result->regions.count) return TAGMASK_ERROR_ARGUMENT;
-    // Members beyond the caller's struct are not touched: it may be older and shorter than ours.
-    size_t size = TM_MIN(region->struct_size, sizeof *region);
-    if (size < sizeof region->struct_size) return TAGMASK_ERROR_ARGUMENT;
-    size_t callers = region->struct_size;
-    memcpy(region, &result->regions.items[index], size);
-    region->struct_size = callers;
-    return TAGMASK_OK;
+    const tagmask_region *made = &result->regions.items[index];
+    return tm_struct_write(region, made, sizeof *made) ? TAGMASK_OK : TAGMASK_ERROR_ARGUMENT;
 }

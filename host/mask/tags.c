@@ -572,13 +572,13 @@ tagmask_status tm_tags_resolve(tm_tags *tags, const char *tag, tagmask_tag_info 
         if (!entry) entry = find_plural(tags, tag);
         if (!entry) return unknown_tag(tags, tag, err);
     }
-    tagmask_tag_info filled = {.struct_size = TM_MIN(info->struct_size, sizeof filled),
+    tagmask_tag_info filled = {.struct_size = sizeof filled,
                                .name = entry->canonical,
                                .classes = entry->classes,
                                .class_count = entry->class_count,
                                .note = entry->note};
-    memcpy(info, &filled, filled.struct_size);
-    return TAGMASK_OK;
+    if (tm_struct_write(info, &filled, sizeof filled)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_tag_info: struct_size is not set");
 }
 
 size_t tm_tags_class_count(const tm_tags *tags) {

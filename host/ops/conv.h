@@ -51,6 +51,9 @@ static inline int32_t tm_conv_blocks(int32_t channels) {
 // A pipeline's activation constant and parameters; Relu becomes a clip without an upper bound: fewer pipelines.
 void tm_conv_act(const tm_fused *fused, uint32_t *act, float *a, float *b);
 uint32_t tm_conv_workgroup(const tm_gpu_info *info);
+// A dispatch of one invocation for each of `total` outputs; its shader finds its number from both group numbers.
+tagmask_status tm_conv_dispatch_each(tm_gpu *gpu, tm_dispatch_info *dispatch, uint32_t total, tm_recorder *recorder,
+                                     tm_error *err);
 // Whether the device reads a slice of vec4 best through a texel buffer.
 bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice);
 

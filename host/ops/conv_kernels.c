@@ -193,6 +193,16 @@ static access choose_access(const tm_gpu_info *info, const tm_conv_pass *pass) {
     return broadcasts ? ACCESS_SUBGROUP : ACCESS_STORAGE;
 }
 
+tagmask_status tm_conv_dispatch_each(tm_gpu *gpu, tm_dispatch_info *dispatch, uint32_t total, tm_recorder *recorder,
+                                     tm_error *err) {
+    const tm_gpu_info *info = tm_gpu_get_info(gpu);
+    uint32_t groups = tm_div_up(total, tm_conv_workgroup(info)), columns = TM_MIN(groups, info->max_groups[0]);
+    dispatch->groups[0] = columns;
+    dispatch->groups[1] = columns ? tm_div_up(groups, columns) : 0;
+    dispatch->groups[2] = 1;
+    return tm_dispatch(recorder, dispatch, err);
+}
+
 static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
@@ -230,12 +240,7 @@ static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_reco
                                  .flops = ctx->flops,
                                  .label = "conv linear"};
     TM_TRY(tm_pipeline_get(ctx->gpu, "nn/conv_linear", constants, 2, &dispatch.pipeline, err));
-    uint32_t groups = tm_div_up((uint32_t)push.out_total, constants[0]);
-    uint32_t columns = TM_MIN(groups, info->max_groups[0]);
-    dispatch.groups[0] = columns;
-    dispatch.groups[1] = columns ? tm_div_up(groups, columns) : 0;
-    dispatch.groups[2] = 1;
-    return tm_dispatch(recorder, &dispatch, err);
+    return tm_conv_dispatch_each(ctx->gpu, &dispatch, (uint32_t)push.out_total, recorder, err);
 }
 
 // Whether a tap may lie outside of the input.

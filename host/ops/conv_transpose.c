@@ -150,12 +150,7 @@ static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm
                                  .flops = ctx->flops,
                                  .label = "conv transpose"};
     TM_TRY(tm_pipeline_get(ctx->gpu, "nn/conv_transpose", constants, 2, &dispatch.pipeline, err));
-    uint32_t groups = tm_div_up((uint32_t)push.out_total, constants[0]);
-    uint32_t columns = TM_MIN(groups, info->max_groups[0]);
-    dispatch.groups[0] = columns;
-    dispatch.groups[1] = columns ? tm_div_up(groups, columns) : 0;
-    dispatch.groups[2] = 1;
-    return tm_dispatch(recorder, &dispatch, err);
+    return tm_conv_dispatch_each(ctx->gpu, &dispatch, (uint32_t)push.out_total, recorder, err);
 }
 
 const tm_op tm_ops_conv_transpose[] = {{.type = "ConvTranspose",

@@ -1,6 +1,4 @@
 // Shared by the convolution shaders: parameters, input and weight access, and what happens to a finished vector.
-// Set CONV_TEXEL to read activations and weights through texel buffers (one gather of 16 bytes a lane; on CPU devices a
-// load through a storage buffer becomes a loop over the lanes).
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint ACT = 0u;
 
@@ -18,31 +16,7 @@ layout(push_constant) uniform Parameters {
     float inverse_out_width;
 };
 
-#ifdef CONV_TEXEL
-layout(binding = 0) uniform samplerBuffer source_texels;
-layout(binding = 1) uniform samplerBuffer weight_texels;
-#define SOURCE(i) texelFetch(source_texels, i)
-#define WEIGHT(i) texelFetch(weight_texels, i)
-#else
-layout(binding = 0, std430) readonly buffer Source {
-    vec4 source[];
-};
-layout(binding = 1, std430) readonly buffer Weights {
-    vec4 weights[];
-};
-#define SOURCE(i) source[i]
-#define WEIGHT(i) weights[i]
-#endif
-layout(binding = 2, std430) readonly buffer Bias {
-    vec4 bias[];
-};
-layout(binding = 3, std430) readonly buffer Residual {
-    vec4 residual_values[];
-};
-layout(binding = 4, std430) writeonly buffer Target {
-    vec4 target[];
-};
-
+#include "nn/conv_buffers.glsl"
 #include "nn/conv_act.glsl"
 
 // x and y of an output pixel. An integer division costs a loop over the lanes on CPU devices; the float quotient is off

@@ -17,30 +17,7 @@ layout(push_constant) uniform Parameters {
     float act_a, act_b;
 };
 
-#ifdef CONV_TEXEL
-layout(binding = 0) uniform samplerBuffer source_texels;
-layout(binding = 1) uniform samplerBuffer weight_texels;
-#define SOURCE(i) texelFetch(source_texels, i)
-#define WEIGHT(i) texelFetch(weight_texels, i)
-#else
-layout(binding = 0, std430) readonly buffer Source {
-    vec4 source[];
-};
-layout(binding = 1, std430) readonly buffer Weights {
-    vec4 weights[];
-};
-#define SOURCE(i) source[i]
-#define WEIGHT(i) weights[i]
-#endif
-layout(binding = 2, std430) readonly buffer Bias {
-    vec4 bias[];
-};
-layout(binding = 3, std430) readonly buffer Residual {
-    vec4 residual_values[];
-};
-layout(binding = 4, std430) writeonly buffer Target {
-    vec4 target[];
-};
+#include "nn/conv_buffers.glsl"
 #include "nn/conv_act.glsl"
 #define CONV_USED_ID 5
 #include "nn/conv_each.glsl"
