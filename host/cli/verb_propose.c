@@ -27,6 +27,7 @@ typedef struct propose_job {
     cli_list formats;
     char *format_text;
     tagmask_writer **writers;  // one a format, into the main folder
+    bool rebuilt;              // the device was lost and opened again
     const char *out;
 } propose_job;
 
@@ -270,22 +271,43 @@ static tagmask_status propose_photo_masks(propose_job *job, propose_photo *photo
     return TAGMASK_OK;
 }
 
+static void free_photo(propose_photo *photo) {
+    tagmask_result_free(photo->result);
+    tagmask_session_free(photo->session);
+    tagmask_image_release(&photo->image);
+    free(photo->tags.items);
+}
+
+// A driver that was reset works again once the device is opened anew; one that is lost twice will not last.
+static tagmask_status rebuild_device(propose_job *job, tm_error *err) {
+    const propose_options *options = job->options;
+    job->rebuilt = true;
+    tagmask_engine_free(job->engine);
+    tagmask_device_close(job->device);
+    return cli_open_engine(options->device, options->model, options->saliency, &job->device, &job->engine, err);
+}
+
 // Returns false when going on makes no sense.
 static bool run_photo(propose_job *job, const cli_input *input, cli_exit *status) {
     propose_photo photo = {.input = input, .complete = true};
     tm_error err = TAGMASK_ERROR_INIT;
     cli_progress_item(input->path);
     tagmask_status done = propose_photo_masks(job, &photo, &err);
+    if (done == TAGMASK_ERROR_DEVICE_LOST && !job->rebuilt) {
+        cli_message("%s: %s", input->path, err.message);
+        cli_message("%s: repeated with the device opened again", input->path);
+        free_photo(&photo);
+        photo = (propose_photo){.input = input, .complete = true};
+        done = rebuild_device(job, &err);
+        if (done == TAGMASK_OK) done = propose_photo_masks(job, &photo, &err);
+    }
     if (done != TAGMASK_OK) {
         bool named = strstr(err.message, input->path) != NULL;
         cli_message("%s%s%s", named ? "" : input->path, named ? "" : ": ", err.message);
     }
     if (done != TAGMASK_OK || !photo.complete) *status = CLI_FAILED;
-    tagmask_result_free(photo.result);
-    tagmask_session_free(photo.session);
-    tagmask_image_release(&photo.image);
-    free(photo.tags.items);
-    return done != TAGMASK_ERROR_DEVICE_LOST && done != TAGMASK_ERROR_ABORTED;
+    free_photo(&photo);
+    return job->engine && done != TAGMASK_ERROR_DEVICE_LOST && done != TAGMASK_ERROR_ABORTED;
 }
 
 static const cli_option rows[] = {
@@ -322,8 +344,10 @@ static cli_exit run_propose(void *data, int count, char **arguments) {
     cli_exit status = prepare(&job, arguments, count);
     if (status == CLI_DONE) {
         cli_progress_begin(job.inputs.count);
-        for (size_t i = 0; i < job.inputs.count; i++) {
-            if (!run_photo(&job, &job.inputs.items[i], &status)) break;
+        size_t done = 0;
+        while (done < job.inputs.count && run_photo(&job, &job.inputs.items[done], &status)) done++;
+        for (size_t i = done + 1; i < job.inputs.count; i++) {
+            cli_message("%s: not done, because the run ended before it", job.inputs.items[i].path);
         }
         cli_progress_end();
     }

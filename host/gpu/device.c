@@ -1,4 +1,4 @@
-// tm_gpu: the logical device, its statistics and test hooks.
+// tm_gpu: the logical device and its statistics.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static const char *reason_of(VkResult result) {
             return "the host's memory is exhausted";
         case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         case VK_ERROR_OUT_OF_POOL_MEMORY:
-            return "the device's memory is exhausted; use a smaller working size or another device";
+            return "the device's memory is exhausted; use the preset fast, a smaller working size or another device";
         case VK_ERROR_DEVICE_LOST:
             return "the device was lost (driver reset, watchdog or unplugged); open it again";
         case VK_TIMEOUT:
@@ -46,13 +46,6 @@ tagmask_status tm_vk_fail(tm_gpu *gpu, tm_error *err, VkResult result, const cha
     if (result == VK_ERROR_DEVICE_LOST) atomic_store(&gpu->lost, true);
     return tm_fail(err, status_of(result), "%s on %s: %s (VkResult %d)", doing, gpu->physical.info.name,
                    reason_of(result), (int)result);
-}
-
-bool tm_test_countdown(atomic_int_fast64_t *counter) {
-    if (atomic_load(counter) < 0) return false;
-    int_fast64_t left = atomic_fetch_sub(counter, 1);
-    if (left <= 1) atomic_store(counter, -1);
-    return left == 0 || left == 1;
 }
 
 static void log_device(const tm_gpu_info *info) {
@@ -137,8 +130,6 @@ static void init_plain_members(tm_gpu *gpu) {
     gpu->timeout_ns = number_from_environment("TAGMASK_TIMEOUT", 120000, 1000000000) * 1000000;
     const char *profile = getenv("TAGMASK_PROFILE");
     tm_gpu_profile(gpu, profile && *profile && strcmp(profile, "0") != 0);
-    atomic_store(&gpu->fail_allocation, -1);
-    atomic_store(&gpu->lose_device, -1);
     pthread_mutex_init(&gpu->memory_lock, NULL);
     pthread_mutex_init(&gpu->pipeline_lock, NULL);
     pthread_mutex_init(&gpu->queue_lock, NULL);
@@ -151,6 +142,7 @@ tagmask_status tm_gpu_open(const char *selector, tm_gpu **out, tm_error *err) {
     size_t count = 0, chosen = 0;
     tm_gpu *gpu = tm_calloc(1, sizeof *gpu);
     if (!gpu) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to open a device");
+    tm_fault_read_environment();
     tagmask_status status = tm_instance_create(&gpu->instance, err);
     if (!status) status = tm_physical_list(gpu->instance, &list, &count, err);
     if (!status) status = tm_physical_select(list, count, selector, &chosen, err);
@@ -226,12 +218,4 @@ uint64_t tm_gpu_validation_errors(const tm_gpu *gpu) {
 
 void tm_gpu_test_skip_barriers(tm_gpu *gpu, bool skip) {
     atomic_store(&gpu->skip_barriers, skip);
-}
-
-void tm_gpu_test_fail_allocation(tm_gpu *gpu, int64_t countdown) {
-    atomic_store(&gpu->fail_allocation, countdown);
-}
-
-void tm_gpu_test_lose_device(tm_gpu *gpu, int64_t countdown) {
-    atomic_store(&gpu->lose_device, countdown);
 }

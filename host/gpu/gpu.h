@@ -144,8 +144,16 @@ size_t tm_gpu_profile_rows(tm_gpu *gpu, tm_profile_row *rows, size_t capacity); 
 
 // ---- Test hooks: exercised by tests/, off by default, no cost when off.
 void tm_gpu_test_skip_barriers(tm_gpu *gpu, bool skip);  // plants a hazard for the validation test
-void tm_gpu_test_fail_allocation(tm_gpu *gpu,
-                                 int64_t countdown);           // the countdown-th allocation from now fails; < 0: off
-void tm_gpu_test_lose_device(tm_gpu *gpu, int64_t countdown);  // the countdown-th submit from now reports device lost
+typedef enum tm_gpu_fault {
+    TM_FAULT_ALLOCATION,  // of a buffer: out of device memory
+    TM_FAULT_SUBMIT,      // of a batch: device lost
+    TM_FAULT_WAIT,        // for a batch, after it is done: device lost
+    TM_FAULT_PIPELINE,    // its creation: out of device memory
+    TM_FAULT_KINDS
+} tm_gpu_fault;
+// The nth event of the kind in this process from now fails; 0: none does. TAGMASK_FAULT=submit:3,submit:9 (kinds:
+// allocation, submit, wait, pipeline) plants such failures before the first device is opened.
+void tm_gpu_inject(tm_gpu_fault kind, uint64_t nth);
+uint64_t tm_gpu_injected(tm_gpu_fault kind);  // how many have struck since
 
 #endif

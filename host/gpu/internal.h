@@ -8,6 +8,7 @@
 // pipeline.c  pipelines; cache.c keeps the driver's compiled code on disk
 // hazard.c    which barrier is needed; recorder.c records; submit.c sends batches to the queue and waits
 // profile.c   device time by label
+// fault.c     failures on demand, for tests
 #ifndef TM_GPU_INTERNAL_H
 #define TM_GPU_INTERNAL_H
 
@@ -71,6 +72,7 @@ typedef struct tm_block {
     uint32_t heap;
     tm_range *free_ranges;  // sorted by offset, never adjacent
     size_t free_count, free_capacity;
+    size_t users;  // buffers in a shared block
 } tm_block;
 
 typedef struct tm_view {
@@ -212,6 +214,7 @@ struct tm_recorder {
     tm_deferred *deferred;
     size_t deferred_count, deferred_capacity;
     double last_done_ms;
+    bool broken;       // its objects could not be reset: it is not used again
     tm_error failure;  // sticky: status is TAGMASK_OK until something failed
 };
 
@@ -273,14 +276,15 @@ struct tm_gpu {
 
     uint64_t timeout_ns;  // for one batch
     atomic_bool lost, hung, profiling, skip_barriers;
-    atomic_int_fast64_t fail_allocation, lose_device;
     atomic_uint_fast64_t bytes_now, bytes_peak, allocations, dispatches, submits, barriers, pipelines_created;
 };
 
 // One sentence for a failed Vulkan call: "`doing` on DEVICE: reason". Marks the device as lost where that is the
 // reason.
 tagmask_status tm_vk_fail(tm_gpu *gpu, tm_error *err, VkResult result, const char *doing);
-// Counts a test hook down; true when this is the event that has to fail.
-bool tm_test_countdown(atomic_int_fast64_t *counter);
+
+// ---- fault.c
+bool tm_fault_strikes(tm_gpu_fault kind);  // true when this is the event that has to fail
+void tm_fault_read_environment(void);
 
 #endif

@@ -227,12 +227,18 @@ static bool block_take(tm_block *block, uint64_t size, uint64_t alignment, uint6
             memmove(range, range + 1, (--block->free_count - i) * sizeof *range);
         }
         *offset = start;
+        block->users++;
         return true;
     }
     return false;
 }
 
 static void block_give(tm_block *block, uint64_t offset, uint64_t size) {
+    if (!--block->users) {
+        block->free_ranges[0] = (tm_range){0, block->size};
+        block->free_count = 1;
+        return;
+    }
     size_t at = 0;
     while (at < block->free_count && block->free_ranges[at].offset < offset) at++;
     tm_range *next = &block->free_ranges[at];
@@ -251,11 +257,7 @@ static void block_give(tm_block *block, uint64_t offset, uint64_t size) {
         next = &block->free_ranges[at];
         memmove(next + 1, next, (block->free_count++ - at) * sizeof *next);
         *next = (tm_range){offset, size};
-    }  // else: without host memory to note it, the range stays unused until the block goes
-}
-
-static bool block_is_empty(const tm_block *block) {
-    return block->free_count == 1 && block->free_ranges[0].size == block->size;
+    }  // else: without host memory to note it, the range stays unused until the block is empty
 }
 
 // ---- Buffers
@@ -298,7 +300,7 @@ static void give_memory(tm_gpu *gpu, tm_buffer *buffer) {
     }
     block_give(block, buffer->block_offset, buffer->block_size);
     // One empty block stays, so that a buffer made and freed in a loop does not go to the driver each time.
-    if (block_is_empty(block) && (block->next || pool->blocks != block)) {
+    if (!block->users && (block->next || pool->blocks != block)) {
         *link = block->next;
         block_free(gpu, block);
     }
@@ -353,10 +355,8 @@ tagmask_status tm_buffer_create(tm_gpu *gpu, uint64_t size, tm_memory memory, tm
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "a buffer of %llu bytes was asked for, expected 1 to 2^48",
                        (unsigned long long)size);
     }
-    if (tm_test_countdown(&gpu->fail_allocation)) {
-        return tm_fail(err, TAGMASK_ERROR_DEVICE_MEMORY, "allocating %llu bytes on %s failed as a test asked",
-                       (unsigned long long)size, gpu->physical.info.name);
-    }
+    if (tm_fault_strikes(TM_FAULT_ALLOCATION))
+        return tm_vk_fail(gpu, err, VK_ERROR_OUT_OF_DEVICE_MEMORY, "allocating a buffer");
     if (size > gpu->memory.memoryHeaps[gpu->pools[memory].heap].size) {
         return tm_fail(err, TAGMASK_ERROR_DEVICE_MEMORY,
                        "%.1f MiB of memory are needed on %s, whose memory has %.1f MiB; use a smaller working size or "

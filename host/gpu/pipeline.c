@@ -69,8 +69,12 @@ static VkResult create_layouts(tm_gpu *gpu, tm_program *program) {
     }
     VkDescriptorSetLayoutCreateInfo set = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = count, .pBindings = bindings};
+    // A handle that was not made is undefined; the caller destroys what there is.
     VkResult result = gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &program->set_layout);
-    if (result != VK_SUCCESS) return result;
+    if (result != VK_SUCCESS) {
+        program->set_layout = VK_NULL_HANDLE;
+        return result;
+    }
     VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
                                 .size = (uint32_t)tm_align_up(program->reflection.push_size, 4)};
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
@@ -79,7 +83,10 @@ static VkResult create_layouts(tm_gpu *gpu, tm_program *program) {
                                          .pushConstantRangeCount = push.size ? 1 : 0,
                                          .pPushConstantRanges = &push};
     result = gpu->vk.vkCreatePipelineLayout(gpu->device, &layout, NULL, &program->layout);
-    if (result != VK_SUCCESS) return result;
+    if (result != VK_SUCCESS) {
+        program->layout = VK_NULL_HANDLE;
+        return result;
+    }
     VkShaderModuleCreateInfo module = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                        .codeSize = program->shader->bytes,
                                        .pCode = program->shader->words};
@@ -149,7 +156,9 @@ static tagmask_status create_pipeline(tm_gpu *gpu, tm_pipeline *pipeline, tm_err
                                                     .pSpecializationInfo = &constants},
                                           .layout = pipeline->program->layout};
     VkResult result =
-        gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipeline_cache, 1, &create, NULL, &pipeline->handle);
+        tm_fault_strikes(TM_FAULT_PIPELINE)
+            ? VK_ERROR_OUT_OF_DEVICE_MEMORY
+            : gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipeline_cache, 1, &create, NULL, &pipeline->handle);
     free(entries);
     if (result == VK_SUCCESS) return TAGMASK_OK;
     pipeline->handle = VK_NULL_HANDLE;

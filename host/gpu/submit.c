@@ -116,22 +116,32 @@ void tm_recorder_free_all(tm_gpu *gpu) {
     }
 }
 
-// Everything submitted is done: command buffers, fences and descriptor sets are free again.
-static void recycle_batches(tm_recorder *recorder) {
+static VkResult reset_objects(tm_recorder *recorder) {
     tm_gpu *gpu = recorder->gpu;
-    if (!recorder->used_batches) return;
     VkFence fences[16];
     for (size_t i = 0; i < recorder->used_batches;) {
         uint32_t count = 0;
         for (; count < TM_ARRAY_LEN(fences) && i < recorder->used_batches; i++)
             fences[count++] = recorder->batches[i].fence;
-        gpu->vk.vkResetFences(gpu->device, count, fences);
+        VkResult result = gpu->vk.vkResetFences(gpu->device, count, fences);
+        if (result != VK_SUCCESS) return result;
     }
-    gpu->vk.vkResetCommandPool(gpu->device, recorder->command_pool, 0);
     for (size_t i = 0; i < recorder->pool_count; i++) {
         if (recorder->pools[i].sets == TM_POOL_SETS) continue;
-        gpu->vk.vkResetDescriptorPool(gpu->device, recorder->pools[i].handle, 0);
+        VkResult result = gpu->vk.vkResetDescriptorPool(gpu->device, recorder->pools[i].handle, 0);
+        if (result != VK_SUCCESS) return result;
         recorder->pools[i].sets = TM_POOL_SETS;
+    }
+    return gpu->vk.vkResetCommandPool(gpu->device, recorder->command_pool, 0);
+}
+
+// Everything submitted is done: command buffers, fences and descriptor sets are free again.
+static void recycle_batches(tm_recorder *recorder) {
+    if (!recorder->used_batches) return;
+    VkResult result = recorder->broken ? VK_SUCCESS : reset_objects(recorder);
+    if (result != VK_SUCCESS) {
+        recorder->broken = true;
+        fail_vk(recorder, result, "making a recording ready for the next");
     }
     recorder->pool_at = 0;
     recorder->used_batches = 0;
@@ -262,7 +272,7 @@ tagmask_status tm_batch_submit(tm_recorder *recorder) {
     record_host_barrier(gpu, batch);
     batch->open = false;
     VkResult result = gpu->vk.vkEndCommandBuffer(batch->commands);
-    if (result == VK_SUCCESS && (atomic_load(&gpu->lost) || tm_test_countdown(&gpu->lose_device)))
+    if (result == VK_SUCCESS && (atomic_load(&gpu->lost) || tm_fault_strikes(TM_FAULT_SUBMIT)))
         result = VK_ERROR_DEVICE_LOST;
     if (result == VK_SUCCESS) {
         VkSubmitInfo submit = {
@@ -333,15 +343,16 @@ tagmask_status tm_batch_wait(tm_recorder *recorder) {
         if (!batch->submitted || batch->done) continue;
         bool awaited = gpu->vk.vkGetFenceStatus(gpu->device, batch->fence) == VK_NOT_READY;
         VkResult result = gpu->vk.vkWaitForFences(gpu->device, 1, &batch->fence, VK_TRUE, gpu->timeout_ns);
+        if (result == VK_SUCCESS && tm_fault_strikes(TM_FAULT_WAIT)) result = VK_ERROR_DEVICE_LOST;
         if (result == VK_SUCCESS) {
             collect(recorder, batch, awaited);
             continue;
         }
-        if (result == VK_TIMEOUT) {  // what the device works on must outlive it
-            atomic_store(&gpu->lost, true);
-            atomic_store(&gpu->hung, true);
-        }
         fail_vk(recorder, result, "waiting for work");
+        if (result == VK_ERROR_DEVICE_LOST) continue;  // its other batches are over, too
+        // Whether it is late or could not be asked: what the device works on must outlive the work.
+        atomic_store(&gpu->lost, true);
+        atomic_store(&gpu->hung, true);
         break;
     }
     if (!atomic_load(&gpu->hung)) recycle_batches(recorder);
@@ -364,6 +375,10 @@ static void give_back(tm_recorder *recorder) {
     recorder->hazards.read_count = recorder->hazards.write_count = 0;
     recorder->failure.status = TAGMASK_OK;
     recorder->last_done_ms = 0;
+    if (recorder->broken) {
+        recorder_free(recorder);
+        return;
+    }
     pthread_mutex_lock(&gpu->recorder_lock);
     tm_recorder **list = hung ? &gpu->hung_recorders : &gpu->free_recorders;
     recorder->next = *list;

@@ -99,16 +99,16 @@ static void test_allocation_failures(void **state) {
     (void)state;
     tm_gpu *gpu = open_with("TAGMASK_DISABLE", "unified");
     int failures = 0;
-    for (int64_t countdown = 1;; countdown++) {
+    for (uint64_t nth = 1;; nth++) {
         tm_error err = TAGMASK_ERROR_INIT;
-        tm_gpu_test_fail_allocation(gpu, countdown);
+        tm_gpu_inject(TM_FAULT_ALLOCATION, nth);
         tagmask_status status = run_once(gpu, &err);
         if (!status) break;
         assert_int_equal(status, TAGMASK_ERROR_DEVICE_MEMORY);
         assert_true(strlen(err.message) > 20);
         failures++;
     }
-    tm_gpu_test_fail_allocation(gpu, -1);
+    tm_gpu_inject(TM_FAULT_ALLOCATION, 0);
     assert_int_equal(failures, 4);  // two buffers, staging for the upload and for the read-back
     tm_error err = TAGMASK_ERROR_INIT;
     assert_ok(run_once(gpu, &err), &err);
@@ -117,11 +117,11 @@ static void test_allocation_failures(void **state) {
 
 static void test_device_loss(void **state) {
     (void)state;
-    for (int64_t countdown = 1; countdown <= 3; countdown++) {
+    for (uint64_t countdown = 1; countdown <= 3; countdown++) {
         tm_error err = TAGMASK_ERROR_INIT;
         tm_gpu *gpu = open_with(NULL, NULL);
         tm_buffer *x = make_buffer(gpu, 4096);
-        tm_gpu_test_lose_device(gpu, countdown);
+        tm_gpu_inject(TM_FAULT_SUBMIT, countdown);
         tm_recorder *recorder = begin_recording(gpu), *next = NULL;
         uint32_t push[2] = {1024, 10};
         tm_dispatch_info info = {
@@ -137,6 +137,7 @@ static void test_device_loss(void **state) {
         tm_buffer_destroy(x);
         tm_gpu_close(gpu);
     }
+    tm_gpu_inject(TM_FAULT_SUBMIT, 0);
     tm_error err = TAGMASK_ERROR_INIT;  // a new device works
     tm_gpu *gpu = open_with(NULL, NULL);
     assert_ok(run_once(gpu, &err), &err);
