@@ -14,7 +14,9 @@
 
 #include "tagmask/tagmask.h"
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__)  // whose printf is meant to be Microsoft's, unless said so
+#define TM_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#elif defined(__GNUC__)
 #define TM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define TM_PRINTF(fmt, args)
@@ -79,7 +81,7 @@ void *tm_arena_alloc(tm_arena *arena, size_t size);
 char *tm_arena_strdup(tm_arena *arena, const char *text);
 void tm_arena_free(tm_arena *arena);
 
-// Files. Errors name the path and the system's reason.
+// Files. Errors name the path and the system's reason. What these do not cover is in base/platform.h.
 tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, size_t *size, tm_error *err);
 // Writes to a temporary name in the same folder, flushes to disk, renames over path: a reader sees the old or the whole
 // new file, never a part.
@@ -87,11 +89,15 @@ tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm
 tagmask_status tm_make_dirs(const char *path, tm_error *err);
 bool tm_file_exists(const char *path);
 bool tm_is_dir(const char *path);
+// The names in a folder, without "." and "..", in the order of their bytes; freed with tm_free_names.
+tagmask_status tm_list_folder(const char *path, char ***names, size_t *count, tm_error *err);
+void tm_free_names(char **names, size_t count);
+bool tm_is_separator(char character);                      // '/', on Windows also '\\'
+const char *tm_file_name(const char *path);                // what follows the last folder
 char *tm_path_join(const char *folder, const char *name);  // malloc'ed
-// The user's cache folder for tagmask (TAGMASK_CACHE, XDG_CACHE_HOME/tagmask, ~/.cache/tagmask); malloc'ed, NULL if
-// none.
+// The user's cache folder for tagmask (TAGMASK_CACHE; XDG_CACHE_HOME/tagmask or ~/.cache/tagmask, on Windows
+// %LOCALAPPDATA%/tagmask); malloc'ed, NULL if none.
 char *tm_cache_dir(void);
-double tm_now_ms(void);                                            // monotonic
 uint64_t tm_hash64(const void *data, size_t size, uint64_t seed);  // FNV-1a, stable across versions and machines
 
 #endif

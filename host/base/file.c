@@ -1,38 +1,33 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/base.h"
+#include "base/platform.h"
 
 tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, size_t *size, tm_error *err) {
-    struct stat info;
+    tm_file_info info;
     tagmask_status status = TAGMASK_OK;
     uint8_t *bytes = NULL;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = tm_file_open(path);
     if (file < 0) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
-    if (fstat(file, &info) || !S_ISREG(info.st_mode)) {
+    if (!tm_file_stat_open(file, &info) || !info.regular) {
         status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: is not a regular file; expected a file with data", path);
         goto done;
     }
-    if ((uint64_t)info.st_size > max_bytes) {
-        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: %lld bytes is more than the limit of %zu", path,
-                         (long long)info.st_size, max_bytes);
+    if (info.size > max_bytes) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: %llu bytes is more than the limit of %zu", path,
+                         (unsigned long long)info.size, max_bytes);
         goto done;
     }
-    size_t wanted = (size_t)info.st_size, have = 0;
+    size_t wanted = (size_t)info.size, have = 0;
     bytes = malloc(wanted + 1);  // one more byte, so that text can be terminated
     if (!bytes) {
         status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its %zu bytes", path, wanted);
         goto done;
     }
     while (have < wanted) {
-        ssize_t got = read(file, bytes + have, wanted - have);
-        if (got < 0 && errno == EINTR) continue;
+        int64_t got = tm_file_read_at(file, bytes + have, wanted - have, have);
         if (got <= 0) {
             status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be read: %s", path,
                              got ? strerror(errno) : "it became shorter meanwhile");
@@ -46,66 +41,67 @@ tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, 
     bytes = NULL;
 done:
     free(bytes);
-    close(file);
+    tm_file_close(file);
     return status;
-}
-
-static bool write_all(int file, const uint8_t *data, size_t size) {
-    while (size) {
-        ssize_t wrote = write(file, data, size);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) return false;
-        data += wrote;
-        size -= (size_t)wrote;
-    }
-    return true;
 }
 
 tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err) {
     // The process id keeps two programs that write the same file from sharing a temporary.
-    char *temporary = tm_format("%s.%ld.tmp", path, (long)getpid());
+    char *temporary = tm_format("%s.%llu.tmp", path, (unsigned long long)tm_process_id());
     if (!temporary) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path);
-    int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool ok = file >= 0 && write_all(file, data, size) && fsync(file) == 0;
+    int file = tm_file_create(temporary);
+    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file);
     int reason = errno;
-    if (file >= 0 && close(file) && ok) {
+    if (file >= 0 && !tm_file_close(file) && ok) {
         ok = false;
         reason = errno;
     }
-    if (ok && rename(temporary, path)) {
+    if (ok && !tm_file_replace(temporary, path)) {
         ok = false;
         reason = errno;
     }
-    if (!ok && file >= 0) unlink(temporary);
+    if (!ok && file >= 0) tm_file_remove(temporary);
     free(temporary);
     if (!ok) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", path, strerror(reason));
     return TAGMASK_OK;
 }
 
 bool tm_file_exists(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    tm_file_info info;
+    return tm_file_stat(path, &info) && info.regular;
 }
 
 bool tm_is_dir(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    tm_file_info info;
+    return tm_file_stat(path, &info) && info.folder;
+}
+
+bool tm_is_separator(char character) {
+    return character && strchr(TM_SEPARATORS, character);
+}
+
+const char *tm_file_name(const char *path) {
+    const char *name = path + tm_path_root(path);
+    for (const char *at = name; *at; at++) {
+        if (tm_is_separator(*at)) name = at + 1;
+    }
+    return name;
 }
 
 tagmask_status tm_make_dirs(const char *path, tm_error *err) {
     char *copy = tm_strdup(path);
     if (!copy) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to make the folder", path);
     tagmask_status status = TAGMASK_OK;
-    for (char *at = copy + 1;; at++) {
-        bool last = *at == 0;
-        if (*at != '/' && !last) continue;
+    for (char *at = copy + tm_path_root(copy);; at++) {
+        char end = *at;
+        if (end && !tm_is_separator(end)) continue;
         *at = 0;
-        if (mkdir(copy, 0777) && !tm_is_dir(copy)) {
+        if (*copy && !tm_folder_make(copy) && !tm_is_dir(copy)) {
             status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: the folder cannot be made: %s", path, strerror(errno));
             break;
         }
-        if (last) break;
-        *at = '/';
+        if (!end) break;
+        *at = end;
     }
     free(copy);
     return status;
@@ -113,20 +109,41 @@ tagmask_status tm_make_dirs(const char *path, tm_error *err) {
 
 char *tm_path_join(const char *folder, const char *name) {
     size_t length = strlen(folder);
-    bool slash = length && folder[length - 1] == '/';
-    return tm_format("%s%s%s", folder, slash || !length ? "" : "/", name);
+    bool whole = !length || tm_is_separator(folder[length - 1]);
+    return tm_format("%s%s%s", folder, whole ? "" : "/", name);
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+tagmask_status tm_list_folder(const char *path, char ***names, size_t *count, tm_error *err) {
+    char **list = NULL;
+    size_t listed = 0, capacity = 0;
+    bool room = true;
+    tm_folder *folder = tm_folder_open(path);
+    if (!folder) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be listed: %s", path, strerror(errno));
+    for (const char *name; room && (name = tm_folder_next(folder)) != NULL; listed += room) {
+        room = tm_grow((void **)&list, &capacity, listed + 1, sizeof *list);
+        if (room) room = (list[listed] = tm_strdup(name)) != NULL;
+    }
+    tm_folder_close(folder);
+    if (!room) {
+        tm_free_names(list, listed);
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for the names in it", path);
+    }
+    if (listed) qsort(list, listed, sizeof *list, by_name);
+    *names = list;
+    *count = listed;
+    return TAGMASK_OK;
+}
+
+void tm_free_names(char **names, size_t count) {
+    for (size_t i = 0; i < count; i++) free(names[i]);
+    free(names);
 }
 
 char *tm_cache_dir(void) {
-    const char *own = getenv("TAGMASK_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (own && *own) return tm_strdup(own);
-    if (xdg && *xdg) return tm_path_join(xdg, "tagmask");
-    if (home && *home) return tm_path_join(home, ".cache/tagmask");
-    return NULL;
-}
-
-double tm_now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+    char *own = tm_environment("TAGMASK_CACHE");
+    return own ? own : tm_user_cache();
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "cli/cli.h"
 
 tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,
@@ -60,7 +61,7 @@ tagmask_status cli_preset_apply(const cli_option *rows, void *options, tagmask_p
                                 tm_error *err) {
     preset->json = NULL;
     const char *path = params->preset;
-    if (!path || (!strchr(path, '/') && !strchr(path, '.'))) return TAGMASK_OK;
+    if (!path || !strpbrk(path, TM_SEPARATORS ".")) return TAGMASK_OK;
     uint8_t *data = NULL;
     size_t size = 0;
     TM_TRY(tm_read_file(path, 1u << 20, &data, &size, err));

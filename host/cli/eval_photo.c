@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
+
 #define MOST_TAGS 254
 
 // What is needed while one photo is worked on.

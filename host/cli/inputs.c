@@ -1,21 +1,18 @@
 #include "cli/inputs.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/platform.h"
 
 static bool has_picture_content(const char *path) {
     unsigned char head[8] = {0};
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = tm_file_open(path);
     if (file < 0) return false;
-    ssize_t got = read(file, head, sizeof head);
-    close(file);
+    int64_t got = tm_file_read_at(file, head, sizeof head, 0);
+    tm_file_close(file);
     bool png = got == 8 && !memcmp(head, "\x89PNG\r\n\x1a\n", 8);
     return png || (got >= 3 && !memcmp(head, "\xff\xd8\xff", 3));
 }
@@ -31,11 +28,10 @@ static bool is_picture(const char *path) {
 }
 
 static tagmask_status add_path(cli_inputs *inputs, const char *path, tm_error *err) {
-    struct stat info;
+    tm_file_info info;
     cli_input made = {.order = inputs->count};
-    const char *name = strrchr(path, '/');
     made.path = tm_strdup(path);
-    made.stem = tm_strdup(name ? name + 1 : path);
+    made.stem = tm_strdup(tm_file_name(path));
     bool ok = made.path && made.stem &&
               tm_grow((void **)&inputs->items, &inputs->capacity, inputs->count + 1, sizeof *inputs->items);
     if (!ok) {
@@ -45,26 +41,25 @@ static tagmask_status add_path(cli_inputs *inputs, const char *path, tm_error *e
     }
     char *dot = strrchr(made.stem, '.');
     if (dot && dot != made.stem) *dot = 0;
-    if (stat(path, &info) == 0) {
-        made.device = (uint64_t)info.st_dev;
-        made.file = (uint64_t)info.st_ino;
+    if (tm_file_stat(path, &info)) {
+        made.device = info.device;
+        made.file = info.number;
     }
     inputs->items[inputs->count++] = made;
     return TAGMASK_OK;
 }
 
 static tagmask_status add_folder(cli_inputs *inputs, const char *folder, tm_error *err) {
-    struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, NULL, alphasort);
-    if (count < 0) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be listed: %s", folder, strerror(errno));
+    char **names = NULL;
+    size_t count = 0;
+    TM_TRY(tm_list_folder(folder, &names, &count, err));
     tagmask_status status = TAGMASK_OK;
-    for (int i = 0; i < count; i++) {
-        char *path = *entries[i]->d_name != '.' ? tm_path_join(folder, entries[i]->d_name) : NULL;
-        if (path && status == TAGMASK_OK && is_picture(path)) status = add_path(inputs, path, err);
+    for (size_t i = 0; i < count && status == TAGMASK_OK; i++) {
+        char *path = *names[i] != '.' ? tm_path_join(folder, names[i]) : NULL;
+        if (path && is_picture(path)) status = add_path(inputs, path, err);
         free(path);
-        free(entries[i]);
     }
-    free(entries);
+    tm_free_names(names, count);
     return status;
 }
 
@@ -138,11 +133,11 @@ void cli_inputs_free(cli_inputs *inputs) {
 }
 
 bool cli_inputs_has_file(const cli_inputs *inputs, const char *path) {
-    struct stat info;
-    if (stat(path, &info)) return false;
+    tm_file_info info;
+    if (!tm_file_stat(path, &info)) return false;
     for (size_t i = 0; i < inputs->count; i++) {
         const cli_input *input = &inputs->items[i];
-        if (input->file && input->file == (uint64_t)info.st_ino && input->device == (uint64_t)info.st_dev) return true;
+        if (input->file && input->file == info.number && input->device == info.device) return true;
     }
     return false;
 }

@@ -1,8 +1,8 @@
 // Messages and progress on stderr.
 #include <stdarg.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/platform.h"
 #include "cli/cli.h"
 
 #define BAR_WIDTH 24
@@ -56,9 +56,8 @@ static void draw_bar(float done, const char *stage) {
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)TM_CLAMP((int)(share * BAR_WIDTH), 0, BAR_WIDTH));
     bar[BAR_WIDTH] = 0;
-    const char *name = strrchr(progress.name, '/');
-    fprintf(stderr, "\r\033[K[%s] %zu/%zu %.30s %.20s", bar, progress.item, progress.total,
-            name ? name + 1 : progress.name, stage);
+    fprintf(stderr, "\r\033[K[%s] %zu/%zu %.30s %.20s", bar, progress.item, progress.total, tm_file_name(progress.name),
+            stage);
     fflush(stderr);
     progress.drawn = true;
     progress.last_ms = tm_now_ms();
@@ -67,7 +66,7 @@ static void draw_bar(float done, const char *stage) {
 void cli_progress_begin(size_t total) {
     memset(&progress, 0, sizeof progress);
     progress.active = true;
-    progress.terminal = isatty(STDERR_FILENO);
+    progress.terminal = tm_is_terminal(stderr);
     progress.total = total;
 }
 

@@ -22,14 +22,9 @@ struct tag_source {
     cJSON *beside;  // the labelme file of the photo asked for last
 };
 
-static const char *last_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int compare_rows(const void *a, const void *b) {
     const tag_row *x = a, *y = b;
-    int order = strcmp(last_name(x->file), last_name(y->file));
+    int order = strcmp(tm_file_name(x->file), tm_file_name(y->file));
     return order ? order : x->order < y->order ? -1 : x->order > y->order;
 }
 
@@ -146,8 +141,8 @@ static tagmask_status open_coco(tag_source *source, const char *path, tm_error *
 
 static tagmask_status find_labelme(tag_source *source, const char *photo_path, cli_list *tags, tm_error *err) {
     size_t length = strlen(photo_path);
-    const char *dot = strrchr(last_name(photo_path), '.');
-    if (dot && dot != last_name(photo_path)) length = (size_t)(dot - photo_path);
+    const char *dot = strrchr(tm_file_name(photo_path), '.');
+    if (dot && dot != tm_file_name(photo_path)) length = (size_t)(dot - photo_path);
     char *path = tm_format("%.*s.json", (int)TM_MIN(length, (size_t)INT32_MAX), photo_path);
     if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tags", photo_path);
     cJSON_Delete(source->beside);
@@ -212,22 +207,22 @@ static bool same_file(const char *a, const char *b) {
     size_t x = strlen(a), y = strlen(b);
     const char *longer = x > y ? a : b, *shorter = x > y ? b : a;
     size_t gap = x > y ? x - y : y - x;
-    return !strcmp(longer + gap, shorter) && (gap == 0 || longer[gap - 1] == '/');
+    return !strcmp(longer + gap, shorter) && (gap == 0 || tm_is_separator(longer[gap - 1]));
 }
 
 tagmask_status tag_source_find(tag_source *source, const char *photo_path, cli_list *tags, tm_error *err) {
     if (source->labelme) return find_labelme(source, photo_path, tags, err);
-    const char *name = last_name(photo_path);
+    const char *name = tm_file_name(photo_path);
     size_t low = 0, high = source->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(last_name(source->rows[middle].file), name) < 0) {
+        if (strcmp(tm_file_name(source->rows[middle].file), name) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    for (; low < source->count && !strcmp(last_name(source->rows[low].file), name); low++) {
+    for (; low < source->count && !strcmp(tm_file_name(source->rows[low].file), name); low++) {
         if (same_file(source->rows[low].file, photo_path)) TM_TRY(cli_add_tag(tags, source->rows[low].tag, err));
     }
     return TAGMASK_OK;

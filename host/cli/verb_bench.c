@@ -1,6 +1,7 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "base/platform.h"
 #include "cli/noise.h"
 #include "cli/verbs.h"
 

@@ -1,11 +1,9 @@
-#define _GNU_SOURCE  // dladdr
 #include <cjson/cJSON.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/platform.h"
 #include "cli/eval_photo.h"
 #include "cli/verbs.h"
 
@@ -31,12 +29,14 @@ typedef struct eval_job {
 
 // Tells one build of the library from another.
 static void add_library(cJSON *root) {
-    Dl_info info;
-    struct stat file;
+    tm_file_info file;
     cJSON_AddStringToObject(root, "version", tagmask_version());
-    if (!dladdr((void *)(uintptr_t)tagmask_version, &info) || stat(info.dli_fname, &file)) return;
-    cJSON_AddNumberToObject(root, "library_bytes", (double)file.st_size);
-    cJSON_AddNumberToObject(root, "library_time", (double)file.st_mtime);
+    char *library = tm_module_path((const void *)(uintptr_t)tagmask_version);
+    if (library && tm_file_stat(library, &file)) {
+        cJSON_AddNumberToObject(root, "library_bytes", (double)file.size);
+        cJSON_AddNumberToObject(root, "library_time", (double)file.changed);
+    }
+    free(library);
 }
 
 static void add_text(cJSON *root, const char *name, const char *text) {
@@ -98,7 +98,7 @@ static tagmask_status open_partial(eval_job *job, tm_error *err) {
                 !strcmp(job->resumed.settings, job->run.settings);
     if (!same) eval_run_free(&job->resumed);
     // Rewritten whole, so that a line that was cut short does not stay in the middle.
-    job->lines = fopen(job->partial, "w");
+    job->lines = tm_file_stream(job->partial, 'w');
     if (!job->lines) {
         return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", job->partial, strerror(errno));
     }
@@ -229,7 +229,7 @@ static tagmask_status report(eval_job *job, tm_error *err) {
     tagmask_status status = TAGMASK_OK;
     if (job->options->out) status = eval_run_write(job->options->out, &job->run, json, err);
     free(json);
-    if (status == TAGMASK_OK && job->partial && !job->failed) remove(job->partial);
+    if (status == TAGMASK_OK && job->partial && !job->failed) tm_file_remove(job->partial);
     return status;
 }
 

@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/nearest.h"
+#include "base/platform.h"
 #include "cli/inputs.h"
 #include "cli/tag_source.h"
 #include "cli/verbs.h"
@@ -62,8 +62,10 @@ static bool known_format(const char *name) {
 static cli_exit read_formats(propose_job *job) {
     job->format_text = tm_strdup(job->options->format ? job->options->format : "labelme");
     if (!job->format_text) return CLI_FAILED;
-    char *rest = job->format_text;
-    for (char *name; (name = strsep(&rest, ",")) != NULL;) {
+    for (char *name = job->format_text, *next; name; name = next) {
+        char *comma = strchr(name, ',');
+        next = comma ? comma + 1 : NULL;
+        if (comma) *comma = 0;
         if (!known_format(name)) return CLI_USAGE;
         tm_error err = TAGMASK_ERROR_INIT;
         if (cli_add_tag(&job->formats, name, &err) != TAGMASK_OK) return cli_fail(&err);
@@ -105,7 +107,7 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (tag_source_open(options->tags_from, &job->source, &err) != TAGMASK_OK) return cli_fail(&err);
     if (cli_inputs_collect(arguments, count, out, &job->inputs, &err) != TAGMASK_OK) return cli_fail(&err);
     if (tm_make_dirs(out, &err) != TAGMASK_OK) return cli_fail(&err);
-    if (access(out, W_OK | X_OK)) {
+    if (!tm_folder_is_writable(out)) {
         cli_message("%s: cannot be written to: %s; choose another folder with --out", out, strerror(errno));
         return CLI_FAILED;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "gpu/internal.h"
 
 // Buffers up to an eighth of a block share it: drivers allow as few as 4096 allocations and round each up to pages.
@@ -79,35 +80,6 @@ tagmask_status tm_memory_init(tm_gpu *gpu, tm_error *err) {
 
 // ---- Budget
 
-// The number after `key` in a file of lines "key number"; `otherwise` if it is not there.
-static uint64_t number_in_file(const char *path, const char *key, uint64_t otherwise) {
-    char line[256];
-    size_t length = strlen(key);
-    FILE *file = fopen(path, "re");
-    if (!file) return otherwise;
-    while (fgets(line, sizeof line, file)) {
-        char *end;
-        unsigned long long value = strncmp(line, key, length) == 0 ? strtoull(line + length, &end, 10) : 0;
-        if (!value || end == line + length) continue;
-        otherwise = value;
-        break;
-    }
-    fclose(file);
-    return otherwise;
-}
-
-// Bytes the machine, or the container this runs in, can still give without swapping; UINT64_MAX where that is unknown.
-static uint64_t available_host_memory(void) {
-    uint64_t kib = number_in_file("/proc/meminfo", "MemAvailable:", UINT64_MAX);
-    uint64_t available = kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
-    uint64_t limit = number_in_file("/sys/fs/cgroup/memory.max", "", UINT64_MAX);
-    if (limit == UINT64_MAX) return available;
-    uint64_t used = number_in_file("/sys/fs/cgroup/memory.current", "", 0);
-    uint64_t cached = number_in_file("/sys/fs/cgroup/memory.stat", "inactive_file", 0);  // given up when needed
-    used -= TM_MIN(used, cached);
-    return TM_MIN(available, limit - TM_MIN(limit, used));
-}
-
 static uint64_t heap_available(tm_gpu *gpu, uint32_t heap) {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
@@ -140,7 +112,7 @@ static tagmask_status check_budget(tm_gpu *gpu, uint32_t heap, uint64_t size, tm
     }
     uint64_t available = heap_available(gpu, heap);
     if (gpu->physical.on_cpu) {
-        uint64_t host = available_host_memory();
+        uint64_t host = tm_available_memory();
         if (host != UINT64_MAX) available = TM_MIN(available, host - host / 16);
     }
     if (size > available) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "gpu/cache.h"
 #include "gpu/internal.h"
 

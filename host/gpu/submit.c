@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "gpu/internal.h"
 
 #define BATCH_MS 100.0

@@ -1,14 +1,11 @@
 // Loading and freeing a graph, and the small things that belong to the whole of it.
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/platform.h"
 #include "graph/internal.h"
 #include "ops/host_eval.h"
 
@@ -151,43 +148,41 @@ tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t siz
 }
 
 // Maps the file: the scan and protobuf-c read it once, front to back.
-static tagmask_status map_file(const char *path, void **data, size_t *size, tm_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat info;
-    if (fd < 0 || fstat(fd, &info)) {
+static tagmask_status map_file(const char *path, const void **data, size_t *size, tm_error *err) {
+    int file = tm_file_open(path);
+    tm_file_info info;
+    if (file < 0 || !tm_file_stat_open(file, &info)) {
         tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
+        if (file >= 0) tm_file_close(file);
         return TAGMASK_ERROR_FILE;
     }
     tagmask_status status = TAGMASK_OK;
-    if (!S_ISREG(info.st_mode))
+    if (!info.regular)
         status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: not a regular file; expected an ONNX model", path);
-    else if (info.st_size <= 0)
+    else if (!info.size)
         status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: the file is empty; expected an ONNX model", path);
-    else if ((uint64_t)info.st_size > MODEL_BYTES_MAX)
+    else if (info.size > MODEL_BYTES_MAX)
         status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: larger than 2 GiB, the limit of the ONNX format", path);
     if (status == TAGMASK_OK) {
-        *size = (size_t)info.st_size;
-        *data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (*data == MAP_FAILED)
+        *size = (size_t)info.size;
+        if (!tm_file_map(file, *size, data))
             status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be read: %s", path, strerror(errno));
     }
-    close(fd);
+    tm_file_close(file);
     return status;
 }
 
 tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
                              tm_graph **graph, tm_error *err) {
-    void *data;
+    const void *data;
     size_t size;
     TM_TRY(map_file(path, &data, &size, err));
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    size_t length = (size_t)(tm_file_name(path) - path);
     char *folder = tm_format("%.*s", (int)(length ? length : 1), length ? path : ".");
     tagmask_status status =
         folder ? load(gpu, data, size, path, folder, extra_outputs, extra_count, graph, err) : tm_memory_fail(err);
     free(folder);
-    munmap(data, size);
+    tm_file_unmap(data, size);
     return status;
 }
 

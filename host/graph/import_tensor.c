@@ -1,13 +1,11 @@
 // TensorProto -> host tensor. Everything the file says about sizes is checked against what it holds.
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/platform.h"
 #include "graph/internal.h"
 #include "onnx.pb-c.h"
 #include "ops/host_eval.h"
@@ -173,24 +171,30 @@ static bool parse_offset(const char *text, uint64_t otherwise, uint64_t *value) 
 // Opens folder/location if it really lies below folder, links followed.
 static tagmask_status open_external(const char *folder, const char *location, const char *what, int *fd,
                                     tm_error *err) {
+    *fd = -1;
     if (!folder)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                        "%s keeps its data in another file, which a model loaded from memory cannot name", what);
     if (!location || !*location) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s names no file for its data", what);
-    char *joined = tm_path_join(folder, location);
-    char real[PATH_MAX], base[PATH_MAX];
-    bool found = joined && *location != '/' && realpath(joined, real) && realpath(folder, base);
+    bool leaves = tm_path_root(location) || strstr(location, "../") || strstr(location, "..\\");
+    char *joined = leaves ? NULL : tm_path_join(folder, location);
+    char *real = joined ? tm_real_path(joined) : NULL, *base = real ? tm_real_path(folder) : NULL;
+    if (base) {
+        size_t length = strlen(base);
+        leaves = strncmp(real, base, length) || (real[length] != '/' && (!length || base[length - 1] != '/'));
+        if (!leaves) *fd = tm_file_open(real);
+    }
+    int reason = errno;
     free(joined);
-    size_t length = found ? strlen(base) : 0;
-    bool inside = found && !strncmp(real, base, length) && (real[length] == '/' || !strcmp(base, "/"));
-    if (*location == '/' || strstr(location, "../") || (found && !inside))
+    free(real);
+    free(base);
+    if (leaves)
         return tm_fail(err, TAGMASK_ERROR_FORMAT,
                        "%s wants its data from '%.200s', outside the model's own folder; that is refused", what,
                        location);
-    *fd = found ? open(real, O_RDONLY | O_CLOEXEC) : -1;
     if (*fd < 0)
         return tm_fail(err, TAGMASK_ERROR_FILE, "%s: its data file '%.200s' cannot be opened: %s", what, location,
-                       strerror(errno));
+                       strerror(reason));
     return TAGMASK_OK;
 }
 
@@ -206,21 +210,20 @@ static tagmask_status read_external(const Onnx__TensorProto *proto, const char *
                        bytes, (unsigned long long)length);
     int fd;
     TM_TRY(open_external(folder, location, what, &fd, err));
-    struct stat info;
-    if (fstat(fd, &info) || info.st_size < 0 || (uint64_t)info.st_size < offset ||
-        (uint64_t)info.st_size - offset < bytes) {
-        close(fd);
+    tm_file_info info;
+    if (!tm_file_stat_open(fd, &info) || info.size < offset || info.size - offset < bytes) {
+        tm_file_close(fd);
         return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: its data file '%.200s' is too short for %zu bytes at %llu", what,
                        location, bytes, (unsigned long long)offset);
     }
     uint8_t *buffer = malloc(bytes ? bytes : 1);
     size_t done = 0;
     while (buffer && done < bytes) {
-        ssize_t got = pread(fd, buffer + done, bytes - done, (off_t)(offset + done));
+        int64_t got = tm_file_read_at(fd, buffer + done, bytes - done, offset + done);
         if (got <= 0) break;
         done += (size_t)got;
     }
-    close(fd);
+    tm_file_close(fd);
     if (!buffer) return tm_memory_fail(err);
     if (done < bytes) {
         free(buffer);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "io/formats.h"
 #include "io/keyhole.h"
 #include "io/text.h"
@@ -167,7 +168,7 @@ static tagmask_status check_replaceable(const yolo *y, const char *path, tm_erro
 // of many photos would otherwise be written as many times; a line that is cut short has not 16 digits and is ignored.
 static tagmask_status record(yolo *y, uint64_t hash, tm_error *err) {
     if (is_written(y, hash)) return TAGMASK_OK;
-    FILE *file = fopen(y->record_path, "a");
+    FILE *file = tm_file_stream(y->record_path, 'a');
     bool ok = file && fprintf(file, "%s%016llx\n", y->open_line ? "\n" : "", (unsigned long long)hash) > 0;
     if (file && fclose(file)) ok = false;
     if (!ok) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", y->record_path, strerror(errno));

@@ -3,7 +3,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/platform.h"
 
 // The order is that of tagmask_format_name.
 static const tm_label_format *const formats[] = {
@@ -29,11 +30,6 @@ const char *tagmask_format_name(size_t index) {
 
 // ---- Paths ----------------------------------------------------------------------------------------------------------
 
-const char *tm_file_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static char *stem_of(const char *photo_path) {
     char *stem = tm_strdup(tm_file_name(photo_path));
     char *dot = stem ? strrchr(stem, '.') : NULL;
@@ -42,8 +38,9 @@ static char *stem_of(const char *photo_path) {
 }
 
 static bool same_file(const char *a, const char *b) {
-    struct stat info_a, info_b;
-    return !stat(a, &info_a) && !stat(b, &info_b) && info_a.st_dev == info_b.st_dev && info_a.st_ino == info_b.st_ino;
+    tm_file_info info_a, info_b;
+    return tm_file_stat(a, &info_a) && tm_file_stat(b, &info_b) && info_a.device == info_b.device &&
+           info_a.number == info_b.number;
 }
 
 tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err) {
@@ -65,7 +62,7 @@ tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const cha
 }
 
 char *tm_path_from(const char *out, const char *photo_path) {
-    char *from = realpath(*out ? out : ".", NULL), *to = realpath(photo_path, NULL), *path = NULL;
+    char *from = tm_real_path(*out ? out : "."), *to = tm_real_path(photo_path), *path = NULL;
     if (!from || !to) {  // a photo that exists in memory only
         path = tm_strdup(photo_path);
         goto done;
@@ -74,6 +71,10 @@ char *tm_path_from(const char *out, const char *photo_path) {
     for (size_t i = 0; from[i] == to[i] || (!from[i] && to[i] == '/'); i++) {
         if (to[i] == '/') common = i + 1;
         if (!from[i] || !to[i]) break;
+    }
+    if (!common) {  // on another drive
+        path = tm_strdup(to);
+        goto done;
     }
     const char *rest = common <= strlen(from) ? from + common : "";
     for (const char *at = rest; *at; at++) ups += *at == '/' || !at[1];

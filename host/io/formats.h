@@ -53,8 +53,6 @@ extern const tm_label_format tm_format_labelme, tm_format_voc, tm_format_overlay
 extern const tm_label_format tm_format_coco, tm_format_coco_rle, tm_format_yolo, tm_format_label_studio,
     tm_format_label_studio_polygon, tm_format_cvat;
 
-// The file name in a path.
-const char *tm_file_name(const char *path);
 // A collecting format writes when `pending` photos wait and `total` are in its file: often while that is cheap.
 bool tm_label_flush_due(size_t pending, size_t total);
 

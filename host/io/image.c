@@ -5,19 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "io/image_internal.h"
-
-// What the system can give without swapping; unknown counts as plenty, malloc has the last word.
-static uint64_t available_memory(void) {
-    char line[256];
-    unsigned long long kib = 0;
-    bool found = false;
-    FILE *file = fopen("/proc/meminfo", "r");
-    if (!file) return UINT64_MAX;
-    while (!found && fgets(line, sizeof line, file)) found = sscanf(line, "MemAvailable: %llu kB", &kib) == 1;
-    fclose(file);
-    return found ? (uint64_t)kib * 1024 : UINT64_MAX;
-}
 
 tagmask_status tm_image_check_size(const char *name, uint64_t width, uint64_t height, size_t extra_per_pixel,
                                    tm_error *err) {
@@ -32,7 +21,7 @@ tagmask_status tm_image_check_size(const char *name, uint64_t width, uint64_t he
                        name, (unsigned long long)width, (unsigned long long)height, TM_IMAGE_MAX_SIDE,
                        TM_IMAGE_MAX_PIXELS / 1000000u);
     }
-    uint64_t needed = width * height * (3 + 3 + extra_per_pixel), available = available_memory();
+    uint64_t needed = width * height * (3 + 3 + extra_per_pixel), available = tm_available_memory();
     if (needed <= available) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: decoding needs %llu MiB of memory, %llu MiB are available", name,
                    (unsigned long long)(needed >> 20), (unsigned long long)(available >> 20));

@@ -1,11 +1,12 @@
 #include "mask/pack.h"
 
 #include <cjson/cJSON.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/platform.h"
 
 #define PACK_JSON_LIMIT ((size_t)1 << 20)
 #define MODEL_LIMIT ((size_t)2 << 30)
@@ -134,17 +135,16 @@ static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind w
     return read_path(pack, root, "tags", false, &pack->tags_path, err);
 }
 
-// Where packs are, separated by ':': TAGMASK_MODELS, then as seen from this library's own file the data folder of an
-// installation and the models of a build tree. malloc'ed; NULL when out of memory.
+// Where packs are, separated by TM_LIST_SEPARATOR: TAGMASK_MODELS, then as seen from this library's own file the data
+// folder of an installation and the models of a build tree. malloc'ed; NULL when out of memory.
 static char *model_folders(void) {
-    const char *own = getenv("TAGMASK_MODELS");
-    Dl_info info;
-    char *library = dladdr(library_models, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
+    char *own = tm_environment("TAGMASK_MODELS");
+    char *library = tm_module_path(library_models);
     char *slash = library ? strrchr(library, '/') : NULL;
     if (slash) *slash = 0;
-    char *list = tm_format("%s", own ? own : "");
+    char *list = own ? own : tm_strdup("");
     for (size_t i = 0; list && slash && i < TM_ARRAY_LEN(library_models); i++) {
-        char *longer = tm_format("%s%s%s/%s", list, *list ? ":" : "", library, library_models[i]);
+        char *longer = tm_format("%s%s%s/%s", list, *list ? TM_LIST_SEPARATOR : "", library, library_models[i]);
         free(list);
         list = longer;
     }
@@ -158,9 +158,12 @@ static char *find_folder(const char *name, const char *folders) {
     bool direct = json && tm_file_exists(json);
     free(json);
     if (direct) return tm_strdup(name);
-    char *list = tm_strdup(folders), *found = NULL, *state = NULL;
-    for (char *base = list ? strtok_r(list, ":", &state) : NULL; base && !found; base = strtok_r(NULL, ":", &state)) {
-        char *folder = tm_path_join(base, name);
+    char *found = NULL;
+    for (size_t length; *folders && !found; folders += length) {
+        folders += strspn(folders, TM_LIST_SEPARATOR);
+        length = strcspn(folders, TM_LIST_SEPARATOR);
+        char *base = tm_format("%.*s", (int)length, folders), *folder = base ? tm_path_join(base, name) : NULL;
+        free(base);
         json = folder ? tm_path_join(folder, "pack.json") : NULL;
         if (json && tm_file_exists(json)) {
             found = folder;
@@ -169,7 +172,6 @@ static char *find_folder(const char *name, const char *folders) {
         free(json);
         free(folder);
     }
-    free(list);
     return found;
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/platform.h"
 #include "gpu/internal.h"
 
 #define COUNT 5000
