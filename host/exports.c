@@ -50,6 +50,9 @@ static const tagmask_api table = {
     .writer_close = tagmask_writer_close,
     .result_read = tagmask_result_read,
     .format_name = tagmask_format_name,
+    .writer_add_as = tagmask_writer_add_as,
+    .writer_flush = tagmask_writer_flush,
+    .writer_has = tagmask_writer_has,
 };
 
 const tagmask_api *tagmask_get_api(uint32_t version) {

@@ -31,6 +31,8 @@ typedef struct coco {
     photo *photos;  // the first stands for annotations without an image of this file
     size_t count, capacity, pending;
     double next_image, next_annotation, next_category;
+    double *freed;  // ids of the photo's replaced annotations, which its new ones take: a second run changes nothing
+    size_t freed_count, freed_capacity, freed_used;
 } coco;
 
 static void free_photo(photo *p) {
@@ -43,6 +45,7 @@ static void free_coco(coco *c) {
     if (!c) return;
     for (size_t i = 0; i < c->count; i++) free_photo(&c->photos[i]);
     free(c->photos);
+    free(c->freed);
     cJSON_Delete(c->categories);
     free(c->others);
     free(c->path);
@@ -192,7 +195,7 @@ static tagmask_status begin(const char *out, bool rle, void **state, tm_error *e
     if (c) *c = (coco){.rle = rle, .next_image = 1, .next_annotation = 1, .next_category = 1};
     if (c) c->path = tm_path_join(out, rle ? rle_name : polygon_name);
     if (c) c->categories = cJSON_CreateArray();
-    if (c) c->others = tm_strdup("\"info\": {\"description\": \"proposals by tagmask\"},\n\"licenses\": [],\n");
+    if (c) c->others = tm_strdup("\"info\": {\"description\":\"proposals by tagmask\"},\n\"licenses\": [],\n");
     if (!c || !c->path || !c->categories || !c->others || !add_photo(c, NULL, -INFINITY)) {
         free_coco(c);
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write a COCO file", out);
@@ -215,10 +218,12 @@ static tagmask_status begin_rle(const char *out, void **state, tm_error *err) {
 
 // ---- Writing the file -----------------------------------------------------------------------------------------------
 
-static tagmask_status flush(coco *c, tm_error *err) {
+static tagmask_status flush(void *state, tm_error *err) {
+    coco *c = state;
     tm_text text = {0};
     const cJSON *item;
     size_t listed = 0;
+    if (!c->pending) return TAGMASK_OK;
     tm_text_add(&text, "{\n%s\"images\": [\n", c->others);
     for (size_t i = 1; i < c->count; i++) tm_text_add(&text, "%s%s", i > 1 ? ",\n" : "", c->photos[i].image);
     tm_text_add(&text, "\n],\n\"annotations\": [\n");
@@ -240,9 +245,8 @@ static tagmask_status flush(coco *c, tm_error *err) {
 }
 
 static tagmask_status end(void *state, tm_error *err) {
-    coco *c = state;
-    tagmask_status status = c->pending ? flush(c, err) : TAGMASK_OK;
-    free_coco(c);
+    tagmask_status status = flush(state, err);
+    free_coco(state);
     return status;
 }
 
@@ -282,7 +286,18 @@ static bool annotation_id(const coco *c, const cJSON *annotation, char id[17]) {
     return true;
 }
 
-static bool keep_work(const coco *c, cJSON *annotations, cJSON *proposals, tm_kept *kept) {
+static bool free_id(coco *c, double id) {
+    if (!isfinite(id)) return true;
+    if (!tm_grow((void **)&c->freed, &c->freed_capacity, c->freed_count + 1, sizeof *c->freed)) return false;
+    c->freed[c->freed_count++] = id;
+    return true;
+}
+
+static double take_id(coco *c) {
+    return c->freed_used < c->freed_count ? c->freed[c->freed_used++] : c->next_annotation++;
+}
+
+static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *kept) {
     bool ok = true;
     for (cJSON *item = annotations->child, *next; item; item = next) {
         next = item->next;
@@ -290,6 +305,7 @@ static bool keep_work(const coco *c, cJSON *annotations, cJSON *proposals, tm_ke
         char id[17] = "";
         if (*mark && annotation_id(c, item, id) && !strcmp(id, mark)) {
             tm_proposals_forget(proposals, mark);
+            ok = ok && free_id(c, number_of(item, "id"));
             cJSON_Delete(cJSON_DetachItemViaPointer(annotations, item));
             continue;
         }
@@ -340,8 +356,7 @@ static bool add_annotation(coco *c, cJSON *annotations, cJSON *proposals, double
     char id[17];
     cJSON *item = cJSON_CreateObject(), *mark;
     bool ok = item && cJSON_AddItemToArray(annotations, item) && isfinite(category) &&
-              cJSON_AddNumberToObject(item, "id", c->next_annotation++) &&
-              cJSON_AddNumberToObject(item, "image_id", image) &&
+              cJSON_AddNumberToObject(item, "id", take_id(c)) && cJSON_AddNumberToObject(item, "image_id", image) &&
               cJSON_AddNumberToObject(item, "category_id", category) &&
               cJSON_AddItemToObject(item, "segmentation", c->rle ? rle_of(masks, number) : polygon_of(region)) &&
               cJSON_AddNumberToObject(item, "area", (double)region->area) &&
@@ -352,17 +367,21 @@ static bool add_annotation(coco *c, cJSON *annotations, cJSON *proposals, double
            cJSON_AddStringToObject(mark, "id", id) && tm_proposals_add(proposals, id, tag, region);
 }
 
-static photo *find_photo(coco *c, const char *file_name) {
+static photo *find_photo(const coco *c, const char *file_name) {
     for (size_t i = 1; i < c->count; i++) {
         if (!strcmp(c->photos[i].file_name, file_name)) return &c->photos[i];
     }
     return NULL;
 }
 
+static bool has(const void *state, const char *name) {
+    return find_photo(state, name);
+}
+
 static tagmask_status new_photo(coco *c, const tm_label_job *job, photo **added, tm_error *err) {
     cJSON *image = cJSON_CreateObject();
     bool ok = image && cJSON_AddNumberToObject(image, "id", c->next_image) &&
-              cJSON_AddStringToObject(image, "file_name", tm_file_name(job->photo_path)) &&
+              cJSON_AddStringToObject(image, "file_name", job->name) &&
               cJSON_AddNumberToObject(image, "width", job->result->width) &&
               cJSON_AddNumberToObject(image, "height", job->result->height) && add_photo(c, image, c->next_image);
     cJSON_Delete(image);
@@ -377,13 +396,13 @@ static tagmask_status check_image(const coco *c, const cJSON *image, const tm_la
     const cJSON *mark = cJSON_GetObjectItemCaseSensitive(image, "tagmask");
     if ((isfinite(width) && width != job->result->width) || (isfinite(height) && height != job->result->height)) {
         return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: has %s as %g x %g pixels, but the photo is %u x %u", c->path,
-                       tm_file_name(job->photo_path), width, height, job->result->width, job->result->height);
+                       job->name, width, height, job->result->width, job->result->height);
     }
     if (!mark || tm_proposals_valid(cJSON_GetObjectItemCaseSensitive(mark, "proposals"))) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_FORMAT,
                    "%s: the member \"tagmask\" of image %s is damaged, expected a list of at most %d proposals; delete "
                    "that member to start anew",
-                   c->path, tm_file_name(job->photo_path), TM_PROPOSALS_MAX);
+                   c->path, job->name, TM_PROPOSALS_MAX);
 }
 
 // The photo's texts are replaced only when everything went well.
@@ -397,6 +416,7 @@ static bool update_photo(coco *c, photo *p, cJSON *image, cJSON *annotations, co
         if (!mark || !cJSON_AddArrayToObject(mark, "proposals")) return false;
     }
     cJSON *proposals = cJSON_GetObjectItemCaseSensitive(mark, "proposals");
+    c->freed_count = c->freed_used = 0;
     bool ok = keep_work(c, annotations, proposals, &kept);
     for (size_t i = 0; ok && i < r->regions.count; i++) {
         const tagmask_region *region = &r->regions.items[i];
@@ -420,8 +440,7 @@ static bool update_photo(coco *c, photo *p, cJSON *image, cJSON *annotations, co
 
 static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     coco *c = state;
-    const char *file_name = tm_file_name(job->photo_path);
-    photo *p = find_photo(c, file_name);
+    photo *p = find_photo(c, job->name);
     tm_region_masks masks = {0};
     TM_TRY(tm_proposals_check_count(job->photo_path, job->result->regions.count, err));
     if (c->rle) TM_TRY(tm_region_masks_open(job->result, &masks, err));
@@ -432,7 +451,7 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     if (status == TAGMASK_OK) status = check_image(c, image, job, err);
     if (status == TAGMASK_OK &&
         !(image && annotations && update_photo(c, p, image, annotations, job->result, &masks))) {
-        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", c->path, file_name);
+        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", c->path, job->name);
     }
     cJSON_Delete(image);
     cJSON_Delete(annotations);
@@ -442,7 +461,19 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     return tm_label_flush_due(c->pending, c->count) ? flush(c, err) : TAGMASK_OK;
 }
 
-const tm_label_format tm_format_coco = {
-    .name = "coco", .ending = polygon_name, .begin = begin_polygons, .add = add, .end = end, .read = tm_read_coco};
-const tm_label_format tm_format_coco_rle = {
-    .name = "coco-rle", .ending = rle_name, .begin = begin_rle, .add = add, .end = end, .read = tm_read_coco};
+const tm_label_format tm_format_coco = {.name = "coco",
+                                        .ending = polygon_name,
+                                        .begin = begin_polygons,
+                                        .add = add,
+                                        .flush = flush,
+                                        .has = has,
+                                        .end = end,
+                                        .read = tm_read_coco};
+const tm_label_format tm_format_coco_rle = {.name = "coco-rle",
+                                            .ending = rle_name,
+                                            .begin = begin_rle,
+                                            .add = add,
+                                            .flush = flush,
+                                            .has = has,
+                                            .end = end,
+                                            .read = tm_read_coco};

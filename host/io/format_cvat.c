@@ -156,8 +156,10 @@ static tagmask_status begin(const char *out, void **state, tm_error *err) {
 
 // ---- Writing --------------------------------------------------------------------------------------------------------
 
-static tagmask_status flush(cvat *c, tm_error *err) {
+static tagmask_status flush(void *state, tm_error *err) {
+    cvat *c = state;
     tm_text text = {0};
+    if (!c->pending) return TAGMASK_OK;
     tm_text_add(&text, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n");
     tm_text_add(&text, "  <meta>\n    <task>\n      <labels>\n");
     for (size_t i = 0; i < c->label_count; i++) tm_text_add(&text, LABEL "%s" LABEL_END, c->labels[i]);
@@ -175,10 +177,18 @@ static tagmask_status flush(cvat *c, tm_error *err) {
 }
 
 static tagmask_status end(void *state, tm_error *err) {
-    cvat *c = state;
-    tagmask_status status = c->pending ? flush(c, err) : TAGMASK_OK;
-    free_cvat(c);
+    tagmask_status status = flush(state, err);
+    free_cvat(state);
     return status;
+}
+
+static bool has(const void *state, const char *name) {
+    const cvat *c = state;
+    bool found = false;
+    char *wanted = escaped(name);
+    for (size_t i = 0; wanted && i < c->block_count && !found; i++) found = !strcmp(c->blocks[i].name, wanted);
+    free(wanted);
+    return found;
 }
 
 static char *describe(const tagmask_result *r, const tm_region_masks *masks) {
@@ -211,12 +221,18 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     bool ok = true;
     TM_TRY(tm_region_masks_open(job->result, &masks, err));
     for (size_t i = 0; ok && i < job->result->tag_count; i++) ok = add_label(c, escaped(job->result->tags[i]));
-    ok = ok && put_block(c, escaped(tm_file_name(job->photo_path)), describe(job->result, &masks));
+    ok = ok && put_block(c, escaped(job->name), describe(job->result, &masks));
     tm_region_masks_close(&masks);
     if (!ok) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", c->path, job->photo_path);
     c->pending++;
     return tm_label_flush_due(c->pending, c->block_count) ? flush(c, err) : TAGMASK_OK;
 }
 
-const tm_label_format tm_format_cvat = {
-    .name = "cvat", .ending = FILE_NAME, .begin = begin, .add = add, .end = end, .read = tm_read_cvat};
+const tm_label_format tm_format_cvat = {.name = "cvat",
+                                        .ending = FILE_NAME,
+                                        .begin = begin,
+                                        .add = add,
+                                        .flush = flush,
+                                        .has = has,
+                                        .end = end,
+                                        .read = tm_read_cvat};

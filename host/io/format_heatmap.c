@@ -74,4 +74,4 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
 }
 
 const tm_label_format tm_format_heatmap = {
-    .name = "heatmap", .ending = ".heatmap.png", .needs_photo = true, .add = add};
+    .name = "heatmap", .ending = ".heatmap.png", .needs_photo = true, .each_tag = true, .add = add};

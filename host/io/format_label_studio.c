@@ -114,8 +114,10 @@ static tagmask_status begin_polygons(const char *out, void **state, tm_error *er
     return begin(out, true, state, err);
 }
 
-static tagmask_status flush(tasks *t, tm_error *err) {
+static tagmask_status flush(void *state, tm_error *err) {
+    tasks *t = state;
     tm_text text = {0};
+    if (!t->pending) return TAGMASK_OK;
     tm_text_add(&text, "[\n");
     for (size_t i = 0; i < t->count; i++) {
         tm_text_bytes(&text, t->items[i].text, strlen(t->items[i].text));
@@ -128,9 +130,8 @@ static tagmask_status flush(tasks *t, tm_error *err) {
 }
 
 static tagmask_status end(void *state, tm_error *err) {
-    tasks *t = state;
-    tagmask_status status = t->pending ? flush(t, err) : TAGMASK_OK;
-    free_tasks(t);
+    tagmask_status status = flush(state, err);
+    free_tasks(state);
     return status;
 }
 
@@ -206,12 +207,23 @@ static bool fill_task(const tasks *t, cJSON *item, const char *image, const tagm
     return meta && cJSON_AddStringToObject(meta, "tagmask", hash);
 }
 
+static task *find_task(const tasks *t, const char *image) {
+    for (size_t i = 0; i < t->count; i++) {
+        if (!strcmp(t->items[i].image, image)) return &t->items[i];
+    }
+    return NULL;
+}
+
+static bool has(const void *state, const char *name) {
+    char *image = tm_format(LOCAL_FILES "%s", name);
+    bool found = image && find_task(state, image);
+    free(image);
+    return found;
+}
+
 static tagmask_status put_task(tasks *t, const char *image, const tagmask_result *r, const tm_region_masks *masks,
                                tm_error *err) {
-    task *old = NULL;
-    for (size_t i = 0; i < t->count && !old; i++) {
-        if (!strcmp(t->items[i].image, image)) old = &t->items[i];
-    }
+    task *old = find_task(t, image);
     if (old && !old->ours) return TAGMASK_OK;
     cJSON *item = cJSON_CreateObject();
     char *text = item && fill_task(t, item, image, r, masks) ? cJSON_PrintUnformatted(item) : NULL;
@@ -236,7 +248,7 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     tasks *t = state;
     tm_region_masks masks = {0};
     if (!t->polygons) TM_TRY(tm_region_masks_open(job->result, &masks, err));
-    char *image = tm_format(LOCAL_FILES "%s", tm_file_name(job->photo_path));
+    char *image = tm_format(LOCAL_FILES "%s", job->name);
     tagmask_status status =
         image ? put_task(t, image, job->result, &masks, err)
               : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", t->path, job->photo_path);
@@ -251,11 +263,15 @@ const tm_label_format tm_format_label_studio = {.name = "label-studio",
                                                 .ending = brush_name,
                                                 .begin = begin_brush,
                                                 .add = add,
+                                                .flush = flush,
+                                                .has = has,
                                                 .end = end,
                                                 .read = tm_read_label_studio};
 const tm_label_format tm_format_label_studio_polygon = {.name = "label-studio-polygon",
                                                         .ending = polygon_name,
                                                         .begin = begin_polygons,
                                                         .add = add,
+                                                        .flush = flush,
+                                                        .has = has,
                                                         .end = end,
                                                         .read = tm_read_label_studio};

@@ -22,4 +22,4 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     return status;
 }
 
-const tm_label_format tm_format_prob = {.name = "prob", .ending = ".npy", .add = add};
+const tm_label_format tm_format_prob = {.name = "prob", .ending = ".npy", .each_tag = true, .add = add};

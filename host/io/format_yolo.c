@@ -1,6 +1,7 @@
 // YOLO segmentation (https://docs.ultralytics.com/datasets/segment/): NAME.txt with a line "class x1 y1 x2 y2 ..." a
-// part, coordinates in shares of width and height, and classes.txt with a name a line. The lines have no room for a
-// mark, so .tagmask-yolo lists the hashes of what was written: another NAME.txt, or a changed one, is not overwritten.
+// part, coordinates in shares of width and height, and one classes.txt in the main folder with a name a line. The lines
+// have no room for a mark, so .tagmask-yolo lists the hashes of what was written: another NAME.txt, or a changed one,
+// is not overwritten.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,9 +139,11 @@ static void add_part(tm_text *text, const tagmask_result *r, const tagmask_regio
     free(points);
 }
 
-static uint64_t content_hash(const char *path, const void *bytes, size_t size) {
-    const char *name = tm_file_name(path);
-    return tm_hash64(bytes, size, tm_hash64(name, strlen(name), 1));
+// Of the file's path below the main folder and its content.
+static uint64_t content_hash(const tm_label_job *job, const char *path, const void *bytes, size_t size) {
+    const char *file = tm_file_name(path);
+    size_t folder = (size_t)(tm_file_name(job->name) - job->name);
+    return tm_hash64(bytes, size, tm_hash64(file, strlen(file), tm_hash64(job->name, folder, 1)));
 }
 
 static bool is_written(const yolo *y, uint64_t hash) {
@@ -150,12 +153,12 @@ static bool is_written(const yolo *y, uint64_t hash) {
     return false;
 }
 
-static tagmask_status check_replaceable(const yolo *y, const char *path, tm_error *err) {
+static tagmask_status check_replaceable(const yolo *y, const tm_label_job *job, const char *path, tm_error *err) {
     uint8_t *bytes = NULL;
     size_t size = 0;
     if (!tm_file_exists(path)) return TAGMASK_OK;
     TM_TRY(tm_read_file(path, MAX_FILE_BYTES, &bytes, &size, err));
-    uint64_t hash = content_hash(path, bytes, size);
+    uint64_t hash = content_hash(job, path, bytes, size);
     free(bytes);
     if (is_written(y, hash)) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_FILE,
@@ -171,8 +174,8 @@ static tagmask_status record(yolo *y, uint64_t hash, tm_error *err) {
     FILE *file = tm_file_stream(y->record_path, 'a');
     bool ok = file && fprintf(file, "%s%016llx\n", y->open_line ? "\n" : "", (unsigned long long)hash) > 0;
     if (file && fclose(file)) ok = false;
+    y->open_line = !ok;
     if (!ok) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", y->record_path, strerror(errno));
-    y->open_line = false;
     return add_written(y, hash) ? TAGMASK_OK
                                 : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for it", y->record_path);
 }
@@ -186,14 +189,14 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     TM_TRY(tm_label_path(job, NULL, tm_format_yolo.ending, &path, err));
     tagmask_status status =
         strcmp(job->stem, "classes")
-            ? check_replaceable(y, path, err)
+            ? check_replaceable(y, job, path, err)
             : tm_fail(err, TAGMASK_ERROR_FILE, "%s: is the list of classes; rename the photo to label it", path);
     if (status == TAGMASK_OK) status = number_classes(y, r, numbers, err);
     if (status != TAGMASK_OK) goto done;
     for (size_t i = 0; i < r->regions.count; i++) {
         add_part(&text, r, &r->regions.items[i], numbers[r->regions.items[i].tag]);
     }
-    if (!text.failed) status = record(y, content_hash(path, text.data ? text.data : "", text.size), err);
+    if (!text.failed) status = record(y, content_hash(job, path, text.data ? text.data : "", text.size), err);
     if (status == TAGMASK_OK) status = tm_text_write(&text, path, err);
 done:
     free(text.data);

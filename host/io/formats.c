@@ -43,13 +43,30 @@ static bool same_file(const char *a, const char *b) {
            info_a.number == info_b.number;
 }
 
-tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err) {
-    char *name = tm_format("%s%s%s%s", job->stem, tag ? "." : "", tag ? tag : "", ending);
-    for (char *at = name ? name + strlen(job->stem) : NULL; at && *at; at++) {
+size_t tm_name_fit(const char *stored, const char *photo_path) {
+    const char *a = stored + strlen(stored), *b = photo_path + strlen(photo_path);
+    size_t shared = 0;  // names; a whole one ends at a separator or at the start of both
+    while (a > stored && b > photo_path && (a[-1] == b[-1] || (tm_is_separator(a[-1]) && tm_is_separator(b[-1])))) {
+        shared += tm_is_separator(*--a);
+        b--;
+    }
+    bool b_ends = b == photo_path || tm_is_separator(b[-1]), whole = a == stored && b_ends;
+    shared += b_ends && (whole || (a > stored && tm_is_separator(a[-1]))) && !tm_is_separator(*a);
+    return shared ? 2 * shared + whole : 0;
+}
+
+char *tm_label_file(const char *out, const char *stem, const char *tag, const char *ending) {
+    char *name = tm_format("%s%s%s%s", stem, tag ? "." : "", tag ? tag : "", ending);
+    for (char *at = name ? name + strlen(stem) : NULL; at && *at; at++) {
         if ((unsigned char)*at <= ' ' || strchr("/\\:*?\"<>|", *at)) *at = '_';
     }
-    char *joined = name ? tm_path_join(job->out, name) : NULL;
+    char *joined = name ? tm_path_join(out, name) : NULL;
     free(name);
+    return joined;
+}
+
+tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err) {
+    char *joined = tm_label_file(job->out, job->stem, tag, ending);
     if (!joined) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for a file name", job->photo_path);
     if (same_file(joined, job->photo_path)) {
         tm_fail(err, TAGMASK_ERROR_FILE, "%s: is the photo itself and is not overwritten; choose another output folder",
@@ -154,32 +171,88 @@ tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_
     return TAGMASK_OK;
 }
 
-tagmask_status tagmask_writer_add(tagmask_writer *writer, const tagmask_result *result, const char *photo_path,
-                                  const tagmask_image *photo, tm_error *err) {
-    if (!writer || !result || !photo_path) {
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                       "tagmask_writer_add: writer, result and photo_path must not be NULL");
+// A path below a folder: names with / between, none of them "." or "..".
+static bool is_relative_name(const char *name) {
+    for (const char *at = name;; at++) {
+        size_t length = strcspn(at, "/");
+        if (!length || (length <= 2 && !strncmp(at, "..", length))) return false;
+        at += length;
+        if (!*at) return true;
     }
-    const tm_label_format *format = writer->format;
+}
+
+static tagmask_status check_photo(const tm_label_format *format, const tm_label_job *job, tm_error *err) {
+    const tagmask_image *photo = job->photo;
     if (format->needs_photo && !photo) {
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the format \"%s\" needs the photo's pixels", photo_path,
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the format \"%s\" needs the photo's pixels", job->photo_path,
                        format->name);
     }
-    if (photo && (photo->width != result->width || photo->height != result->height)) {
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: is %u x %u pixels, but its result is %u x %u", photo_path,
-                       photo->width, photo->height, result->width, result->height);
+    if (photo && (photo->width != job->result->width || photo->height != job->result->height)) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: is %u x %u pixels, but its result is %u x %u", job->photo_path,
+                       photo->width, photo->height, job->result->width, job->result->height);
     }
-    char *stem = stem_of(photo_path);
-    if (!stem) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write its labels", photo_path);
-    tm_label_job job = {result, photo_path, photo, writer->out, stem};
-    tagmask_status status = TAGMASK_ERROR_ARGUMENT;
-    if (*stem) {
-        status = format->add(writer->state, &job, err);
-    } else {
-        tm_fail(err, status, "\"%s\": expected a photo's path that ends in a file name", photo_path);
+    if (is_relative_name(job->name)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the name \"%s\" must be a path below a folder, such as a/1.jpg",
+                   job->photo_path, job->name);
+}
+
+// The folder of the photo's own files; malloc'ed, NULL: out of memory.
+static char *own_folder(const tagmask_writer *writer, const char *name) {
+    const char *slash = strrchr(name, '/');
+    char *below = slash ? tm_format("%.*s", (int)(slash - name), name) : NULL;
+    char *folder = below ? tm_path_join(writer->out, below) : slash ? NULL : tm_strdup(writer->out);
+    free(below);
+    return folder;
+}
+
+tagmask_status tagmask_writer_add(tagmask_writer *writer, const tagmask_result *result, const char *photo_path,
+                                  const tagmask_image *photo, tm_error *err) {
+    if (!photo_path) return tagmask_writer_add_as(writer, result, NULL, NULL, photo, err);
+    if (*tm_file_name(photo_path)) {
+        return tagmask_writer_add_as(writer, result, photo_path, tm_file_name(photo_path), photo, err);
     }
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "\"%s\": expected a photo's path that ends in a file name", photo_path);
+}
+
+tagmask_status tagmask_writer_add_as(tagmask_writer *writer, const tagmask_result *result, const char *photo_path,
+                                     const char *name, const tagmask_image *photo, tm_error *err) {
+    if (!writer || !result || !photo_path || !name) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "tagmask_writer_add: writer, result, photo_path and name must not be NULL");
+    }
+    tm_label_job job = {.result = result, .photo_path = photo_path, .name = name, .photo = photo};
+    TM_TRY(check_photo(writer->format, &job, err));
+    char *stem = stem_of(name), *folder = own_folder(writer, name);
+    tagmask_status status = stem && folder ? TAGMASK_OK : TAGMASK_ERROR_MEMORY;
+    if (status != TAGMASK_OK) tm_fail(err, status, "%s: no memory to write its labels", photo_path);
+    if (status == TAGMASK_OK && strcmp(folder, writer->out)) status = tm_make_dirs(folder, err);
+    job.out = folder;
+    job.stem = stem;
+    if (status == TAGMASK_OK) status = writer->format->add(writer->state, &job, err);
+    free(folder);
     free(stem);
     return status;
+}
+
+tagmask_status tagmask_writer_flush(tagmask_writer *writer, tm_error *err) {
+    if (!writer) return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_writer_flush: writer must not be NULL");
+    return writer->format->flush ? writer->format->flush(writer->state, err) : TAGMASK_OK;
+}
+
+bool tagmask_writer_has(const tagmask_writer *writer, const char *name, const char *const *tags, size_t tag_count) {
+    if (!writer || !name || !is_relative_name(name)) return false;
+    const tm_label_format *format = writer->format;
+    if (format->has) return format->has(writer->state, name);
+    char *stem = stem_of(name), *folder = own_folder(writer, name);
+    bool there = stem && folder && (!format->each_tag || (tags && tag_count));
+    for (size_t i = 0; there && i < (format->each_tag ? tag_count : 1); i++) {
+        char *path = tm_label_file(folder, stem, format->each_tag ? tags[i] : NULL, format->ending);
+        there = path && tm_file_exists(path);
+        free(path);
+    }
+    free(folder);
+    free(stem);
+    return there;
 }
 
 tagmask_status tagmask_writer_close(tagmask_writer *writer, tm_error *err) {

@@ -3,8 +3,8 @@
 //
 // Two kinds: a format with a file (or several) a photo has only `add`; a format that collects photos in one file (COCO,
 // CVAT, ...) also has `begin` (which takes up the file that is already there, so that an interrupted batch goes on),
-// and `end`. Such a file is rewritten whole, by tm_write_file, from time to time while photos are added: less and less
-// often, so that the work stays proportional to the photos.
+// `flush` and `end`. Such a file is rewritten whole, by tm_write_file, from time to time while photos are added: less
+// and less often, so that the work stays proportional to the photos.
 #ifndef TM_FORMATS_H
 #define TM_FORMATS_H
 
@@ -16,8 +16,9 @@
 typedef struct tm_label_job {
     const tagmask_result *result;
     const char *photo_path;      // as the user gave it
+    const char *name;            // what a file with many photos calls it: its path below the photos' folder, "a/1.jpg"
     const tagmask_image *photo;  // NULL unless the caller has it; formats with needs_photo are not called without
-    const char *out;             // existing folder
+    const char *out;             // existing folder of the photo's own files
     const char *stem;            // the photo's file name without its ending
 } tm_label_job;
 
@@ -25,8 +26,11 @@ typedef struct tm_label_format {
     const char *name;
     const char *ending;  // of a photo's file, after its stem; the file's whole name for a collecting format
     bool needs_photo;
+    bool each_tag;                                                          // a photo has a file a tag
     tagmask_status (*begin)(const char *out, void **state, tm_error *err);  // NULL: nothing is kept between photos
     tagmask_status (*add)(void *state, const tm_label_job *job, tm_error *err);
+    tagmask_status (*flush)(void *state, tm_error *err);  // writes the photos that wait; NULL: none ever does
+    bool (*has)(const void *state, const char *name);     // is the photo in the file? NULL: it has files of its own
     tagmask_status (*end)(void *state, tm_error *err);  // writes and frees the state, also on failure; NULL with begin
     tagmask_status (*read)(const tm_read_job *job, tm_error *err);  // paints one photo's shapes; NULL: cannot be read
 } tm_label_format;
@@ -37,6 +41,8 @@ const tm_label_format *tm_label_format_at(size_t index);        // NULL beyond t
 // For formats. out/STEM.TAGENDING, or out/STEMENDING without a tag; in TAG spaces and what file systems do not like
 // become _. Refuses the photo's own path, which an ending .png can meet. *path is malloc'ed.
 tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err);
+// The file that tm_label_path names, without its check; NULL when out of memory.
+char *tm_label_file(const char *out, const char *stem, const char *tag, const char *ending);
 // The photo's path as seen from the folder `out`, with / between folders; malloc'ed, NULL when out of memory.
 char *tm_path_from(const char *out, const char *photo_path);
 // Writes a picture whole or not at all, and marks it as ours. A file that is there already is replaced only when it
@@ -53,6 +59,9 @@ extern const tm_label_format tm_format_labelme, tm_format_voc, tm_format_overlay
 extern const tm_label_format tm_format_coco, tm_format_coco_rle, tm_format_yolo, tm_format_label_studio,
     tm_format_label_studio_polygon, tm_format_cvat;
 
+// How well the name that a file has for a photo fits the photo's path: by the names at their ends, so that of a/1.jpg
+// and b/1.jpg the right one is found; 0: another file name. The higher the better.
+size_t tm_name_fit(const char *stored, const char *photo_path);
 // A collecting format writes when `pending` photos wait and `total` are in its file: often while that is cheap.
 bool tm_label_flush_due(size_t pending, size_t total);
 

@@ -79,13 +79,18 @@ static tagmask_status paint_annotation(const tm_read_job *job, const cJSON *root
 tagmask_status tm_read_coco(const tm_read_job *job, tm_error *err) {
     cJSON *root = NULL;
     const cJSON *item, *image = NULL;
-    const char *name = tm_file_name(job->photo_path);
+    size_t best = 0;
     TM_TRY(tm_read_json(job->path, &root, err));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "images")) {
-        if (!image && !strcmp(tm_file_name(tm_json_text(item, "file_name")), name)) image = item;
+        size_t fit = tm_name_fit(tm_json_text(item, "file_name"), job->photo_path);
+        if (fit > best) image = item;
+        best = TM_MAX(best, fit);
     }
     tagmask_status status = TAGMASK_OK;
-    if (!image) status = tm_fail(err, TAGMASK_ERROR_FORMAT, "has no image \"%s\" in its list images", name);
+    if (!image) {
+        status =
+            tm_fail(err, TAGMASK_ERROR_FORMAT, "has no image \"%s\" in its list images", tm_file_name(job->photo_path));
+    }
     if (status == TAGMASK_OK) status = tm_read_check_size(image, "width", job->canvas->width, err);
     if (status == TAGMASK_OK) status = tm_read_check_size(image, "height", job->canvas->height, err);
     double id = number_of(image, "id");

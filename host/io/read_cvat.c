@@ -14,7 +14,8 @@ typedef struct cvat_reader {
     XML_Parser parser;
     tm_error *err;
     tagmask_status status;
-    bool inside, found;  // the photo's element
+    bool inside;                 // the photo's element
+    size_t images, chosen, fit;  // number of the element that comes; the best so far, from 1, and how well it fits
 } cvat_reader;
 
 static const char *attribute(const XML_Char **attributes, const char *name) {
@@ -97,9 +98,7 @@ static void XMLCALL on_start(void *user, const XML_Char *element, const XML_Char
     bool mask = !strcmp(element, "mask"), polygon = !strcmp(element, "polygon");
     if (r->status != TAGMASK_OK) return;  // expat finishes an element after it was stopped
     if (!strcmp(element, "image")) {
-        const char *name = tm_file_name(attribute(attributes, "name"));
-        r->inside = !r->found && !strcmp(name, tm_file_name(r->job->photo_path));
-        r->found |= r->inside;
+        r->inside = ++r->images == r->chosen;
         if (r->inside) r->status = check_image(r, attributes);
     } else if (r->inside && (mask || polygon)) {
         r->status = paint_shape(r, mask, attributes);
@@ -110,9 +109,35 @@ static void XMLCALL on_start(void *user, const XML_Char *element, const XML_Char
     if (r->status != TAGMASK_OK) XML_StopParser(r->parser, XML_FALSE);
 }
 
+// The first reading finds the photo's element.
+static void XMLCALL on_choice(void *user, const XML_Char *element, const XML_Char **attributes) {
+    cvat_reader *r = user;
+    if (strcmp(element, "image")) return;
+    size_t fit = tm_name_fit(attribute(attributes, "name"), r->job->photo_path);
+    r->images++;
+    if (fit <= r->fit) return;
+    r->fit = fit;
+    r->chosen = r->images;
+}
+
 static void XMLCALL on_end(void *user, const XML_Char *element) {
     cvat_reader *r = user;
     if (!strcmp(element, "image")) r->inside = false;
+}
+
+static tagmask_status parse(cvat_reader *r, const uint8_t *bytes, size_t size, XML_StartElementHandler on_element) {
+    r->parser = XML_ParserCreate(NULL);
+    if (!r->parser) return tm_fail(r->err, TAGMASK_ERROR_MEMORY, "%s: no memory to read it", r->job->path);
+    XML_SetUserData(r->parser, r);
+    XML_SetElementHandler(r->parser, on_element, on_end);
+    r->images = 0;
+    if (XML_Parse(r->parser, (const char *)bytes, (int)size, XML_TRUE) == XML_STATUS_ERROR && r->status == TAGMASK_OK) {
+        r->status =
+            tm_fail(r->err, TAGMASK_ERROR_FORMAT, "is damaged or no XML file: line %lu: %s",
+                    (unsigned long)XML_GetCurrentLineNumber(r->parser), XML_ErrorString(XML_GetErrorCode(r->parser)));
+    }
+    XML_ParserFree(r->parser);
+    return r->status;
 }
 
 tagmask_status tm_read_cvat(const tm_read_job *job, tm_error *err) {
@@ -120,22 +145,11 @@ tagmask_status tm_read_cvat(const tm_read_job *job, tm_error *err) {
     size_t size = 0;
     cvat_reader r = {.job = job, .err = err};
     TM_TRY(tm_read_file(job->path, MAX_FILE_BYTES, &bytes, &size, err));
-    r.parser = XML_ParserCreate(NULL);
-    if (!r.parser) {
-        free(bytes);
-        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to read it", job->path);
+    tagmask_status status = parse(&r, bytes, size, on_choice);
+    if (status == TAGMASK_OK && !r.chosen) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "has no image \"%s\"", tm_file_name(job->photo_path));
     }
-    XML_SetUserData(r.parser, &r);
-    XML_SetElementHandler(r.parser, on_start, on_end);
-    if (XML_Parse(r.parser, (const char *)bytes, (int)size, XML_TRUE) == XML_STATUS_ERROR && r.status == TAGMASK_OK) {
-        r.status =
-            tm_fail(err, TAGMASK_ERROR_FORMAT, "is damaged or no XML file: line %lu: %s",
-                    (unsigned long)XML_GetCurrentLineNumber(r.parser), XML_ErrorString(XML_GetErrorCode(r.parser)));
-    }
-    if (r.status == TAGMASK_OK && !r.found) {
-        r.status = tm_fail(err, TAGMASK_ERROR_FORMAT, "has no image \"%s\"", tm_file_name(job->photo_path));
-    }
-    XML_ParserFree(r.parser);
+    if (status == TAGMASK_OK) status = parse(&r, bytes, size, on_start);
     free(bytes);
-    return r.status;
+    return status;
 }

@@ -7,9 +7,10 @@
 #include "io/kept.h"
 #include "io/read.h"
 
-// The file name in a path or in an address such as /data/local-files/?d=folder/name.jpg.
+// The path in an address such as /data/local-files/?d=folder/name.jpg, or the file name in another.
 static const char *name_in_address(const char *address) {
-    const char *name = tm_file_name(address), *equals = strrchr(name, '=');
+    const char *local = strstr(address, "?d="), *name = tm_file_name(address), *equals = strrchr(name, '=');
+    if (local) return local + 3;
     return equals ? equals + 1 : name;
 }
 
@@ -66,15 +67,18 @@ static tagmask_status paint_region(const tm_read_job *job, const cJSON *region, 
 tagmask_status tm_read_label_studio(const tm_read_job *job, tm_error *err) {
     cJSON *root = NULL;
     const cJSON *item, *task = NULL;
-    const char *name = tm_file_name(job->photo_path);
-    size_t number = 0;
+    size_t number = 0, best = 0;
     TM_TRY(tm_read_json(job->path, &root, err));
     cJSON_ArrayForEach(item, root) {
         const cJSON *data = cJSON_GetObjectItemCaseSensitive(item, "data");
-        if (!task && !strcmp(name_in_address(tm_json_text(data, "image")), name)) task = item;
+        size_t fit = tm_name_fit(name_in_address(tm_json_text(data, "image")), job->photo_path);
+        if (fit > best) task = item;
+        best = TM_MAX(best, fit);
     }
     tagmask_status status = TAGMASK_OK;
-    if (!task) status = tm_fail(err, TAGMASK_ERROR_FORMAT, "has no task with the image \"%s\"", name);
+    if (!task) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "has no task with the image \"%s\"", tm_file_name(job->photo_path));
+    }
     cJSON_ArrayForEach(item, results_of(task)) {
         if (status != TAGMASK_OK) break;
         number++;

@@ -1,5 +1,5 @@
-// YOLO segmentation: polygons by lines, names from classes.txt in the same folder (a class without a name is its
-// number).
+// YOLO segmentation: polygons by lines, names from classes.txt in the same folder or the nearest one above it (a class
+// without a name is its number).
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,11 +56,15 @@ static tagmask_status paint_line(const tm_read_job *job, const char *classes, ch
 
 static tagmask_status read_classes(const tm_read_job *job, uint8_t **classes, tm_error *err) {
     size_t size = 0, folder = (size_t)(tm_file_name(job->path) - job->path);
-    char *path = tm_format("%.*sclasses.txt", (int)folder, job->path);
-    if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the classes");
-    tagmask_status status = tm_file_exists(path) ? tm_read_file(path, MAX_FILE_BYTES, classes, &size, err) : TAGMASK_OK;
-    free(path);
-    return status;
+    for (;;) {
+        char *path = tm_format("%.*sclasses.txt", (int)folder, job->path);
+        if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the classes");
+        bool there = tm_file_exists(path);
+        tagmask_status status = there ? tm_read_file(path, MAX_FILE_BYTES, classes, &size, err) : TAGMASK_OK;
+        free(path);
+        if (there || !folder) return status;
+        for (folder--; folder && !tm_is_separator(job->path[folder - 1]);) folder--;
+    }
 }
 
 tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err) {

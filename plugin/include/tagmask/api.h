@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define TAGMASK_API_VERSION 1
+#define TAGMASK_API_VERSION 2
 
 typedef struct tagmask_api {
     size_t struct_size;   /* of the library's table */
@@ -84,6 +84,12 @@ typedef struct tagmask_api {
     tagmask_status (*result_read)(const char *format, const char *path, const char *photo_path, uint32_t width,
                                   uint32_t height, tagmask_result **result, tagmask_error *error);
     const char *(*format_name)(size_t index);
+
+    /* Version 2 */
+    tagmask_status (*writer_add_as)(tagmask_writer *writer, const tagmask_result *result, const char *photo_path,
+                                    const char *name, const tagmask_image *photo, tagmask_error *error);
+    tagmask_status (*writer_flush)(tagmask_writer *writer, tagmask_error *error);
+    bool (*writer_has)(const tagmask_writer *writer, const char *name, const char *const *tags, size_t tag_count);
 } tagmask_api;
 
 /* The library's table, valid while it is loaded; NULL when the library does not know the version. [any thread] */

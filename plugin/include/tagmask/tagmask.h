@@ -367,12 +367,25 @@ TAGMASK_API tagmask_status tagmask_writer_open(const char *format, const char *o
 /* As tagmask_result_write; photo_path and photo are needed during the call only. [one thread] */
 TAGMASK_API tagmask_status tagmask_writer_add(tagmask_writer *writer, const tagmask_result *result,
                                               const char *photo_path, const tagmask_image *photo, tagmask_error *error);
+/* The same for a photo of a folder with sub-folders: `name` is its path below that folder, such as "a/1.jpg". Its own
+ * files go to the same folder of `out` (a/1.json), and a file with many photos calls it by that name, so that a/1.jpg
+ * and b/1.jpg are two. tagmask_writer_add takes the file name of photo_path. [one thread] */
+TAGMASK_API tagmask_status tagmask_writer_add_as(tagmask_writer *writer, const tagmask_result *result,
+                                                 const char *photo_path, const char *name, const tagmask_image *photo,
+                                                 tagmask_error *error);
+/* Writes the photos that wait now. [one thread] */
+TAGMASK_API tagmask_status tagmask_writer_flush(tagmask_writer *writer, tagmask_error *error);
+/* Whether labels of the photo are there: its own files, or its entry in the file for many photos, be it written or
+ * waiting. tags: as the result calls them, for formats with a file a tag. [one thread] */
+TAGMASK_API bool tagmask_writer_has(const tagmask_writer *writer, const char *name, const char *const *tags,
+                                    size_t tag_count);
 /* Writes what waits and frees the writer, also when that fails. [one thread] */
 TAGMASK_API tagmask_status tagmask_writer_close(tagmask_writer *writer, tagmask_error *error);
 
 /* Reads one photo's masks back from a label file (labelme, coco, coco-rle, yolo, cvat, label-studio,
  * label-studio-polygon), also one that a person or another program made, so that it can be compared, or written in
- * another format. `photo_path` names the photo in a file with several; width and height are the photo's, and a file
+ * another format. `photo_path` names the photo in a file with several: the entry counts whose path ends in most of the
+ * same names. width and height are the photo's, and a file
  * that tells others is an error. Later shapes lie over earlier ones; probabilities are 0 and 1. [any thread] */
 TAGMASK_API tagmask_status tagmask_result_read(const char *format, const char *path, const char *photo_path,
                                                uint32_t width, uint32_t height, tagmask_result **result,
