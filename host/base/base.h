@@ -86,6 +86,8 @@ tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, 
 // Writes to a temporary name in the same folder, flushes to disk, renames over path: a reader sees the old or the whole
 // new file, never a part.
 tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err);
+// Removes the temporary files that tm_write_file left in the folder when its process was killed, and no others.
+void tm_remove_leftovers(const char *folder);
 tagmask_status tm_make_dirs(const char *path, tm_error *err);
 bool tm_file_exists(const char *path);
 bool tm_is_dir(const char *path);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,26 +46,75 @@ done:
     return status;
 }
 
-tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err) {
-    // The process id keeps two programs that write the same file from sharing a temporary.
-    char *temporary = tm_format("%s.%llu.tmp", path, (unsigned long long)tm_process_id());
-    if (!temporary) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path);
-    int file = tm_file_create(temporary);
-    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file);
-    int reason = errno;
-    if (file >= 0 && !tm_file_close(file) && ok) {
-        ok = false;
-        reason = errno;
-    }
-    if (ok && !tm_file_replace(temporary, path)) {
-        ok = false;
-        reason = errno;
-    }
-    if (!ok && file >= 0) tm_file_remove(temporary);
-    free(temporary);
-    if (!ok) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", path, strerror(reason));
-    return TAGMASK_OK;
+// ---- Writing whole files
+//
+// A temporary file is ".tagmask-PROCESS-NUMBER.tmp", hidden and never taken for a label, in the folder of the file that
+// it becomes. Its writer holds its lock: whoever gets the lock of one knows that its writer is gone.
+
+#define TEMPORARY ".tagmask-"
+#define TEMPORARY_END ".tmp"
+
+static bool is_temporary(const char *name) {
+    const char digits[] = "0123456789";
+    if (strncmp(name, TEMPORARY, strlen(TEMPORARY))) return false;
+    name += strlen(TEMPORARY);
+    size_t process = strspn(name, digits);
+    if (!process || name[process] != '-') return false;
+    name += process + 1;
+    size_t number = strspn(name, digits);
+    return number && !strcmp(name + number, TEMPORARY_END);
 }
+
+// Opened and locked. -1 with errno; *temporary is NULL then.
+static int open_temporary(const char *path, char **temporary) {
+    static atomic_uint numbers;
+    int folder = (int)(tm_file_name(path) - path);
+    for (int tries = 0; tries < 100; tries++) {
+        char *name = tm_format("%.*s" TEMPORARY "%llu-%u" TEMPORARY_END, folder, path,
+                               (unsigned long long)tm_process_id(), atomic_fetch_add(&numbers, 1));
+        int file = name ? tm_file_create_new(name) : -1;
+        // Between making and locking it, another process may take it for a leftover.
+        if (file >= 0 && (tm_file_lock(file) || errno != EWOULDBLOCK) && tm_file_exists(name)) {
+            *temporary = name;
+            return file;
+        }
+        int reason = !name ? ENOMEM : file < 0 ? errno : EEXIST;
+        if (file >= 0) tm_file_close(file);
+        free(name);
+        errno = reason;
+        if (reason != EEXIST) break;
+    }
+    return -1;
+}
+
+tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err) {
+    char *temporary = NULL;
+    int file = open_temporary(path, &temporary);
+    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file) && tm_file_replace(temporary, path);
+    int reason = errno;
+    if (!ok && file >= 0) tm_file_remove(temporary);
+    if (file >= 0) tm_file_close(file);  // after the renaming, because of the lock
+    free(temporary);
+    if (ok) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s%s", path, strerror(reason),
+                   reason == ENOSPC ? "; make room, or write to another place" : "");
+}
+
+void tm_remove_leftovers(const char *folder) {
+    char **names = NULL;
+    size_t count = 0;
+    if (tm_list_folder(folder, &names, &count, NULL) != TAGMASK_OK) return;
+    for (size_t i = 0; i < count; i++) {
+        char *path = is_temporary(names[i]) ? tm_path_join(folder, names[i]) : NULL;
+        int file = path ? tm_file_open(path) : -1;
+        if (file >= 0 && tm_file_lock(file)) tm_file_remove(path);
+        if (file >= 0) tm_file_close(file);
+        free(path);
+    }
+    tm_free_names(names, count);
+}
+
+// ----
 
 bool tm_file_exists(const char *path) {
     tm_file_info info;

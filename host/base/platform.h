@@ -31,8 +31,12 @@ typedef struct tm_file_info {
 bool tm_file_stat(const char *path, tm_file_info *info);  // follows links
 
 // Descriptors, never inherited by child processes. -1 on failure.
-int tm_file_open(const char *path);    // for reading; folders, too
-int tm_file_create(const char *path);  // for writing; empties a file that is there
+int tm_file_open(const char *path);        // for reading; folders, too
+int tm_file_create(const char *path);      // for writing; empties a file that is there
+int tm_file_create_new(const char *path);  // for writing; fails when there is one
+// Takes the file until it is closed, at the latest when the process ends. false: another descriptor has it (errno is
+// EWOULDBLOCK), or the file system knows no locks.
+bool tm_file_lock(int file);
 bool tm_file_stat_open(int file, tm_file_info *info);
 int64_t tm_file_read_at(int file, void *data, size_t size, uint64_t offset);  // bytes; 0: at the end; -1
 bool tm_file_write(int file, const void *data, size_t size);                  // all of it
@@ -47,6 +51,7 @@ bool tm_file_replace(const char *from, const char *to);  // renames; a reader of
 bool tm_file_remove(const char *path);                   // a file or a link
 bool tm_folder_make(const char *path);                   // one folder whose parent is there
 bool tm_folder_is_writable(const char *path);            // may files be made in it?
+uint64_t tm_free_space(const char *path);                // bytes left for files of a folder; UINT64_MAX: unknown
 size_t tm_path_root(const char *path);                   // length of "/", "C:/", "C:" or "//server/share/"; 0: none
 char *tm_real_path(const char *path);                    // absolute, without links, with '/'; malloc'ed
 

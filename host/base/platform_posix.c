@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +40,14 @@ int tm_file_open(const char *path) {
 
 int tm_file_create(const char *path) {
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+}
+
+int tm_file_create_new(const char *path) {
+    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+bool tm_file_lock(int file) {
+    return flock(file, LOCK_EX | LOCK_NB) == 0;
 }
 
 bool tm_file_stat_open(int file, tm_file_info *info) {
@@ -103,6 +113,11 @@ bool tm_folder_make(const char *path) {
 
 bool tm_folder_is_writable(const char *path) {
     return access(path, W_OK | X_OK) == 0;
+}
+
+uint64_t tm_free_space(const char *path) {
+    struct statvfs info;
+    return statvfs(path, &info) ? UINT64_MAX : (uint64_t)info.f_bavail * info.f_frsize;
 }
 
 size_t tm_path_root(const char *path) {

@@ -170,6 +170,19 @@ int tm_file_create(const char *path) {
     return descriptor(open_handle(path, GENERIC_WRITE, CREATE_ALWAYS));
 }
 
+int tm_file_create_new(const char *path) {
+    return descriptor(open_handle(path, GENERIC_WRITE, CREATE_NEW));
+}
+
+bool tm_file_lock(int file) {
+    OVERLAPPED beyond = {.OffsetHigh = 0x40000000};  // of any content, which a lock would keep others from reading
+    DWORD how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+    if (LockFileEx(handle_of(file), how, 0, 1, 0, &beyond)) return true;
+    if (GetLastError() != ERROR_LOCK_VIOLATION) return failed();
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 bool tm_file_stat_open(int file, tm_file_info *info) {
     return describe(handle_of(file), info);
 }
@@ -260,6 +273,14 @@ bool tm_folder_is_writable(const char *path) {
     if (handle == INVALID_HANDLE_VALUE) return false;
     CloseHandle(handle);
     return true;
+}
+
+uint64_t tm_free_space(const char *path) {
+    ULARGE_INTEGER free_bytes = {.QuadPart = UINT64_MAX};
+    wchar_t *wide = system_path(path);
+    if (wide && !GetDiskFreeSpaceExW(wide, &free_bytes, NULL, NULL)) free_bytes.QuadPart = UINT64_MAX;
+    free(wide);
+    return free_bytes.QuadPart;
 }
 
 size_t tm_path_root(const char *path) {

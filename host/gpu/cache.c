@@ -83,6 +83,7 @@ static void write_cache(const char *path, const uint8_t *file, size_t size) {
     tm_error err = TAGMASK_ERROR_INIT;
     char *folder = tm_cache_dir();
     tagmask_status status = folder ? tm_make_dirs(folder, &err) : TAGMASK_ERROR_MEMORY;
+    if (!status) tm_remove_leftovers(folder);
     if (!status) status = tm_write_file(path, file, size, &err);
     if (status) tm_log(TAGMASK_LOG_INFO, "the pipeline cache is not kept: %s", err.message);
     free(folder);

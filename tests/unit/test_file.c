@@ -1,0 +1,148 @@
+// Whole files or none: what a killed process leaves, and a disk that is full.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/platform.h"
+#include "support.h"
+
+static void put(const char *folder, const char *name, const char *text) {
+    char *path = tm_path_join(folder, name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    free(path);
+}
+
+static bool is_there(const char *folder, const char *name) {
+    char *path = tm_path_join(folder, name);
+    bool there = tm_file_exists(path);
+    free(path);
+    return there;
+}
+
+static size_t files_in(const char *folder) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    char **names;
+    size_t count;
+    assert_ok(tm_list_folder(folder, &names, &count, &err), &err);
+    tm_free_names(names, count);
+    return count;
+}
+
+static void expect_text(const char *path, const char *text) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    uint8_t *data;
+    size_t size;
+    assert_ok(tm_read_file(path, 1 << 20, &data, &size, &err), &err);
+    assert_string_equal((char *)data, text);
+    free(data);
+}
+
+static void leftovers_are_removed(void **state) {
+    (void)state;
+    static const char *const others[] = {".tagmask-yolo",  ".tagmask-12-x.tmp",      ".tagmask-12-3.tmpx",
+                                         "1.json.12.tmp",  ".tagmask-12-3.tmp.json", ".tagmask-1.tmp",
+                                         ".tagmask--3.tmp"};
+    char *folder = test_temporary_dir();
+    for (size_t i = 0; i < TM_ARRAY_LEN(others); i++) put(folder, others[i], "not ours");
+    put(folder, ".tagmask-12-3.tmp", "half a fi");
+    put(folder, ".tagmask-99999999-0.tmp", "");
+    tm_remove_leftovers(folder);
+    for (size_t i = 0; i < TM_ARRAY_LEN(others); i++) assert_true(is_there(folder, others[i]));
+    assert_int_equal(files_in(folder), TM_ARRAY_LEN(others));
+    tm_remove_leftovers("/nonexistent/folder");
+    free(folder);
+}
+
+// A process that holds its temporary file, as tm_write_file does, until it is killed.
+static void a_living_writer_keeps_its_file(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, ".tagmask-5-6.tmp");
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        int file = tm_file_create_new(path);
+        bool ok = file >= 0 && tm_file_lock(file) && write(ready[1], "x", 1) == 1;
+        if (ok) pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    tm_remove_leftovers(folder);
+    assert_true(tm_file_exists(path));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    tm_remove_leftovers(folder);
+    assert_false(tm_file_exists(path));
+    close(ready[0]);
+    free(path);
+    free(folder);
+}
+
+// Names of temporary files that a killed process with our number left do not stop us.
+static void names_in_use_are_passed_over(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "a.txt");
+    for (unsigned i = 0; i < 20; i++) {
+        char name[64];
+        snprintf(name, sizeof name, ".tagmask-%llu-%u.tmp", (unsigned long long)tm_process_id(), i);
+        put(folder, name, "left");
+    }
+    assert_ok(tm_write_file(path, "new", 3, &err), &err);
+    expect_text(path, "new");
+    assert_int_equal(files_in(folder), 21);
+    free(path);
+    free(folder);
+}
+
+// A limit on the size of files fails a write in the middle, as a full disk does.
+static void a_failed_write_changes_nothing(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "labels.json"), *big = tm_calloc(1 << 16, 1);
+    assert_non_null(big);
+    assert_ok(tm_write_file(path, "old", 3, &err), &err);
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 1 << 12;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    tagmask_status status = tm_write_file(path, big, 1 << 16, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "labels.json: cannot be written: "));
+    expect_text(path, "old");
+    assert_int_equal(files_in(folder), 1);
+    assert_ok(tm_write_file(path, "new", 3, &err), &err);
+    expect_text(path, "new");
+    assert_int_equal(files_in(folder), 1);
+    // A folder that is missing is named, too.
+    char *missing = tm_path_join(folder, "none/labels.json");
+    assert_int_equal(tm_write_file(missing, "x", 1, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, missing));
+    free(missing);
+    free(big);
+    free(path);
+    free(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(leftovers_are_removed),
+        cmocka_unit_test(a_living_writer_keeps_its_file),
+        cmocka_unit_test(names_in_use_are_passed_over),
+        cmocka_unit_test(a_failed_write_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
