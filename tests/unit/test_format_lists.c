@@ -8,83 +8,12 @@
 
 #include "io/formats.h"
 #include "io/rle.h"
-#include "support.h"
+#include "labels.h"
 
-enum { W = 40, H = 30 };
+enum { W = TEST_W, H = TEST_H };
 
-static void fill_box(uint8_t *map, uint32_t left, uint32_t top, uint32_t w, uint32_t h, uint8_t label) {
-    for (uint32_t y = top; y < top + h; y++) memset(map + y * W + left, label, w);
-}
-
-static tagmask_result *result_of(const uint8_t *map, const char *const *tags, size_t count) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_result *result = NULL;
-    uint8_t *labels = malloc(W * H);
-    float *probability = malloc(sizeof(float) * W * H * count);
-    memcpy(labels, map, W * H);
-    for (size_t i = 0; i < W * H * count; i++) probability[i] = map[i % (W * H)] == i / (W * H) + 1 ? 0.75f : 0.125f;
-    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, (tm_region_rules){0}, &result, &err),
-              &err);
-    return result;
-}
-
-// Two parts of "cat", one with a hole, and a "cup & <saucer>".
 static tagmask_result *example(void) {
-    static const char *const tags[] = {"cat", "cup & <saucer>"};
-    uint8_t map[W * H] = {0};
-    fill_box(map, 2, 2, 14, 12, 1);
-    fill_box(map, 6, 5, 5, 5, 0);
-    fill_box(map, 20, 4, 6, 6, 1);
-    fill_box(map, 22, 16, 12, 10, 2);
-    return result_of(map, tags, 2);
-}
-
-static tagmask_result *one_bird(void) {
-    static const char *const tags[] = {"bird"};
-    uint8_t map[W * H] = {0};
-    fill_box(map, 30, 2, 8, 7, 1);
-    return result_of(map, tags, 1);
-}
-
-static char *read_text(const char *dir, const char *name) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    uint8_t *data = NULL;
-    size_t size;
-    char *path = tm_path_join(dir, name);
-    assert_ok(tm_read_file(path, 1 << 24, &data, &size, &err), &err);
-    free(path);
-    char *text = tm_strdup((const char *)data);
-    free(data);
-    assert_non_null(text);
-    return text;
-}
-
-static void write_text(const char *dir, const char *name, const char *text) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    char *path = tm_path_join(dir, name);
-    assert_ok(tm_write_file(path, text, strlen(text), &err), &err);
-    free(path);
-}
-
-static cJSON *read_json(const char *dir, const char *name) {
-    char *text = read_text(dir, name);
-    cJSON *json = cJSON_Parse(text);
-    if (!json) fail_msg("%s is no JSON: %s", name, text);
-    free(text);
-    return json;
-}
-
-static void write_json(const char *dir, const char *name, cJSON *json) {
-    char *text = cJSON_Print(json);
-    write_text(dir, name, text);
-    cJSON_free(text);
-    cJSON_Delete(json);
-}
-
-static cJSON *member(const cJSON *object, const char *key) {
-    cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!item) fail_msg("no member %s", key);
-    return item;
+    return test_example("cup & <saucer>");
 }
 
 static void propose(const tagmask_result *result, const char *format, const char *photo, const char *dir) {
@@ -95,34 +24,15 @@ static void propose(const tagmask_result *result, const char *format, const char
 static void expect_refusal(const tagmask_result *result, const char *format, const char *dir, const char *name,
                            const char *word) {
     tm_error err = TAGMASK_ERROR_INIT;
-    char *before = read_text(dir, name);
+    char *before = test_read_text(dir, name);
     assert_int_not_equal(tagmask_result_write(result, format, "a.jpg", NULL, dir, &err), TAGMASK_OK);
     if (!strstr(err.message, word) || !strstr(err.message, name)) {
         fail_msg("\"%s\" does not say \"%s\" and \"%s\"", err.message, name, word);
     }
-    char *after = read_text(dir, name);
+    char *after = test_read_text(dir, name);
     assert_string_equal(before, after);
     free(before);
     free(after);
-}
-
-// Even-odd at pixel centres; numbers are x and y in turn.
-static void flip_ring(uint8_t *map, const double *p, int count) {
-    for (int i = 0; i < count; i++) {
-        const double *a = p + 2 * i, *b = p + 2 * ((i + 1) % count);
-        for (int y = 0; y < H; y++) {
-            if ((a[1] <= y + 0.5) == (b[1] <= y + 0.5)) continue;
-            double cut = a[0] + (y + 0.5 - a[1]) * (b[0] - a[0]) / (b[1] - a[1]);
-            for (int x = 0; x < W; x++) map[y * W + x] ^= x + 0.5 > cut;
-        }
-    }
-}
-
-static int numbers_of(const cJSON *array, double *out) {
-    const cJSON *item;
-    int count = 0;
-    cJSON_ArrayForEach(item, array) out[count++] = item->valuedouble;
-    return count;
 }
 
 static void paint(uint8_t *map, const uint8_t *one, uint8_t label) {
@@ -141,39 +51,40 @@ static void coco_holds_the_masks(void **state) {
         char *dir = test_temporary_dir();
         uint8_t map[W * H] = {0};
         propose(result, formats[rle], "photos/a.jpg", dir);
-        cJSON *root = read_json(dir, names[rle]), *image = cJSON_GetArrayItem(member(root, "images"), 0), *item;
-        assert_string_equal(member(image, "file_name")->valuestring, "a.jpg");
-        assert_int_equal(member(image, "width")->valueint, W);
-        assert_int_equal(member(image, "height")->valueint, H);
-        cJSON *categories = member(root, "categories");
+        cJSON *root = test_read_json(dir, names[rle]), *image = cJSON_GetArrayItem(test_member(root, "images"), 0),
+              *item;
+        assert_string_equal(test_member(image, "file_name")->valuestring, "a.jpg");
+        assert_int_equal(test_member(image, "width")->valueint, W);
+        assert_int_equal(test_member(image, "height")->valueint, H);
+        cJSON *categories = test_member(root, "categories");
         assert_int_equal(cJSON_GetArraySize(categories), 2);
-        assert_string_equal(member(cJSON_GetArrayItem(categories, 1), "name")->valuestring, "cup & <saucer>");
-        cJSON_ArrayForEach(item, member(root, "annotations")) {
+        assert_string_equal(test_member(cJSON_GetArrayItem(categories, 1), "name")->valuestring, "cup & <saucer>");
+        cJSON_ArrayForEach(item, test_member(root, "annotations")) {
             uint8_t one[W * H] = {0};
             double numbers[200], box[4];
             uint64_t area = 0;
-            cJSON *segmentation = member(item, "segmentation");
+            cJSON *segmentation = test_member(item, "segmentation");
             if (rle) {
-                const char *counts = member(segmentation, "counts")->valuestring;
-                assert_int_equal(cJSON_GetArrayItem(member(segmentation, "size"), 0)->valueint, H);
-                assert_int_equal(cJSON_GetArrayItem(member(segmentation, "size"), 1)->valueint, W);
+                const char *counts = test_member(segmentation, "counts")->valuestring;
+                assert_int_equal(cJSON_GetArrayItem(test_member(segmentation, "size"), 0)->valueint, H);
+                assert_int_equal(cJSON_GetArrayItem(test_member(segmentation, "size"), 1)->valueint, W);
                 assert_true(tm_rle_coco_decode(counts, strlen(counts), W, H, one));
             } else {
                 assert_int_equal(cJSON_GetArraySize(segmentation), 1);
-                flip_ring(one, numbers, numbers_of(cJSON_GetArrayItem(segmentation, 0), numbers) / 2);
+                test_flip_ring(one, numbers, test_numbers_of(cJSON_GetArrayItem(segmentation, 0), numbers) / 2);
             }
-            numbers_of(member(item, "bbox"), box);
+            test_numbers_of(test_member(item, "bbox"), box);
             for (int i = 0; i < W * H; i++) {
                 area += one[i];
                 if (one[i])
                     assert_true(i % W >= box[0] && i % W < box[0] + box[2] && i / W >= box[1] &&
                                 i / W < box[1] + box[3]);
             }
-            assert_int_equal(member(item, "area")->valueint, area);
-            assert_int_equal(member(item, "iscrowd")->valueint, 0);
-            assert_true(member(item, "score")->valuedouble == 0.75);
-            assert_int_equal(member(item, "image_id")->valueint, member(image, "id")->valueint);
-            paint(map, one, (uint8_t)member(item, "category_id")->valueint);
+            assert_int_equal(test_member(item, "area")->valueint, area);
+            assert_int_equal(test_member(item, "iscrowd")->valueint, 0);
+            assert_true(test_member(item, "score")->valuedouble == 0.75);
+            assert_int_equal(test_member(item, "image_id")->valueint, test_member(image, "id")->valueint);
+            paint(map, one, (uint8_t)test_member(item, "category_id")->valueint);
         }
         assert_memory_equal(map, tagmask_result_labels(result), sizeof map);
         cJSON_Delete(root);
@@ -185,20 +96,20 @@ static void coco_holds_the_masks(void **state) {
 static void coco_collects_photos(void **state) {
     (void)state;
     char *dir = test_temporary_dir();
-    tagmask_result *a = example(), *b = one_bird();
+    tagmask_result *a = example(), *b = test_one_bird();
     propose(a, "coco", "a.jpg", dir);
     propose(b, "coco", "b.jpg", dir);
-    char *before = read_text(dir, "coco.json");
+    char *before = test_read_text(dir, "coco.json");
     propose(a, "coco", "a.jpg", dir);
-    cJSON *root = read_json(dir, "coco.json");
-    assert_int_equal(cJSON_GetArraySize(member(root, "images")), 2);
-    assert_int_equal(cJSON_GetArraySize(member(root, "annotations")), 4);
-    assert_int_equal(cJSON_GetArraySize(member(root, "categories")), 3);
+    cJSON *root = test_read_json(dir, "coco.json");
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "images")), 2);
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "annotations")), 4);
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "categories")), 3);
     cJSON_Delete(root);
     propose(b, "coco", "a.jpg", dir);  // another result for the photo: its untouched proposals go
-    root = read_json(dir, "coco.json");
-    assert_int_equal(cJSON_GetArraySize(member(root, "images")), 2);
-    assert_int_equal(cJSON_GetArraySize(member(root, "annotations")), 2);
+    root = test_read_json(dir, "coco.json");
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "images")), 2);
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "annotations")), 2);
     cJSON_Delete(root);
     free(before);
     free(dir);
@@ -211,38 +122,39 @@ static void coco_keeps_a_persons_work(void **state) {
     char *dir = test_temporary_dir();
     tagmask_result *result = example();
     propose(result, "coco", "a.jpg", dir);
-    cJSON *root = read_json(dir, "coco.json"), *list = member(root, "annotations");
+    cJSON *root = test_read_json(dir, "coco.json"), *list = test_member(root, "annotations");
     // Another program's members; one proposal deleted, one with a moved corner, one given another category; and
     // annotations of other images, of none, and odd ones.
     cJSON_AddStringToObject(root, "project", "zoo");
-    cJSON_AddItemToArray(member(root, "categories"), cJSON_Parse("{\"id\": 7, \"name\": \"mug\", \"color\": \"red\"}"));
-    cJSON_AddItemToArray(member(root, "images"), cJSON_Parse("{\"id\": 40, \"file_name\": \"z.jpg\"}"));
+    cJSON_AddItemToArray(test_member(root, "categories"),
+                         cJSON_Parse("{\"id\": 7, \"name\": \"mug\", \"color\": \"red\"}"));
+    cJSON_AddItemToArray(test_member(root, "images"), cJSON_Parse("{\"id\": 40, \"file_name\": \"z.jpg\"}"));
     cJSON_DeleteItemFromArray(list, 0);
-    cJSON *polygon = cJSON_GetArrayItem(member(cJSON_GetArrayItem(list, 0), "segmentation"), 0);
+    cJSON *polygon = cJSON_GetArrayItem(test_member(cJSON_GetArrayItem(list, 0), "segmentation"), 0);
     cJSON_SetNumberValue(cJSON_GetArrayItem(polygon, 0), 19.5);
-    cJSON_SetNumberValue(member(cJSON_GetArrayItem(list, 1), "category_id"), 7);
+    cJSON_SetNumberValue(test_member(cJSON_GetArrayItem(list, 1), "category_id"), 7);
     static const char *const others[] = {"{\"id\": 90, \"image_id\": 40, \"category_id\": 7, \"bbox\": [1, 2, 3, 4]}",
                                          "{\"id\": 91, \"image_id\": 999, \"note\": \"lost\"}", "{}", "null", "[1]"};
     for (size_t i = 0; i < TM_ARRAY_LEN(others); i++) cJSON_AddItemToArray(list, cJSON_Parse(others[i]));
-    write_json(dir, "coco.json", root);
+    test_write_json(dir, "coco.json", root);
     propose(result, "coco", "a.jpg", dir);
-    char *once = read_text(dir, "coco.json");
+    char *once = test_read_text(dir, "coco.json");
     propose(result, "coco", "a.jpg", dir);
-    char *twice = read_text(dir, "coco.json");
+    char *twice = test_read_text(dir, "coco.json");
     assert_string_equal(once, twice);
     root = cJSON_Parse(once);
-    list = member(root, "annotations");
-    assert_string_equal(member(root, "project")->valuestring, "zoo");
-    assert_int_equal(cJSON_GetArraySize(member(root, "images")), 2);
+    list = test_member(root, "annotations");
+    assert_string_equal(test_member(root, "project")->valuestring, "zoo");
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "images")), 2);
     assert_int_equal(cJSON_GetArraySize(list), 7);
     assert_non_null(strstr(once, "\"color\":\"red\""));
     assert_non_null(strstr(once, "\"note\":\"lost\""));
     assert_non_null(strstr(once, "[19.5,"));
     cJSON_Delete(root);
-    tagmask_result *bird = one_bird();
+    tagmask_result *bird = test_one_bird();
     propose(bird, "coco", "a.jpg", dir);
-    root = read_json(dir, "coco.json");
-    list = member(root, "annotations");
+    root = test_read_json(dir, "coco.json");
+    list = test_member(root, "annotations");
     assert_int_equal(cJSON_GetArraySize(list), 8);
     double highest = 0, category = 0;
     const cJSON *item;
@@ -278,17 +190,17 @@ static void odd_coco_files_are_kept(void **state) {
          "is damaged"},
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
-        write_text(dir, "coco.json", cases[i].text);
+        test_write_text(dir, "coco.json", cases[i].text);
         expect_refusal(result, "coco", dir, "coco.json", cases[i].word);
     }
-    write_text(dir, "coco.json",
-               "{\"images\": [5, null, {}, {\"id\": \"x\"}], \"annotations\": [7, {\"tagmask\": {\"id\":"
-               "\"1\"}}], \"categories\": [3, {\"id\": null, \"name\": \"cat\"}], \"a\\\"b\": [1]}");
+    test_write_text(dir, "coco.json",
+                    "{\"images\": [5, null, {}, {\"id\": \"x\"}], \"annotations\": [7, {\"tagmask\": {\"id\":"
+                    "\"1\"}}], \"categories\": [3, {\"id\": null, \"name\": \"cat\"}], \"a\\\"b\": [1]}");
     propose(result, "coco", "a.jpg", dir);
-    cJSON *root = read_json(dir, "coco.json");
-    assert_int_equal(cJSON_GetArraySize(member(root, "images")), 5);
-    assert_int_equal(cJSON_GetArraySize(member(root, "annotations")), 5);
-    assert_non_null(member(root, "a\"b"));
+    cJSON *root = test_read_json(dir, "coco.json");
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "images")), 5);
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "annotations")), 5);
+    assert_non_null(test_member(root, "a\"b"));
     cJSON_Delete(root);
     free(dir);
     tagmask_result_free(result);
@@ -301,9 +213,9 @@ static void yolo_lines_hold_the_masks(void **state) {
     char *dir = test_temporary_dir();
     tagmask_result *result = example();
     uint8_t map[W * H] = {0};
-    write_text(dir, "classes.txt", "dog\r\ncat");
+    test_write_text(dir, "classes.txt", "dog\r\ncat");
     propose(result, "yolo", "photos/a.jpg", dir);
-    char *classes = read_text(dir, "classes.txt"), *text = read_text(dir, "a.txt");
+    char *classes = test_read_text(dir, "classes.txt"), *text = test_read_text(dir, "a.txt");
     assert_string_equal(classes, "dog\ncat\ncup & <saucer>\n");
     size_t lines = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++) {
@@ -318,7 +230,7 @@ static void yolo_lines_hold_the_masks(void **state) {
             points[count] = share * (count % 2 ? H : W);
             count++;
         }
-        flip_ring(one, points, count / 2);
+        test_flip_ring(one, points, count / 2);
         paint(map, one, (uint8_t)number);
     }
     assert_int_equal(lines, 3);
@@ -332,22 +244,22 @@ static void yolo_lines_hold_the_masks(void **state) {
 static void yolo_files_of_others_are_kept(void **state) {
     (void)state;
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "a.txt");
-    tagmask_result *result = example(), *bird = one_bird();
-    write_text(dir, "a.txt", "0 0.1 0.1 0.2 0.2 0.1 0.2\n");
+    tagmask_result *result = example(), *bird = test_one_bird();
+    test_write_text(dir, "a.txt", "0 0.1 0.1 0.2 0.2 0.1 0.2\n");
     expect_refusal(result, "yolo", dir, "a.txt", "not as tagmask wrote it");
     unlink(path);
     propose(result, "yolo", "a.jpg", dir);
     propose(bird, "yolo", "a.jpg", dir);
-    char *text = read_text(dir, "a.txt");
+    char *text = test_read_text(dir, "a.txt");
     assert_int_equal(text[0], '2');  // bird comes after the classes that were there
     text[2] = '1';
-    write_text(dir, "a.txt", text);
+    test_write_text(dir, "a.txt", text);
     expect_refusal(result, "yolo", dir, "a.txt", "not as tagmask wrote it");
     // A line of the record that was cut short does not spoil the next.
     unlink(path);
-    char *record = read_text(dir, ".tagmask-yolo");
+    char *record = test_read_text(dir, ".tagmask-yolo");
     record[20] = 0;
-    write_text(dir, ".tagmask-yolo", record);
+    test_write_text(dir, ".tagmask-yolo", record);
     propose(bird, "yolo", "a.jpg", dir);
     propose(result, "yolo", "a.jpg", dir);
     tm_error err = TAGMASK_ERROR_INIT;
@@ -372,35 +284,35 @@ static void label_studio_holds_the_masks(void **state) {
         char *dir = test_temporary_dir();
         uint8_t map[W * H] = {0};
         propose(result, formats[polygon], "photos/a.jpg", dir);
-        cJSON *root = read_json(dir, names[polygon]), *task = cJSON_GetArrayItem(root, 0), *item;
-        assert_string_equal(member(member(task, "data"), "image")->valuestring, "/data/local-files/?d=a.jpg");
-        cJSON *prediction = cJSON_GetArrayItem(member(task, "predictions"), 0);
-        assert_non_null(strstr(member(prediction, "model_version")->valuestring, "tagmask"));
-        assert_true(member(prediction, "score")->valuedouble == 0.75);
-        cJSON_ArrayForEach(item, member(prediction, "result")) {
+        cJSON *root = test_read_json(dir, names[polygon]), *task = cJSON_GetArrayItem(root, 0), *item;
+        assert_string_equal(test_member(test_member(task, "data"), "image")->valuestring, "/data/local-files/?d=a.jpg");
+        cJSON *prediction = cJSON_GetArrayItem(test_member(task, "predictions"), 0);
+        assert_non_null(strstr(test_member(prediction, "model_version")->valuestring, "tagmask"));
+        assert_true(test_member(prediction, "score")->valuedouble == 0.75);
+        cJSON_ArrayForEach(item, test_member(prediction, "result")) {
             uint8_t one[W * H] = {0}, bytes[400];
             double numbers[400], points[400];
-            cJSON *value = member(item, "value");
-            assert_string_equal(member(item, "type")->valuestring, kinds[polygon]);
-            assert_string_equal(member(item, "to_name")->valuestring, "image");
-            assert_int_equal(member(item, "original_width")->valueint, W);
-            assert_int_equal(member(item, "original_height")->valueint, H);
+            cJSON *value = test_member(item, "value");
+            assert_string_equal(test_member(item, "type")->valuestring, kinds[polygon]);
+            assert_string_equal(test_member(item, "to_name")->valuestring, "image");
+            assert_int_equal(test_member(item, "original_width")->valueint, W);
+            assert_int_equal(test_member(item, "original_height")->valueint, H);
             if (polygon) {
                 int count = 0;
                 const cJSON *pair;
-                cJSON_ArrayForEach(pair, member(value, "points")) {
-                    assert_int_equal(numbers_of(pair, numbers), 2);
+                cJSON_ArrayForEach(pair, test_member(value, "points")) {
+                    assert_int_equal(test_numbers_of(pair, numbers), 2);
                     points[2 * count] = numbers[0] * W / 100;
                     points[2 * count++ + 1] = numbers[1] * H / 100;
                 }
-                flip_ring(one, points, count);
+                test_flip_ring(one, points, count);
             } else {
-                assert_string_equal(member(value, "format")->valuestring, "rle");
-                int count = numbers_of(member(value, "rle"), numbers);
+                assert_string_equal(test_member(value, "format")->valuestring, "rle");
+                int count = test_numbers_of(test_member(value, "rle"), numbers);
                 for (int i = 0; i < count; i++) bytes[i] = (uint8_t)numbers[i];
                 assert_true(tm_rle_label_studio_decode(bytes, (size_t)count, W, H, one));
             }
-            const char *label = cJSON_GetArrayItem(member(value, kinds[polygon]), 0)->valuestring;
+            const char *label = cJSON_GetArrayItem(test_member(value, kinds[polygon]), 0)->valuestring;
             paint(map, one, strcmp(label, "cat") ? 2 : 1);
         }
         assert_memory_equal(map, tagmask_result_labels(result), sizeof map);
@@ -413,26 +325,27 @@ static void label_studio_holds_the_masks(void **state) {
 static void label_studio_keeps_changed_tasks(void **state) {
     (void)state;
     char *dir = test_temporary_dir();
-    tagmask_result *result = example(), *bird = one_bird();
+    tagmask_result *result = example(), *bird = test_one_bird();
     propose(result, "label-studio", "a.jpg", dir);
     propose(result, "label-studio", "b.jpg", dir);
     propose(bird, "label-studio", "a.jpg", dir);
-    cJSON *root = read_json(dir, "label-studio.json");
+    cJSON *root = test_read_json(dir, "label-studio.json");
     assert_int_equal(cJSON_GetArraySize(root), 2);
     cJSON *task = cJSON_GetArrayItem(root, 0);
-    assert_int_equal(cJSON_GetArraySize(member(cJSON_GetArrayItem(member(task, "predictions"), 0), "result")), 1);
+    assert_int_equal(cJSON_GetArraySize(test_member(cJSON_GetArrayItem(test_member(task, "predictions"), 0), "result")),
+                     1);
     cJSON_AddItemToObject(task, "annotations", cJSON_Parse("[{\"result\": [], \"was_cancelled\": false}]"));
     cJSON_AddItemToArray(root, cJSON_Parse("{\"data\": {\"text\": \"no picture\"}}"));
     cJSON_AddItemToArray(root, cJSON_CreateNull());
     char *before = cJSON_PrintUnformatted(root);
-    write_json(dir, "label-studio.json", root);
+    test_write_json(dir, "label-studio.json", root);
     propose(result, "label-studio", "a.jpg", dir);
     propose(result, "label-studio", "b.jpg", dir);
-    root = read_json(dir, "label-studio.json");
+    root = test_read_json(dir, "label-studio.json");
     char *after = cJSON_PrintUnformatted(root);
     assert_string_equal(before, after);
     cJSON_Delete(root);
-    write_text(dir, "label-studio.json", "{}");
+    test_write_text(dir, "label-studio.json", "{}");
     expect_refusal(result, "label-studio", dir, "label-studio.json", "no list of tasks");
     cJSON_free(before);
     cJSON_free(after);
@@ -455,12 +368,12 @@ static void attribute(const char *line, const char *name, char *out, size_t room
 static void cvat_holds_the_masks(void **state) {
     (void)state;
     char *dir = test_temporary_dir();
-    tagmask_result *result = example(), *bird = one_bird();
+    tagmask_result *result = example(), *bird = test_one_bird();
     uint8_t map[W * H] = {0};
     propose(result, "cvat", "photos/a & b.jpg", dir);
     propose(bird, "cvat", "photos/b.jpg", dir);
     propose(result, "cvat", "photos/a & b.jpg", dir);
-    char *text = read_text(dir, "cvat.xml"),
+    char *text = test_read_text(dir, "cvat.xml"),
          *block = strstr(text, "name=\"a &amp; b.jpg\" width=\"40\" height=\"30\">");
     assert_non_null(block);
     assert_non_null(strstr(text, "<name>cup &amp; &lt;saucer&gt;</name>"));
@@ -495,13 +408,13 @@ static void changed_cvat_files_are_kept(void **state) {
     char *dir = test_temporary_dir();
     tagmask_result *result = example();
     propose(result, "cvat", "a.jpg", dir);
-    char *text = read_text(dir, "cvat.xml");
+    char *text = test_read_text(dir, "cvat.xml");
     strstr(text, "source=\"auto\"")[8] = 'A';
-    write_text(dir, "cvat.xml", text);
+    test_write_text(dir, "cvat.xml", text);
     expect_refusal(result, "cvat", dir, "cvat.xml", "not as tagmask wrote it");
     for (size_t size = strlen(text); size; size /= 2) {
         text[size - 1] = 0;
-        write_text(dir, "cvat.xml", text);
+        test_write_text(dir, "cvat.xml", text);
         expect_refusal(result, "cvat", dir, "cvat.xml", "not as tagmask wrote it");
     }
     free(text);
@@ -516,7 +429,7 @@ static void a_batch_is_written_on_the_way(void **state) {
     (void)state;
     static const char *const formats[] = {"coco", "label-studio", "cvat"};
     static const char *const names[] = {"coco.json", "label-studio.json", "cvat.xml"};
-    tagmask_result *result = one_bird();
+    tagmask_result *result = test_one_bird();
     for (size_t f = 0; f < TM_ARRAY_LEN(formats); f++) {
         char *dir = test_temporary_dir(), photo[32];
         tm_error err = TAGMASK_ERROR_INIT;
@@ -525,14 +438,14 @@ static void a_batch_is_written_on_the_way(void **state) {
         for (int i = 0; i < 50; i++) {
             snprintf(photo, sizeof photo, "photo-%03d.jpg", i);
             assert_ok(tagmask_writer_add(writer, result, photo, NULL, &err), &err);
-            char *text = read_text(dir, names[f]);
+            char *text = test_read_text(dir, names[f]);
             int held = 0;
             for (char *at = text; (at = strstr(at, "photo-")) != NULL; at++) held++;
             assert_true(held >= (i + 1) * 7 / 8);
             free(text);
         }
         assert_ok(tagmask_writer_close(writer, &err), &err);
-        char *text = read_text(dir, names[f]);
+        char *text = test_read_text(dir, names[f]);
         for (int i = 0; i < 50; i++) {
             snprintf(photo, sizeof photo, "photo-%03d.jpg", i);
             assert_non_null(strstr(text, photo));

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "io/formats.h"
-#include "support.h"
+#include "labels.h"
 
-enum { W = 40, H = 30 };
+enum { W = TEST_W, H = TEST_H };
 
 static const char *const formats[] = {"labelme", "coco", "coco-rle", "yolo", "label-studio", "label-studio-polygon",
                                       "cvat"};
@@ -46,15 +46,6 @@ static tagmask_status read_file(const char *format, const char *dir, const char 
     return status;
 }
 
-// The same tags and pixels, whatever the order of the tags.
-static void assert_same_masks(const tagmask_result *a, const tagmask_result *b) {
-    for (size_t i = 0; i < W * H; i++) {
-        uint8_t p = tagmask_result_labels(a)[i], q = tagmask_result_labels(b)[i];
-        assert_int_equal(!p, !q);
-        if (p) assert_string_equal(tagmask_result_tag(a, p - 1u), tagmask_result_tag(b, q - 1u));
-    }
-}
-
 static void noise_makes_the_round_trip(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
@@ -70,7 +61,7 @@ static void noise_makes_the_round_trip(void **state) {
             assert_ok(read_file(formats[f], dir, files[f], &again, &err), &err);
             assert_int_equal(tagmask_result_width(again), W);
             assert_int_equal(tagmask_result_height(again), H);
-            assert_same_masks(result, again);
+            test_assert_same_masks(result, again);
             for (size_t i = 0; i < W * H; i++) {
                 uint8_t label = tagmask_result_labels(again)[i];
                 for (size_t tag = 0; tag < tagmask_result_tag_count(again); tag++) {
@@ -97,7 +88,7 @@ static void one_format_becomes_another(void **state) {
         tagmask_result *again = NULL;
         assert_ok(read_file(formats[f], dir, files[f], &again, &err), &err);
         assert_int_equal(tagmask_result_tag_count(again), 2);  // the cup has no pixels and is not in the files
-        assert_same_masks(result, again);
+        test_assert_same_masks(result, again);
         assert_ok(tagmask_result_write(again, formats[f + 1], "photos/a.jpg", NULL, dir, &err), &err);
         tagmask_result_free(again);
     }

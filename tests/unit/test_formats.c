@@ -11,35 +11,12 @@
 #include "io/formats.h"
 #include "io/keyhole.h"
 #include "io/npy.h"
-#include "support.h"
+#include "labels.h"
 
-enum { W = 40, H = 30 };
+enum { W = TEST_W, H = TEST_H };
 
-static void fill_box(uint8_t *map, uint32_t left, uint32_t top, uint32_t w, uint32_t h, uint8_t label) {
-    for (uint32_t y = top; y < top + h; y++) memset(map + y * W + left, label, w);
-}
-
-static tagmask_result *result_of(const uint8_t *map, const char *const *tags, size_t count) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_result *result = NULL;
-    uint8_t *labels = malloc(W * H);
-    float *probability = malloc(sizeof(float) * W * H * count);
-    memcpy(labels, map, W * H);
-    for (size_t i = 0; i < W * H * count; i++) probability[i] = map[i % (W * H)] == i / (W * H) + 1 ? 0.75f : 0.125f;
-    assert_ok(tm_result_create(W, H, tags, NULL, count, probability, labels, (tm_region_rules){0}, &result, &err),
-              &err);
-    return result;
-}
-
-// Two parts of "cat", one with a hole, and a "coffee cup".
 static tagmask_result *example(void) {
-    static const char *const tags[] = {"cat", "coffee cup"};
-    uint8_t map[W * H] = {0};
-    fill_box(map, 2, 2, 14, 12, 1);
-    fill_box(map, 6, 5, 5, 5, 0);
-    fill_box(map, 20, 4, 6, 6, 1);
-    fill_box(map, 22, 16, 12, 10, 2);
-    return result_of(map, tags, 2);
+    return test_example("coffee cup");
 }
 
 static tagmask_image gray_photo(void) {
@@ -48,59 +25,10 @@ static tagmask_image gray_photo(void) {
     return (tagmask_image){sizeof(tagmask_image), W, H, 0, pixels};
 }
 
-static char *read_text(const char *path) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    uint8_t *data = NULL;
-    size_t size;
-    assert_ok(tm_read_file(path, 1 << 24, &data, &size, &err), &err);
-    return (char *)data;
-}
-
-static void write_text(const char *path, const char *text) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    assert_ok(tm_write_file(path, text, strlen(text), &err), &err);
-}
-
-static cJSON *read_json(const char *path) {
-    char *text = read_text(path);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    free(text);
-    return json;
-}
-
-static void write_json(const char *path, cJSON *json) {
-    char *text = cJSON_Print(json);
-    write_text(path, text);
-    cJSON_free(text);
-    cJSON_Delete(json);
-}
-
-static cJSON *member(const cJSON *object, const char *key) {
-    cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!item) fail_msg("no member %s", key);
-    return item;
-}
-
 static void propose(const tagmask_result *result, const char *format, const char *dir) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_image photo = gray_photo();
     assert_ok(tagmask_result_write(result, format, "photos/my.photo.jpg", &photo, dir, &err), &err);
-}
-
-// Even-odd at pixel centres.
-static void flip_ring(uint8_t *map, const cJSON *points) {
-    int count = cJSON_GetArraySize(points);
-    for (int i = 0; i < count; i++) {
-        const cJSON *p = cJSON_GetArrayItem(points, i), *q = cJSON_GetArrayItem(points, (i + 1) % count);
-        double ax = cJSON_GetArrayItem(p, 0)->valuedouble, ay = cJSON_GetArrayItem(p, 1)->valuedouble;
-        double bx = cJSON_GetArrayItem(q, 0)->valuedouble, by = cJSON_GetArrayItem(q, 1)->valuedouble;
-        for (int y = 0; y < H; y++) {
-            if ((ay <= y + 0.5) == (by <= y + 0.5)) continue;
-            double cut = ax + (y + 0.5 - ay) * (bx - ax) / (by - ay);
-            for (int x = 0; x < W; x++) map[y * W + x] ^= x + 0.5 > cut;
-        }
-    }
 }
 
 // ---- Pictures and arrays --------------------------------------------------------------------------------------------
@@ -110,7 +38,7 @@ static void voc_is_an_index_map(void **state) {
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.png");
     tagmask_result *result = example();
     propose(result, "voc", dir);
-    uint8_t *bytes = (uint8_t *)read_text(path), map[W * H];
+    uint8_t *bytes = (uint8_t *)test_read_text(dir, "my.photo.png"), map[W * H];
     struct spng_ihdr ihdr;
     struct spng_plte plte;
     spng_ctx *ctx = spng_ctx_new(0);
@@ -250,7 +178,7 @@ static void pictures_of_others_are_kept(void **state) {
     assert_ok(tm_png_write(path, &own, &err), &err);
     expect_refusal(result, "voc", path, dir, path, "the photo itself");
     expect_refusal(result, "voc", "b/a.jpg", dir, path, "not written by tagmask");
-    write_text(path, "");
+    test_write_text(dir, "a.png", "");
     expect_refusal(result, "voc", "b/a.jpg", dir, path, "not written by tagmask");
     unlink(path);
     assert_ok(tagmask_result_write(result, "voc", "b/a.jpg", &photo, dir, &err), &err);
@@ -277,26 +205,27 @@ static void labelme_has_its_members(void **state) {
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.json");
     tagmask_result *result = example();
     propose(result, "labelme", dir);
-    cJSON *root = read_json(path), *shapes = member(root, "shapes"), *shape;
-    assert_true(cJSON_IsString(member(root, "version")));
-    assert_true(cJSON_IsObject(member(root, "flags")));
-    assert_true(cJSON_IsNull(member(root, "imageData")));
-    assert_string_equal(member(root, "imagePath")->valuestring, "photos/my.photo.jpg");
-    assert_int_equal(member(root, "imageWidth")->valueint, W);
-    assert_int_equal(member(root, "imageHeight")->valueint, H);
+    cJSON *root = test_read_json(dir, "my.photo.json"), *shapes = test_member(root, "shapes"), *shape;
+    assert_true(cJSON_IsString(test_member(root, "version")));
+    assert_true(cJSON_IsObject(test_member(root, "flags")));
+    assert_true(cJSON_IsNull(test_member(root, "imageData")));
+    assert_string_equal(test_member(root, "imagePath")->valuestring, "photos/my.photo.jpg");
+    assert_int_equal(test_member(root, "imageWidth")->valueint, W);
+    assert_int_equal(test_member(root, "imageHeight")->valueint, H);
     assert_int_equal(cJSON_GetArraySize(shapes), 3);
     uint8_t map[W * H] = {0};
     int number = 0;
     cJSON_ArrayForEach(shape, shapes) {
         bool cat = number++ < 2;
-        assert_string_equal(member(shape, "label")->valuestring, cat ? "cat" : "coffee cup");
-        assert_string_equal(member(shape, "shape_type")->valuestring, "polygon");
-        assert_true(cat ? member(shape, "group_id")->valueint == 1 : cJSON_IsNull(member(shape, "group_id")));
-        assert_string_equal(member(shape, "description")->valuestring, "tagmask 0.75");
-        assert_true(cJSON_IsObject(member(shape, "flags")));
-        assert_true(cJSON_IsNull(member(shape, "mask")));
+        assert_string_equal(test_member(shape, "label")->valuestring, cat ? "cat" : "coffee cup");
+        assert_string_equal(test_member(shape, "shape_type")->valuestring, "polygon");
+        assert_true(cat ? test_member(shape, "group_id")->valueint == 1 : cJSON_IsNull(test_member(shape, "group_id")));
+        assert_string_equal(test_member(shape, "description")->valuestring, "tagmask 0.75");
+        assert_true(cJSON_IsObject(test_member(shape, "flags")));
+        assert_true(cJSON_IsNull(test_member(shape, "mask")));
         uint8_t one[W * H] = {0};
-        flip_ring(one, member(shape, "points"));
+        double points[200];
+        test_flip_ring(one, points, test_numbers_of(test_member(shape, "points"), points) / 2);
         for (size_t i = 0; i < W * H; i++) map[i] = one[i] ? (cat ? 1 : 2) : map[i];
     }
     assert_memory_equal(map, tagmask_result_labels(result), sizeof map);  // the hole is one, too
@@ -320,7 +249,7 @@ static void image_path_is_relative_to_the_file(void **state) {
     char *dir = test_temporary_dir(), *photos = tm_path_join(dir, "photos"), *photo = tm_path_join(photos, "a.jpg");
     tm_error err = TAGMASK_ERROR_INIT;
     assert_ok(tm_make_dirs(photos, &err), &err);
-    write_text(photo, "");
+    test_write_text(photos, "a.jpg", "");
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
         char *from = tm_path_join(dir, cases[i].photo), *out = tm_path_join(dir, cases[i].out);
         assert_ok(tm_make_dirs(out, &err), &err);
@@ -340,18 +269,18 @@ static void untouched_proposals_are_replaced(void **state) {
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.json");
     tagmask_result *result = example();
     propose(result, "labelme", dir);
-    char *first = read_text(path);
+    char *first = test_read_text(dir, "my.photo.json");
     propose(result, "labelme", dir);
-    char *second = read_text(path);
+    char *second = test_read_text(dir, "my.photo.json");
     assert_string_equal(first, second);
     static const char *const tags[] = {"cat"};
     uint8_t map[W * H] = {0};
-    fill_box(map, 1, 1, 20, 20, 1);
-    tagmask_result *other = result_of(map, tags, 1);
+    test_fill_box(map, 1, 1, 20, 20, 1);
+    tagmask_result *other = test_result_of(map, tags, 1);
     propose(other, "labelme", dir);
-    cJSON *root = read_json(path);
-    assert_int_equal(cJSON_GetArraySize(member(root, "shapes")), 1);
-    assert_int_equal(cJSON_GetArraySize(member(member(root, "tagmask"), "proposals")), 1);
+    cJSON *root = test_read_json(dir, "my.photo.json");
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "shapes")), 1);
+    assert_int_equal(cJSON_GetArraySize(test_member(test_member(root, "tagmask"), "proposals")), 1);
     cJSON_Delete(root);
     free(first);
     free(second);
@@ -367,39 +296,39 @@ static void a_persons_work_is_kept(void **state) {
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.json");
     tagmask_result *result = example();
     propose(result, "labelme", dir);
-    cJSON *root = read_json(path), *shapes = member(root, "shapes");
-    cJSON_AddBoolToObject(member(root, "flags"), "checked", true);
+    cJSON *root = test_read_json(dir, "my.photo.json"), *shapes = test_member(root, "shapes");
+    cJSON_AddBoolToObject(test_member(root, "flags"), "checked", true);
     cJSON_AddStringToObject(root, "reviewer", "Ada");
     // Shape 0: deleted. 1: a corner moved. 2: given another name. A new one is drawn where nothing is proposed.
     cJSON_DeleteItemFromArray(shapes, 0);
-    cJSON *corner = cJSON_GetArrayItem(member(cJSON_GetArrayItem(shapes, 0), "points"), 0);
+    cJSON *corner = cJSON_GetArrayItem(test_member(cJSON_GetArrayItem(shapes, 0), "points"), 0);
     cJSON_SetNumberValue(cJSON_GetArrayItem(corner, 0), 19.5);
-    cJSON_SetValuestring(member(cJSON_GetArrayItem(shapes, 1), "label"), "mug");
+    cJSON_SetValuestring(test_member(cJSON_GetArrayItem(shapes, 1), "label"), "mug");
     cJSON_AddItemToArray(shapes, cJSON_Parse("{\"label\": \"dog\", \"points\": [[1, 20], [5, 20.25], [5, 25]],"
                                              "\"group_id\": 7, \"shape_type\": \"polygon\", \"flags\": {}}"));
     char *before = cJSON_PrintUnformatted(shapes);
-    write_json(path, root);
+    test_write_json(dir, "my.photo.json", root);
     for (int again = 0; again < 2; again++) {
         propose(result, "labelme", dir);
-        root = read_json(path);
-        char *after = cJSON_PrintUnformatted(member(root, "shapes"));
+        root = test_read_json(dir, "my.photo.json");
+        char *after = cJSON_PrintUnformatted(test_member(root, "shapes"));
         assert_string_equal(after, before);
-        assert_true(cJSON_IsTrue(member(member(root, "flags"), "checked")));
-        assert_string_equal(member(root, "reviewer")->valuestring, "Ada");
+        assert_true(cJSON_IsTrue(test_member(test_member(root, "flags"), "checked")));
+        assert_string_equal(test_member(root, "reviewer")->valuestring, "Ada");
         cJSON_free(after);
         cJSON_Delete(root);
     }
     // Something new elsewhere still comes in.
     static const char *const tags[] = {"dog", "cat"};
     uint8_t map[W * H] = {0};
-    fill_box(map, 1, 20, 4, 5, 1);
-    fill_box(map, 28, 1, 10, 10, 2);
-    tagmask_result *other = result_of(map, tags, 2);
+    test_fill_box(map, 1, 20, 4, 5, 1);
+    test_fill_box(map, 28, 1, 10, 10, 2);
+    tagmask_result *other = test_result_of(map, tags, 2);
     propose(other, "labelme", dir);
-    root = read_json(path);
-    shapes = member(root, "shapes");
+    root = test_read_json(dir, "my.photo.json");
+    shapes = test_member(root, "shapes");
     assert_int_equal(cJSON_GetArraySize(shapes), 4);  // the person's dog stands for the proposed one
-    assert_string_equal(member(cJSON_GetArrayItem(shapes, 3), "label")->valuestring, "cat");
+    assert_string_equal(test_member(cJSON_GetArrayItem(shapes, 3), "label")->valuestring, "cat");
     cJSON_Delete(root);
     cJSON_free(before);
     free(path);
@@ -413,22 +342,22 @@ static void a_flag_or_a_remark_is_work(void **state) {
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.json");
     tagmask_result *result = example();
     propose(result, "labelme", dir);
-    cJSON *root = read_json(path), *shapes = member(root, "shapes");
-    cJSON_AddBoolToObject(member(cJSON_GetArrayItem(shapes, 0), "flags"), "occluded", true);
-    cJSON_AddBoolToObject(member(cJSON_GetArrayItem(shapes, 1), "flags"), "occluded", false);
-    cJSON_SetValuestring(member(cJSON_GetArrayItem(shapes, 2), "description"), "looks right");
-    write_json(path, root);
+    cJSON *root = test_read_json(dir, "my.photo.json"), *shapes = test_member(root, "shapes");
+    cJSON_AddBoolToObject(test_member(cJSON_GetArrayItem(shapes, 0), "flags"), "occluded", true);
+    cJSON_AddBoolToObject(test_member(cJSON_GetArrayItem(shapes, 1), "flags"), "occluded", false);
+    cJSON_SetValuestring(test_member(cJSON_GetArrayItem(shapes, 2), "description"), "looks right");
+    test_write_json(dir, "my.photo.json", root);
     static const char *const tags[] = {"bird"};
     uint8_t map[W * H] = {0};
-    fill_box(map, 30, 1, 6, 6, 1);
-    tagmask_result *other = result_of(map, tags, 1);
+    test_fill_box(map, 30, 1, 6, 6, 1);
+    tagmask_result *other = test_result_of(map, tags, 1);
     propose(other, "labelme", dir);
-    root = read_json(path);
-    shapes = member(root, "shapes");
+    root = test_read_json(dir, "my.photo.json");
+    shapes = test_member(root, "shapes");
     assert_int_equal(cJSON_GetArraySize(shapes), 3);
-    assert_string_equal(member(cJSON_GetArrayItem(shapes, 0), "label")->valuestring, "cat");
-    assert_string_equal(member(cJSON_GetArrayItem(shapes, 1), "description")->valuestring, "looks right");
-    assert_string_equal(member(cJSON_GetArrayItem(shapes, 2), "label")->valuestring, "bird");
+    assert_string_equal(test_member(cJSON_GetArrayItem(shapes, 0), "label")->valuestring, "cat");
+    assert_string_equal(test_member(cJSON_GetArrayItem(shapes, 1), "description")->valuestring, "looks right");
+    assert_string_equal(test_member(cJSON_GetArrayItem(shapes, 2), "label")->valuestring, "bird");
     cJSON_Delete(root);
     free(path);
     free(dir);
@@ -454,24 +383,24 @@ static void odd_label_files_are_kept(void **state) {
         {"{\"shapes\": [], \"tagmask\": {\"proposals\": {}}}", "is damaged"},
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
-        write_text(path, cases[i].text);
+        test_write_text(dir, "a.json", cases[i].text);
         expect_refusal(result, "labelme", "a.jpg", dir, path, cases[i].word);
     }
     char *deep = malloc(200001);
     memset(deep, '[', 200000);
     deep[200000] = 0;
-    write_text(path, deep);
+    test_write_text(dir, "a.json", deep);
     expect_refusal(result, "labelme", "a.jpg", dir, path, "no labelme file");
     free(deep);
     // Odd entries are a person's, whatever they are.
-    write_text(path,
-               "{\"shapes\": [null, 3, \"x\", [], {}, {\"label\": 5, \"points\": 5, \"tagmask\": {\"id\": 4}},"
-               "{\"label\": \"cat\", \"points\": [[], [1], [\"a\", null]]}],"
-               "\"tagmask\": {\"proposals\": [1, null, {}, {\"id\": 1, \"tag\": 2, \"box\": 3}]}}");
+    test_write_text(dir, "a.json",
+                    "{\"shapes\": [null, 3, \"x\", [], {}, {\"label\": 5, \"points\": 5, \"tagmask\": {\"id\": 4}},"
+                    "{\"label\": \"cat\", \"points\": [[], [1], [\"a\", null]]}],"
+                    "\"tagmask\": {\"proposals\": [1, null, {}, {\"id\": 1, \"tag\": 2, \"box\": 3}]}}");
     tm_error err = TAGMASK_ERROR_INIT;
     assert_ok(tagmask_result_write(result, "labelme", "a.jpg", NULL, dir, &err), &err);
-    cJSON *root = read_json(path);
-    assert_int_equal(cJSON_GetArraySize(member(root, "shapes")), 10);
+    cJSON *root = test_read_json(dir, "a.json");
+    assert_int_equal(cJSON_GetArraySize(test_member(root, "shapes")), 10);
     cJSON_Delete(root);
     free(path);
     free(dir);
@@ -495,13 +424,11 @@ static void keyholes_keep_the_area(void **state) {
             float *points = NULL;
             size_t count = 0;
             assert_true(tm_keyhole(&regions.items[i], &points, &count));
-            cJSON *array = cJSON_CreateArray();
-            for (size_t k = 0; k < count; k++) {
-                cJSON_AddItemToArray(array, cJSON_CreateFloatArray(points + 2 * k, 2));
-            }
-            flip_ring(again, array);
+            double *ring = malloc(2 * count * sizeof *ring);
+            for (size_t k = 0; k < 2 * count; k++) ring[k] = points[k];
+            test_flip_ring(again, ring, (int)count);
+            free(ring);
             holes += regions.items[i].hole_count;
-            cJSON_Delete(array);
             free(points);
         }
         assert_true(holes > 5);
@@ -535,7 +462,7 @@ static void bad_calls(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_result *result = example();
     tagmask_image photo = gray_photo();
-    write_text(file, "x");
+    test_write_text(dir, "file", "x");
     assert_int_equal(tagmask_result_write(result, "nope", "a.jpg", &photo, dir, &err), TAGMASK_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "labelme"));
     assert_int_equal(tagmask_result_write(result, "overlay", "a.jpg", NULL, dir, &err), TAGMASK_ERROR_ARGUMENT);
@@ -569,7 +496,7 @@ static void names_stay_inside_the_folder(void **state) {
     static const char *const tags[] = {"../a/b:c"};
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "x..._a_b_c.npy");
     uint8_t map[W * H] = {0};
-    tagmask_result *result = result_of(map, tags, 1);
+    tagmask_result *result = test_result_of(map, tags, 1);
     tm_error err = TAGMASK_ERROR_INIT;
     assert_ok(tagmask_result_write(result, "prob", "x.jpg", NULL, dir, &err), &err);
     assert_true(tm_file_exists(path));
