@@ -88,6 +88,11 @@ tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, 
 tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err);
 // Removes the temporary files that tm_write_file left in the folder when its process was killed, and no others.
 void tm_remove_leftovers(const char *folder);
+// A file that one holds at a time, in this program or another: made if missing, removed when it is released, and free
+// again when its program dies. *lock is NULL when another holds it. Errors: it cannot be made.
+typedef struct tm_lock tm_lock;
+tagmask_status tm_lock_take(const char *path, tm_lock **lock, tm_error *err);
+void tm_lock_release(tm_lock *lock);
 tagmask_status tm_make_dirs(const char *path, tm_error *err);
 bool tm_file_exists(const char *path);
 bool tm_is_dir(const char *path);

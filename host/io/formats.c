@@ -138,7 +138,30 @@ struct tagmask_writer {
     const tm_label_format *format;
     char *out;
     void *state;
+    tm_lock *lock;  // of formats with state: what two writers read and write again would lose one's photos
 };
+
+static void free_writer(tagmask_writer *w) {
+    if (!w) return;
+    tm_lock_release(w->lock);
+    free(w->out);
+    free(w);
+}
+
+static tagmask_status begin(tagmask_writer *w, tm_error *err) {
+    char *name = tm_format(".tagmask-%s.lock", w->format->name), *path = name ? tm_path_join(w->out, name) : NULL;
+    tagmask_status status = path ? tm_lock_take(path, &w->lock, err)
+                                 : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write labels", w->out);
+    if (status == TAGMASK_OK && !w->lock) {
+        status = tm_fail(err, TAGMASK_ERROR_FILE,
+                         "%s: another writer of %s files is at work in this folder; wait until it is done or choose "
+                         "another output folder",
+                         w->out, w->format->name);
+    }
+    free(name);
+    free(path);
+    return status == TAGMASK_OK ? w->format->begin(w->out, &w->state, err) : status;
+}
 
 tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_writer **writer, tm_error *err) {
     if (!format || !out || !writer) {
@@ -157,14 +180,13 @@ tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_
     tagmask_writer *w = tm_calloc(1, sizeof *w);
     if (w) w->out = tm_strdup(*out ? out : ".");
     if (!w || !w->out) {
-        free(w);
+        free_writer(w);
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write labels", out);
     }
     w->format = found;
-    tagmask_status status = found->begin ? found->begin(w->out, &w->state, err) : TAGMASK_OK;
+    tagmask_status status = found->begin ? begin(w, err) : TAGMASK_OK;
     if (status != TAGMASK_OK) {
-        free(w->out);
-        free(w);
+        free_writer(w);
         return status;
     }
     *writer = w;
@@ -258,8 +280,7 @@ bool tagmask_writer_has(const tagmask_writer *writer, const char *name, const ch
 tagmask_status tagmask_writer_close(tagmask_writer *writer, tm_error *err) {
     if (!writer) return TAGMASK_OK;
     tagmask_status status = writer->format->end ? writer->format->end(writer->state, err) : TAGMASK_OK;
-    free(writer->out);
-    free(writer);
+    free_writer(writer);
     return status;
 }
 
