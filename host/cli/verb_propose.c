@@ -59,6 +59,19 @@ static bool known_format(const char *name) {
     return false;
 }
 
+// labelme and labelme-mask have one file, in which the second would replace what the first wrote.
+static bool shares_a_file(const propose_job *job, const char *name) {
+    static const char first[] = "labelme";
+    for (size_t i = 0; i < job->formats.count; i++) {
+        const char *other = job->formats.items[i];
+        bool both = !strncmp(name, first, strlen(first)) && !strncmp(other, first, strlen(first));
+        if (!both || !strcmp(name, other)) continue;
+        cli_message("propose: %s and %s write the same files, NAME.json; expected one of them", other, name);
+        return true;
+    }
+    return false;
+}
+
 static cli_exit read_formats(propose_job *job) {
     job->format_text = tm_strdup(job->options->format ? job->options->format : "labelme");
     if (!job->format_text) return CLI_FAILED;
@@ -66,7 +79,7 @@ static cli_exit read_formats(propose_job *job) {
         char *comma = strchr(name, ',');
         next = comma ? comma + 1 : NULL;
         if (comma) *comma = 0;
-        if (!known_format(name)) return CLI_USAGE;
+        if (!known_format(name) || shares_a_file(job, name)) return CLI_USAGE;
         tm_error err = TAGMASK_ERROR_INIT;
         if (cli_add_tag(&job->formats, name, &err) != TAGMASK_OK) return cli_fail(&err);
     }
@@ -377,11 +390,12 @@ const cli_verb cli_verb_propose = {
         "  tagmask propose photo.jpg --tag cat --tag sofa --format labelme,overlay\n"
         "  tagmask propose photos/ --tags-from csv:tags.csv --out masks\n"
         "\n"
-        "Formats (docs/formats.md): labelme (NAME.json, polygons), coco, coco-rle, voc (NAME.png, index 0 background,\n"
-        "1.. the tags in order), yolo, cvat, label-studio, label-studio-polygon, overlay and heatmap (pictures), prob\n"
-        "(NAME.TAG.npy, float32 (height, width), the probability of a tag; spaces in the tag become _). Those of "
-        "COCO,\n"
-        "CVAT and Label Studio collect all photos in one file.",
+        "Formats (docs/formats.md): labelme or labelme-mask (NAME.json with polygons or with masks), coco, coco-rle,\n"
+        "coco-rle-crowd, voc (NAME.png, index 0 background, 1.. the tags in order), yolo, cvat, label-studio,\n"
+        "label-studio-polygon, overlay and heatmap (pictures), prob (NAME.TAG.npy, float32 (height, width), the\n"
+        "probability of a tag; spaces in the tag become _). Those of COCO, CVAT and Label Studio collect all photos "
+        "in\n"
+        "one file; two runs at a time into one of them are refused.",
     .options = rows,
     .options_size = sizeof(propose_options),
     .min_args = 1,

@@ -1,8 +1,8 @@
 // COCO's detection format (https://cocodataset.org/#format-data) in one file for all photos: coco.json with polygons,
 // coco-rle.json with compressed run-length codes, which keep holes. iscrowd is 0 for both, because evaluators and
-// loaders ignore regions with 1. An annotation carries a member "tagmask" with a hash of category and segmentation, an
-// image one with the proposals made so far: what a person drew, changed or deleted is kept, by the same rules as for
-// labelme.
+// loaders ignore regions with 1; coco-rle-crowd.json is for those who want 1 with run-length codes, as COCO itself has
+// it. An annotation carries a member "tagmask" with a hash of all that a person can change, an image one with the
+// proposals made so far: what a person drew, changed or deleted is kept, by the same rules as for labelme.
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "io/region_mask.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
-static const char polygon_name[] = "coco.json", rle_name[] = "coco-rle.json";
+static const char polygon_name[] = "coco.json", rle_name[] = "coco-rle.json", crowd_name[] = "coco-rle-crowd.json";
 
 // Kept as text: a tree of numbers takes some twenty times the room.
 typedef struct photo {
@@ -25,7 +25,7 @@ typedef struct photo {
 
 typedef struct coco {
     char *path;
-    bool rle;
+    bool rle, crowd;
     char *others;  // further members of the file: "\"key\": value,\n"...
     cJSON *categories;
     photo *photos;  // the first stands for annotations without an image of this file
@@ -170,11 +170,8 @@ static bool take_file(coco *c, cJSON *root) {
 }
 
 static tagmask_status read_file(coco *c, tm_error *err) {
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    TM_TRY(tm_read_file(c->path, MAX_FILE_BYTES, &bytes, &size, err));
-    cJSON *root = cJSON_ParseWithLength((const char *)bytes, size);
-    free(bytes);
+    cJSON *root = NULL;
+    TM_TRY(tm_json_open(c->path, MAX_FILE_BYTES, &root, err));
     tagmask_status status = TAGMASK_OK;
     if (!cJSON_IsObject(root) || !cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "images")) ||
         !cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "annotations")) ||
@@ -190,12 +187,18 @@ static tagmask_status read_file(coco *c, tm_error *err) {
     return status;
 }
 
-static tagmask_status begin(const char *out, bool rle, void **state, tm_error *err) {
+static tagmask_status begin(const char *out, const char *name, void **state, tm_error *err) {
     coco *c = tm_calloc(1, sizeof *c);
-    if (c) *c = (coco){.rle = rle, .next_image = 1, .next_annotation = 1, .next_category = 1};
-    if (c) c->path = tm_path_join(out, rle ? rle_name : polygon_name);
-    if (c) c->categories = cJSON_CreateArray();
-    if (c) c->others = tm_strdup("\"info\": {\"description\":\"proposals by tagmask\"},\n\"licenses\": [],\n");
+    if (c) {
+        *c = (coco){.rle = name != polygon_name,
+                    .crowd = name == crowd_name,
+                    .next_image = 1,
+                    .next_annotation = 1,
+                    .next_category = 1};
+        c->path = tm_path_join(out, name);
+        c->categories = cJSON_CreateArray();
+        c->others = tm_strdup("\"info\": {\"description\":\"proposals by tagmask\"},\n\"licenses\": [],\n");
+    }
     if (!c || !c->path || !c->categories || !c->others || !add_photo(c, NULL, -INFINITY)) {
         free_coco(c);
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write a COCO file", out);
@@ -210,10 +213,13 @@ static tagmask_status begin(const char *out, bool rle, void **state, tm_error *e
 }
 
 static tagmask_status begin_polygons(const char *out, void **state, tm_error *err) {
-    return begin(out, false, state, err);
+    return begin(out, polygon_name, state, err);
 }
 static tagmask_status begin_rle(const char *out, void **state, tm_error *err) {
-    return begin(out, true, state, err);
+    return begin(out, rle_name, state, err);
+}
+static tagmask_status begin_crowd(const char *out, void **state, tm_error *err) {
+    return begin(out, crowd_name, state, err);
 }
 
 // ---- Writing the file -----------------------------------------------------------------------------------------------
@@ -275,15 +281,14 @@ static double category_id(coco *c, const char *name) {
     return c->next_category++;
 }
 
-static bool annotation_id(const coco *c, const cJSON *annotation, char id[17]) {
+static void annotation_id(const coco *c, const cJSON *annotation, char id[17]) {
+    static const char *const members[] = {"segmentation", "bbox", "iscrowd"};
     const char *name = category_name(c, number_of(annotation, "category_id"));
-    const cJSON *segmentation = cJSON_GetObjectItemCaseSensitive(annotation, "segmentation");
-    char *printed = segmentation ? cJSON_PrintUnformatted(segmentation) : NULL;
-    if (!printed) return false;
-    snprintf(id, 17, "%016llx",
-             (unsigned long long)tm_hash64(printed, strlen(printed), tm_hash64(name, strlen(name), 1)));
-    cJSON_free(printed);
-    return true;
+    uint64_t hash = tm_hash64(name, strlen(name), 2);
+    for (size_t i = 0; i < TM_ARRAY_LEN(members); i++) {
+        hash = tm_json_hash(cJSON_GetObjectItemCaseSensitive(annotation, members[i]), hash);
+    }
+    snprintf(id, 17, "%016llx", (unsigned long long)hash);
 }
 
 static bool free_id(coco *c, double id) {
@@ -297,14 +302,37 @@ static double take_id(coco *c) {
     return c->freed_used < c->freed_count ? c->freed[c->freed_used++] : c->next_annotation++;
 }
 
-static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *kept) {
-    bool ok = true;
+// As the first files had it: of the category and the segmentation as it was printed.
+static bool has_first_id(const coco *c, const cJSON *annotation, const char *expected) {
+    const char *name = category_name(c, number_of(annotation, "category_id"));
+    char *printed = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(annotation, "segmentation")), id[17];
+    if (!printed) return false;
+    uint64_t hash = tm_hash64(printed, strlen(printed), tm_hash64(name, strlen(name), 1));
+    cJSON_free(printed);
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)hash);
+    return !strcmp(id, expected);
+}
+
+static bool is_untouched(const coco *c, const cJSON *annotation) {
+    static const char *const written[] = {"id",   "image_id", "category_id", "segmentation", "area",
+                                          "bbox", "iscrowd",  "score",       "tagmask"};
+    const cJSON *mark = cJSON_GetObjectItemCaseSensitive(annotation, "tagmask");
+    char id[17];
+    if (!cJSON_IsObject(mark) || !tm_json_has_only(annotation, written, TM_ARRAY_LEN(written))) return false;
+    annotation_id(c, annotation, id);
+    return !strcmp(id, tm_json_text(mark, "id")) || has_first_id(c, annotation, tm_json_text(mark, "id"));
+}
+
+// *place: where the first untouched proposal was, else behind the last annotation.
+static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *kept, int *place) {
+    bool ok = true, removed = false;
+    int stay = 0;
     for (cJSON *item = annotations->child, *next; item; item = next) {
         next = item->next;
-        const char *mark = tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "tagmask"), "id");
-        char id[17] = "";
-        if (*mark && annotation_id(c, item, id) && !strcmp(id, mark)) {
-            tm_proposals_forget(proposals, mark);
+        if (is_untouched(c, item)) {
+            if (!removed) *place = stay;
+            removed = true;
+            tm_proposals_forget(proposals, tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "tagmask"), "id"));
             ok = ok && free_id(c, number_of(item, "id"));
             cJSON_Delete(cJSON_DetachItemViaPointer(annotations, item));
             continue;
@@ -314,7 +342,9 @@ static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *ke
         for (int i = 0; i < 4; i++) sides[i] = cJSON_GetNumberValue(cJSON_GetArrayItem(box, i));
         sides[2] += sides[0], sides[3] += sides[1];
         ok = ok && tm_kept_add(kept, category_name(c, number_of(item, "category_id")), sides);
+        stay++;
     }
+    if (!removed) *place = stay;
     return ok && tm_proposals_keep(proposals, kept);
 }
 
@@ -361,10 +391,12 @@ static bool add_annotation(coco *c, cJSON *annotations, cJSON *proposals, double
               cJSON_AddItemToObject(item, "segmentation", c->rle ? rle_of(masks, number) : polygon_of(region)) &&
               cJSON_AddNumberToObject(item, "area", (double)region->area) &&
               cJSON_AddItemToObject(item, "bbox", cJSON_CreateDoubleArray(box, 4)) &&
-              cJSON_AddNumberToObject(item, "iscrowd", 0) &&
+              cJSON_AddNumberToObject(item, "iscrowd", c->crowd) &&
               cJSON_AddNumberToObject(item, "score", round((double)region->score * 1e4) / 1e4);
-    return ok && annotation_id(c, item, id) && (mark = cJSON_AddObjectToObject(item, "tagmask")) &&
-           cJSON_AddStringToObject(mark, "id", id) && tm_proposals_add(proposals, id, tag, region);
+    if (!ok) return false;
+    annotation_id(c, item, id);
+    return (mark = cJSON_AddObjectToObject(item, "tagmask")) && cJSON_AddStringToObject(mark, "id", id) &&
+           tm_proposals_add(proposals, id, tag, region);
 }
 
 static photo *find_photo(const coco *c, const char *file_name) {
@@ -417,12 +449,17 @@ static bool update_photo(coco *c, photo *p, cJSON *image, cJSON *annotations, co
     }
     cJSON *proposals = cJSON_GetObjectItemCaseSensitive(mark, "proposals");
     c->freed_count = c->freed_used = 0;
-    bool ok = keep_work(c, annotations, proposals, &kept);
+    int place = 0;
+    cJSON *later = cJSON_CreateArray();  // proposals go where the old ones were, as in labelme's file
+    bool ok = later && keep_work(c, annotations, proposals, &kept, &place);
+    if (ok) tm_json_move(annotations, place, later);
     for (size_t i = 0; ok && i < r->regions.count; i++) {
         const tagmask_region *region = &r->regions.items[i];
         if (tm_kept_covers(&kept, r->tags[region->tag], region)) continue;
         ok = add_annotation(c, annotations, proposals, p->id, r, i, masks);
     }
+    if (ok) tm_json_move(later, 0, annotations);
+    cJSON_Delete(later);
     tm_kept_free(&kept);
     const cJSON *item;
     cJSON_ArrayForEach(item, annotations) add_printed(&text, ",\n", item);
@@ -477,3 +514,11 @@ const tm_label_format tm_format_coco_rle = {.name = "coco-rle",
                                             .has = has,
                                             .end = end,
                                             .read = tm_read_coco};
+const tm_label_format tm_format_coco_rle_crowd = {.name = "coco-rle-crowd",
+                                                  .ending = crowd_name,
+                                                  .begin = begin_crowd,
+                                                  .add = add,
+                                                  .flush = flush,
+                                                  .has = has,
+                                                  .end = end,
+                                                  .read = tm_read_coco};

@@ -18,7 +18,7 @@ static const char brush_name[] = "label-studio.json", polygon_name[] = "label-st
 #define LOCAL_FILES "/data/local-files/?d="
 
 typedef struct task {
-    char *image, *text;
+    char *image, *text;  // the photo's address, decoded; the task
     bool ours;
 } task;
 
@@ -42,15 +42,10 @@ static void free_tasks(tasks *t) {
 
 // ---- What makes a task ours -----------------------------------------------------------------------------------------
 
-// Hash of data and predictions; 0: out of memory.
+// Of all that a task of ours holds but its mark.
 static uint64_t task_hash(const cJSON *item) {
-    char *data = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(item, "data"));
-    char *predictions = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(item, "predictions"));
-    uint64_t hash = 0;
-    if (data && predictions) hash = tm_hash64(predictions, strlen(predictions), tm_hash64(data, strlen(data), 1));
-    cJSON_free(data);
-    cJSON_free(predictions);
-    return hash;
+    uint64_t hash = tm_json_hash(cJSON_GetObjectItemCaseSensitive(item, "data"), 2);
+    return tm_json_hash(cJSON_GetObjectItemCaseSensitive(item, "predictions"), hash);
 }
 
 static bool is_ours(const cJSON *item) {
@@ -65,18 +60,16 @@ static bool add_task(tasks *t, const cJSON *item) {
     char *printed = cJSON_PrintUnformatted(item);
     task one = {tm_strdup(tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "data"), "image")), printed,
                 is_ours(item)};
+    if (one.image) tm_percent_decode(one.image);
     t->items[t->count++] = one;
     return one.image && one.text;
 }
 
 static tagmask_status read_file(tasks *t, tm_error *err) {
-    uint8_t *bytes = NULL;
-    size_t size = 0;
+    cJSON *root = NULL;
     const cJSON *item;
     bool ok = true;
-    TM_TRY(tm_read_file(t->path, MAX_FILE_BYTES, &bytes, &size, err));
-    cJSON *root = cJSON_ParseWithLength((const char *)bytes, size);
-    free(bytes);
+    TM_TRY(tm_json_open(t->path, MAX_FILE_BYTES, &root, err));
     tagmask_status status = TAGMASK_OK;
     if (!cJSON_IsArray(root)) {
         status = tm_fail(err, TAGMASK_ERROR_FORMAT,
@@ -185,15 +178,24 @@ static bool add_region(const tasks *t, cJSON *list, const tagmask_result *r, siz
            (labels = cJSON_AddArrayToObject(value, kind)) && cJSON_AddItemToArray(labels, cJSON_CreateString(tag));
 }
 
-static bool fill_task(const tasks *t, cJSON *item, const char *image, const tagmask_result *r,
+// The address by which Label Studio serves the photo.
+static bool add_address(cJSON *data, const char *name) {
+    tm_text address = {0};
+    tm_text_add(&address, LOCAL_FILES);
+    tm_text_percent(&address, name);
+    bool ok = !address.failed && cJSON_AddStringToObject(data, "image", address.data);
+    free(address.data);
+    return ok;
+}
+
+static bool fill_task(const tasks *t, cJSON *item, const char *name, const tagmask_result *r,
                       const tm_region_masks *masks) {
     char version[64], hash[17];
     snprintf(version, sizeof version, "tagmask %s", tagmask_version());
     cJSON *data = cJSON_AddObjectToObject(item, "data"), *list = cJSON_AddArrayToObject(item, "predictions");
     cJSON *prediction = cJSON_CreateObject(), *results, *meta;
     double sum = 0;
-    bool ok = list && prediction && cJSON_AddItemToArray(list, prediction) && data &&
-              cJSON_AddStringToObject(data, "image", image) &&
+    bool ok = list && prediction && cJSON_AddItemToArray(list, prediction) && data && add_address(data, name) &&
               cJSON_AddStringToObject(prediction, "model_version", version) &&
               (results = cJSON_AddArrayToObject(prediction, "result"));
     for (size_t i = 0; ok && i < r->regions.count; i++) {
@@ -207,38 +209,38 @@ static bool fill_task(const tasks *t, cJSON *item, const char *image, const tagm
     return meta && cJSON_AddStringToObject(meta, "tagmask", hash);
 }
 
-static task *find_task(const tasks *t, const char *image) {
+static task *find_task(const tasks *t, const char *name) {
     for (size_t i = 0; i < t->count; i++) {
-        if (!strcmp(t->items[i].image, image)) return &t->items[i];
+        const char *image = t->items[i].image;
+        if (!strncmp(image, LOCAL_FILES, strlen(LOCAL_FILES)) && !strcmp(image + strlen(LOCAL_FILES), name)) {
+            return &t->items[i];
+        }
     }
     return NULL;
 }
 
 static bool has(const void *state, const char *name) {
-    char *image = tm_format(LOCAL_FILES "%s", name);
-    bool found = image && find_task(state, image);
-    free(image);
-    return found;
+    return find_task(state, name);
 }
 
-static tagmask_status put_task(tasks *t, const char *image, const tagmask_result *r, const tm_region_masks *masks,
+static tagmask_status put_task(tasks *t, const char *name, const tagmask_result *r, const tm_region_masks *masks,
                                tm_error *err) {
-    task *old = find_task(t, image);
+    task *old = find_task(t, name);
     if (old && !old->ours) return TAGMASK_OK;
     cJSON *item = cJSON_CreateObject();
-    char *text = item && fill_task(t, item, image, r, masks) ? cJSON_PrintUnformatted(item) : NULL;
+    char *text = item && fill_task(t, item, name, r, masks) ? cJSON_PrintUnformatted(item) : NULL;
     cJSON_Delete(item);
-    if (!text) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", t->path, image);
+    if (!text) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", t->path, name);
     if (old) {
         free(old->text);
         old->text = text;
         return TAGMASK_OK;
     }
-    task one = {tm_strdup(image), text, true};
+    task one = {tm_format(LOCAL_FILES "%s", name), text, true};
     if (!one.image || !tm_grow((void **)&t->items, &t->capacity, t->count + 1, sizeof *t->items)) {
         free(one.image);
         free(text);
-        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", t->path, image);
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", t->path, name);
     }
     t->items[t->count++] = one;
     return TAGMASK_OK;
@@ -248,11 +250,7 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     tasks *t = state;
     tm_region_masks masks = {0};
     if (!t->polygons) TM_TRY(tm_region_masks_open(job->result, &masks, err));
-    char *image = tm_format(LOCAL_FILES "%s", job->name);
-    tagmask_status status =
-        image ? put_task(t, image, job->result, &masks, err)
-              : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to add %s", t->path, job->photo_path);
-    free(image);
+    tagmask_status status = put_task(t, job->name, job->result, &masks, err);
     tm_region_masks_close(&masks);
     if (status != TAGMASK_OK) return status;
     t->pending++;

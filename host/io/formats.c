@@ -8,9 +8,13 @@
 
 // The order is that of tagmask_format_name.
 static const tm_label_format *const formats[] = {
-    &tm_format_labelme, &tm_format_coco, &tm_format_coco_rle,     &tm_format_voc,
-    &tm_format_yolo,    &tm_format_cvat, &tm_format_label_studio, &tm_format_label_studio_polygon,
-    &tm_format_overlay, &tm_format_prob, &tm_format_heatmap,
+    &tm_format_labelme,        &tm_format_labelme_mask,
+    &tm_format_coco,           &tm_format_coco_rle,
+    &tm_format_coco_rle_crowd, &tm_format_voc,
+    &tm_format_yolo,           &tm_format_cvat,
+    &tm_format_label_studio,   &tm_format_label_studio_polygon,
+    &tm_format_overlay,        &tm_format_prob,
+    &tm_format_heatmap,
 };
 
 const tm_label_format *tm_label_format_at(size_t index) {
@@ -37,7 +41,7 @@ static char *stem_of(const char *photo_path) {
     return stem;
 }
 
-static bool same_file(const char *a, const char *b) {
+bool tm_same_file(const char *a, const char *b) {
     tm_file_info info_a, info_b;
     return tm_file_stat(a, &info_a) && tm_file_stat(b, &info_b) && info_a.device == info_b.device &&
            info_a.number == info_b.number;
@@ -68,7 +72,7 @@ char *tm_label_file(const char *out, const char *stem, const char *tag, const ch
 tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err) {
     char *joined = tm_label_file(job->out, job->stem, tag, ending);
     if (!joined) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for a file name", job->photo_path);
-    if (same_file(joined, job->photo_path)) {
+    if (tm_same_file(joined, job->photo_path)) {
         tm_fail(err, TAGMASK_ERROR_FILE, "%s: is the photo itself and is not overwritten; choose another output folder",
                 joined);
         free(joined);

@@ -43,6 +43,7 @@ const tm_label_format *tm_label_format_at(size_t index);        // NULL beyond t
 tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const char *ending, char **path, tm_error *err);
 // The file that tm_label_path names, without its check; NULL when out of memory.
 char *tm_label_file(const char *out, const char *stem, const char *tag, const char *ending);
+bool tm_same_file(const char *a, const char *b);  // false also when one does not exist
 // The photo's path as seen from the folder `out`, with / between folders; malloc'ed, NULL when out of memory.
 char *tm_path_from(const char *out, const char *photo_path);
 // Writes a picture whole or not at all, and marks it as ours. A file that is there already is replaced only when it
@@ -55,9 +56,10 @@ void tm_label_colour(uint32_t label, uint8_t rgb[3]);
 // The PASCAL VOC colour map (VOC 2012 development kit, VOClabelcolormap.m): 256 RGB triples.
 void tm_voc_colours(uint8_t rgb[256 * 3]);
 
-extern const tm_label_format tm_format_labelme, tm_format_voc, tm_format_overlay, tm_format_prob, tm_format_heatmap;
-extern const tm_label_format tm_format_coco, tm_format_coco_rle, tm_format_yolo, tm_format_label_studio,
-    tm_format_label_studio_polygon, tm_format_cvat;
+extern const tm_label_format tm_format_labelme, tm_format_labelme_mask, tm_format_voc, tm_format_overlay,
+    tm_format_prob, tm_format_heatmap;
+extern const tm_label_format tm_format_coco, tm_format_coco_rle, tm_format_coco_rle_crowd, tm_format_yolo,
+    tm_format_label_studio, tm_format_label_studio_polygon, tm_format_cvat;
 
 // How well the name that a file has for a photo fits the photo's path: by the names at their ends, so that of a/1.jpg
 // and b/1.jpg the right one is found; 0: another file name. The higher the better.

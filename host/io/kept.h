@@ -29,4 +29,15 @@ bool tm_proposals_keep(const cJSON *proposals, tm_kept *kept);
 // The member's text, or "".
 const char *tm_json_text(const cJSON *object, const char *key);
 
+// A file to be changed and written again. *root is NULL when the file is not JSON, or has something after it. Errors
+// when it cannot be read, or holds what cJSON would not write again as it was. *root is freed with cJSON_Delete.
+tagmask_status tm_json_open(const char *path, size_t max_bytes, cJSON **root, tm_error *err);
+// The same for the same content, however a program writes it: the order of members, spaces, 1.0 for 1. NULL is null.
+uint64_t tm_json_hash(const cJSON *item, uint64_t seed);
+// Whether all members but the named ones are empty (null, false, 0, "", or a list or object of such): what other
+// programs add to every shape is no person's work.
+bool tm_json_has_only(const cJSON *object, const char *const *names, size_t count);
+// Moves the items from the index `at` on to the end of another list.
+void tm_json_move(cJSON *from, int at, cJSON *to);
+
 #endif

@@ -6,12 +6,18 @@
 #include "io/formats.h"
 #include "io/kept.h"
 #include "io/read.h"
+#include "io/text.h"
 
-// The path in an address such as /data/local-files/?d=folder/name.jpg, or the file name in another.
-static const char *name_in_address(const char *address) {
+// The path in an address such as /data/local-files/?d=folder/my%20name.jpg, or the file name in another; 0: another
+// photo's.
+static size_t address_fit(const char *address, const char *photo_path) {
     const char *local = strstr(address, "?d="), *name = tm_file_name(address), *equals = strrchr(name, '=');
-    if (local) return local + 3;
-    return equals ? equals + 1 : name;
+    char *path = tm_strdup(local ? local + 3 : equals ? equals + 1 : name);
+    size_t written = path ? tm_name_fit(path, photo_path) : 0;  // by a program that does not encode
+    if (path) tm_percent_decode(path);
+    size_t fit = path ? tm_name_fit(path, photo_path) : 0;
+    free(path);
+    return TM_MAX(fit, written);
 }
 
 static const cJSON *results_of(const cJSON *task) {
@@ -71,7 +77,7 @@ tagmask_status tm_read_label_studio(const tm_read_job *job, tm_error *err) {
     TM_TRY(tm_read_json(job->path, &root, err));
     cJSON_ArrayForEach(item, root) {
         const cJSON *data = cJSON_GetObjectItemCaseSensitive(item, "data");
-        size_t fit = tm_name_fit(name_in_address(tm_json_text(data, "image")), job->photo_path);
+        size_t fit = address_fit(tm_json_text(data, "image"), job->photo_path);
         if (fit > best) task = item;
         best = TM_MAX(best, fit);
     }

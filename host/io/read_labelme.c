@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/image.h"
 #include "io/kept.h"
+#include "io/labelme_mask.h"
 #include "io/read.h"
 
 static tagmask_status paint_rectangle(const tm_read_job *job, uint8_t label, const double *p, tm_error *err) {
@@ -22,48 +22,18 @@ static tagmask_status paint_circle(const tm_read_job *job, uint8_t label, const 
     return tm_canvas_polygon(job->canvas, label, corners, 360, err);
 }
 
-// RFC 4648; NULL: not base64, or out of memory.
-static uint8_t *decode_base64(const char *text, size_t *size) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint8_t *out = malloc(strlen(text) / 4 * 3 + 3);
-    uint32_t bits = 0, held = 0;
-    size_t used = 0;
-    for (; out && *text && *text != '='; text++) {
-        const char *digit = strchr(digits, *text);
-        if (*text == '\n' || *text == '\r') continue;
-        if (!digit) {
-            free(out);
-            return NULL;
-        }
-        bits = bits << 6 | (uint32_t)(digit - digits);
-        held += 6;
-        if (held < 8) continue;
-        held -= 8;
-        out[used++] = (uint8_t)(bits >> held);
-    }
-    *size = used;
-    return out;
-}
-
 // A picture of the box, not 0 inside, whose top left corner is the first point.
 static tagmask_status paint_mask(const tm_read_job *job, uint8_t label, const cJSON *shape, const double *p,
                                  tm_error *err) {
-    tagmask_image image = {0};
-    size_t size = 0;
-    uint8_t *bytes = decode_base64(tm_json_text(shape, "mask"), &size);
-    if (!bytes) return tm_fail(err, TAGMASK_ERROR_FORMAT, "its mask is not a PNG picture in base64");
-    tagmask_status status = tm_image_decode("mask", bytes, size, &image, err);
-    free(bytes);
-    if (status != TAGMASK_OK) return status;
+    uint8_t *pixels = NULL;
+    uint32_t width, height;
     if (!(fabs(p[0]) <= 1e7 && fabs(p[1]) <= 1e7)) {
-        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "its corner is far outside of any photo");
-    } else {
-        uint8_t *pixels = (uint8_t *)image.pixels;  // gray: one byte a pixel is enough
-        for (size_t i = 0; i < (size_t)image.width * image.height; i++) pixels[i] = pixels[3 * i];
-        status =
-            tm_canvas_mask(job->canvas, label, pixels, llround(p[0]), llround(p[1]), image.width, image.height, err);
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "its corner is far outside of any photo");
     }
-    tagmask_image_release(&image);
+    TM_TRY(tm_labelme_mask_decode(tm_json_text(shape, "mask"), &pixels, &width, &height, err));
+    tagmask_status status =
+        tm_canvas_mask(job->canvas, label, pixels, (int64_t)p[0], (int64_t)p[1], width, height, err);
+    free(pixels);
     return status;
 }
 
@@ -79,9 +49,10 @@ static tagmask_status paint_shape(const tm_read_job *job, const cJSON *shape, tm
     }
     TM_TRY(tm_read_numbers(cJSON_GetObjectItemCaseSensitive(shape, "points"), 1, 1, &points, &count, err));
     tagmask_status status = tm_canvas_tag(job->canvas, tag, &label, err);
+    bool turned = !strcmp(kind, "oriented_rectangle");
     bool polygon = !*kind || !strcmp(kind, "polygon");  // old files have no shape_type
     if (status != TAGMASK_OK) {
-    } else if (polygon && count >= 3) {
+    } else if ((polygon && count >= 3) || (turned && count == 4)) {
         status = tm_canvas_polygon(job->canvas, label, points, count, err);
     } else if (!strcmp(kind, "rectangle") && count == 2) {
         status = paint_rectangle(job, label, points, err);
@@ -91,8 +62,8 @@ static tagmask_status paint_shape(const tm_read_job *job, const cJSON *shape, tm
         status = paint_mask(job, label, shape, points, err);
     } else {
         status = tm_fail(err, TAGMASK_ERROR_FORMAT,
-                         "a \"%s\" of %zu points is not understood; expected a polygon of 3 or more, or a rectangle, "
-                         "circle or mask of 2",
+                         "a \"%s\" of %zu points is not understood; expected a polygon of 3 or more, an oriented "
+                         "rectangle of 4, or a rectangle, circle or mask of 2",
                          kind, count);
     }
     free(points);

@@ -57,6 +57,34 @@ void tm_text_xml(tm_text *text, const char *string) {
     }
 }
 
+void tm_text_percent(tm_text *text, const char *string) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    for (const char *at = string; *at; at++) {
+        if (strchr(plain, *at)) {
+            tm_text_bytes(text, at, 1);
+        } else {
+            tm_text_add(text, "%%%02X", (unsigned char)*at);
+        }
+    }
+}
+
+static int hex_digit(char c) {
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 'a' - 'A' : c) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+void tm_percent_decode(char *text) {
+    char *to = text;
+    for (const char *at = text; *at; at++) {
+        int high = *at == '%' ? hex_digit(at[1]) : -1, low = high >= 0 ? hex_digit(at[2]) : -1;
+        bool code = low >= 0 && (high || low);  // %00 would end the text
+        *to++ = code ? (char)(high << 4 | low) : *at;
+        if (code) at += 2;
+    }
+    *to = 0;
+}
+
 void tm_text_number(tm_text *text, double number) {
     long long millionths = llround(TM_CLAMP(number, -1e12, 1e12) * 1e6);
     unsigned long long size = millionths < 0 ? 0ull - (unsigned long long)millionths : (unsigned long long)millionths;
