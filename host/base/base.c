@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Messages quote what files hold: a control character there must not reach a terminal, nor break the line.
+static void keep_printable(char *text) {
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
+    }
+}
+
 tagmask_status tm_fail(tm_error *err, tagmask_status code, const char *format, ...) {
     if (!err) return code;
     va_list args;
@@ -12,6 +19,7 @@ tagmask_status tm_fail(tm_error *err, tagmask_status code, const char *format, .
     err->status = code;
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
+    keep_printable(err->message);
     return code;
 }
 
@@ -28,6 +36,7 @@ tagmask_status tm_fail_prefix(tm_error *err, const char *format, ...) {
     if (length > room) length = room;
     memcpy(err->message + used, rest, length);
     err->message[used + length] = 0;
+    keep_printable(err->message);
     return err->status;
 }
 

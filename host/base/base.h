@@ -82,6 +82,8 @@ char *tm_arena_strdup(tm_arena *arena, const char *text);
 void tm_arena_free(tm_arena *arena);
 
 // Files. Errors name the path and the system's reason. What these do not cover is in base/platform.h.
+// An error unless the path is a regular file. To be asked before it is opened: opening a pipe waits for its writer.
+tagmask_status tm_check_regular(const char *path, tm_error *err);
 tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, size_t *size, tm_error *err);
 // Writes to a temporary name in the same folder, flushes to disk, renames over path: a reader sees the old or the whole
 // new file, never a part.

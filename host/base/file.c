@@ -6,14 +6,25 @@
 #include "base/base.h"
 #include "base/platform.h"
 
+tagmask_status tm_check_regular(const char *path, tm_error *err) {
+    tm_file_info info;
+    if (!tm_file_stat(path, &info)) {
+        return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    if (info.regular) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FILE, "%s: is a %s; expected a file", path,
+                   info.folder ? "folder" : "pipe, socket or device");
+}
+
 tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, size_t *size, tm_error *err) {
     tm_file_info info;
     tagmask_status status = TAGMASK_OK;
     uint8_t *bytes = NULL;
+    TM_TRY(tm_check_regular(path, err));
     int file = tm_file_open(path);
     if (file < 0) return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
-    if (!tm_file_stat_open(file, &info) || !info.regular) {
-        status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: is not a regular file; expected a file with data", path);
+    if (!tm_file_stat_open(file, &info)) {
+        status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be read: %s", path, strerror(errno));
         goto done;
     }
     if (info.size > max_bytes) {

@@ -66,7 +66,7 @@ static tagmask_status add_row(const char *folder, eval_data *data, const csv_row
                               tm_error *err) {
     eval_photo *photo = find_photo(data, csv_field(row, c->tag_file));
     if (!photo) {
-        return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s/tags.csv: row %zu: the photo \"%s\" is not in index.csv", folder,
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s/tags.csv: row %zu: the photo \"%.200s\" is not in index.csv", folder,
                        row->line, csv_field(row, c->tag_file));
     }
     if (!tm_grow((void **)&photo->rows, &photo->row_capacity, photo->row_count + 1, sizeof *photo->rows)) {

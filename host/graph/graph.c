@@ -149,6 +149,7 @@ tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t siz
 
 // Maps the file: the scan and protobuf-c read it once, front to back.
 static tagmask_status map_file(const char *path, const void **data, size_t *size, tm_error *err) {
+    TM_TRY(tm_check_regular(path, err));
     int file = tm_file_open(path);
     tm_file_info info;
     if (file < 0 || !tm_file_stat_open(file, &info)) {
@@ -157,9 +158,7 @@ static tagmask_status map_file(const char *path, const void **data, size_t *size
         return TAGMASK_ERROR_FILE;
     }
     tagmask_status status = TAGMASK_OK;
-    if (!info.regular)
-        status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: not a regular file; expected an ONNX model", path);
-    else if (!info.size)
+    if (!info.size)
         status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: the file is empty; expected an ONNX model", path);
     else if (info.size > MODEL_BYTES_MAX)
         status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: larger than 2 GiB, the limit of the ONNX format", path);

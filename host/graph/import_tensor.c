@@ -176,13 +176,15 @@ static tagmask_status open_external(const char *folder, const char *location, co
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                        "%s keeps its data in another file, which a model loaded from memory cannot name", what);
     if (!location || !*location) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s names no file for its data", what);
+    tagmask_status kind = TAGMASK_OK;
     bool leaves = tm_path_root(location) || strstr(location, "../") || strstr(location, "..\\");
     char *joined = leaves ? NULL : tm_path_join(folder, location);
     char *real = joined ? tm_real_path(joined) : NULL, *base = real ? tm_real_path(folder) : NULL;
     if (base) {
         size_t length = strlen(base);
         leaves = strncmp(real, base, length) || (real[length] != '/' && (!length || base[length - 1] != '/'));
-        if (!leaves) *fd = tm_file_open(real);
+        kind = leaves ? TAGMASK_OK : tm_check_regular(real, err);
+        if (!leaves && kind == TAGMASK_OK) *fd = tm_file_open(real);
     }
     int reason = errno;
     free(joined);
@@ -192,6 +194,7 @@ static tagmask_status open_external(const char *folder, const char *location, co
         return tm_fail(err, TAGMASK_ERROR_FORMAT,
                        "%s wants its data from '%.200s', outside the model's own folder; that is refused", what,
                        location);
+    TM_TRY(kind);
     if (*fd < 0)
         return tm_fail(err, TAGMASK_ERROR_FILE, "%s: its data file '%.200s' cannot be opened: %s", what, location,
                        strerror(reason));

@@ -42,7 +42,7 @@ static tagmask_status check_image(const cvat_reader *r, const XML_Char **attribu
         height == canvas->height) {
         return TAGMASK_OK;
     }
-    return tm_fail(r->err, TAGMASK_ERROR_FORMAT, "its image \"%s\" is %s x %s pixels, but the photo is %u x %u",
+    return tm_fail(r->err, TAGMASK_ERROR_FORMAT, "its image \"%s\" is %.20s x %.20s pixels, but the photo is %u x %u",
                    attribute(attributes, "name"), attribute(attributes, "width"), attribute(attributes, "height"),
                    canvas->width, canvas->height);
 }

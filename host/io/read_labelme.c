@@ -62,7 +62,7 @@ static tagmask_status paint_shape(const tm_read_job *job, const cJSON *shape, tm
         status = paint_mask(job, label, shape, points, err);
     } else {
         status = tm_fail(err, TAGMASK_ERROR_FORMAT,
-                         "a \"%s\" of %zu points is not understood; expected a polygon of 3 or more, an oriented "
+                         "a \"%.60s\" of %zu points is not understood; expected a polygon of 3 or more, an oriented "
                          "rectangle of 4, or a rectangle, circle or mask of 2",
                          kind, count);
     }

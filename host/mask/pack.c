@@ -92,11 +92,11 @@ static tagmask_status read_path(tm_pack *pack, const cJSON *root, const char *me
     char *name = NULL;
     TM_TRY(read_string(pack, root, member, required, &name, err));
     if (!name) return TAGMASK_OK;
-    bool inside = name[0] != '/' && !strchr(name, '\\') && !strchr(name, ':') && strcmp(name, "..") &&
-                  strncmp(name, "../", 3) && !strstr(name, "/../");
+    bool inside = strlen(name) < 256 && name[0] != '/' && !strchr(name, '\\') && !strchr(name, ':') &&
+                  strcmp(name, "..") && strncmp(name, "../", 3) && !strstr(name, "/../");
     if (!inside) {
         free(name);
-        return bad(pack, err, member, "the name of a file inside the pack's folder");
+        return bad(pack, err, member, "the name of a file inside the pack's folder, of at most 255 bytes");
     }
     *path = tm_path_join(pack->folder, name);
     free(name);

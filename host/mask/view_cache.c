@@ -4,61 +4,96 @@
 #include <string.h>
 
 #define CACHE_LIMIT ((size_t)1 << 30)
-static const char cache_magic[8] = "tmview1";
+static const char cache_magic[8] = "tmview2";
 
-// One file: header, tensors, scores. Native byte order: a cache does not travel between machines.
+// One file: header, scores, tensors. Native byte order: a cache does not travel between machines.
 typedef struct cache_header {
     char magic[8];
-    uint64_t checksum;  // of everything after the header
-    uint64_t score_count;
-    uint64_t output_count;
+    uint64_t checksum;  // of everything after it, the rest of the header too
+    tm_view_key key;
     struct {
         int32_t layout, rank;
         int64_t dim[TM_MAX_RANK];
     } outputs[TM_VIEW_OUTPUTS];
 } cache_header;
+enum { CHECKED_FROM = offsetof(cache_header, key) };
+_Static_assert(sizeof(tm_view_key) == 32, "the header is written as it lies in memory, without padding");
 
-static char *cache_path(const tm_views_context *context, const tm_view *view) {
-    const tm_pack *pack = view->saliency ? &context->engine->saliency : &context->engine->classifier;
+static tm_view_key make_key(const tm_views_context *context, const tm_view *view) {
+    const tagmask_engine *engine = context->engine;
+    const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
     struct {
-        uint32_t width, height, mirror, device_class;
+        uint32_t version[3], width, height, mirror, device_class;
         tm_box box;
         uint8_t device[16];
-    } key = {view->width, view->height, view->mirror, 0, view->box, {0}};
-    const tm_gpu_info *info = tm_gpu_get_info(context->engine->device->gpu);
-    memcpy(key.device, info->cache_key, sizeof key.device);
-    key.device_class = (uint32_t)info->gpu_class;
-    uint64_t hash = tm_hash64(&key, sizeof key, pack->hash);
-    return tm_format("%s/%016llx-%016llx.view", context->cache_dir, (unsigned long long)context->photo_hash,
-                     (unsigned long long)hash);
+    } what = {{TAGMASK_VERSION_MAJOR, TAGMASK_VERSION_MINOR, TAGMASK_VERSION_PATCH},
+              view->width,
+              view->height,
+              view->mirror,
+              0,
+              view->box,
+              {0}};
+    const tm_gpu_info *info = tm_gpu_get_info(engine->device->gpu);
+    memcpy(what.device, info->cache_key, sizeof what.device);
+    what.device_class = (uint32_t)info->gpu_class;
+    return (tm_view_key){.photo = context->photo_hash,
+                         .view = tm_hash64(&what, sizeof what, pack->hash),
+                         .score_count = view->saliency ? 0 : (uint64_t)engine->class_count,
+                         .output_count = !view->saliency && engine->affinity_output != SIZE_MAX ? 2 : 1};
+}
+
+static char *cache_path(const tm_views_context *context, const tm_view_key *key) {
+    return tm_format("%s/%016llx-%016llx.view", context->cache_dir, (unsigned long long)key->photo,
+                     (unsigned long long)key->view);
 }
 
 static size_t output_bytes(const tm_tensor *tensor) {
     return tm_layout_bytes(&tensor->shape, tensor->layout);
 }
 
-// Fills view->outputs (without buffers) from a header; false when the file does not fit.
-static bool parse(const tm_views_context *context, const uint8_t *data, size_t size, tm_view *view) {
+uint8_t *tm_view_cache_encode(const tm_view_key *key, const tm_tensor *outputs, size_t *start, size_t *size) {
+    cache_header header = {.key = *key};
+    memcpy(header.magic, cache_magic, sizeof cache_magic);
+    *start = sizeof header;
+    *size = sizeof header + key->score_count * 4;
+    for (size_t i = 0; i < key->output_count; i++) {
+        header.outputs[i].layout = (int32_t)outputs[i].layout;
+        header.outputs[i].rank = outputs[i].shape.rank;
+        memcpy(header.outputs[i].dim, outputs[i].shape.dim, sizeof outputs[i].shape.dim);
+        *size += output_bytes(&outputs[i]);
+    }
+    uint8_t *file = tm_calloc(*size, 1);
+    if (file) memcpy(file, &header, sizeof header);
+    return file;
+}
+
+void tm_view_cache_seal(uint8_t *file, size_t size) {
+    if (size < sizeof(cache_header)) return;
+    uint64_t checksum = tm_hash64(file + CHECKED_FROM, size - CHECKED_FROM, 0);
+    memcpy(file + offsetof(cache_header, checksum), &checksum, sizeof checksum);
+}
+
+const uint8_t *tm_view_cache_decode(const tm_view_key *key, const uint8_t *file, size_t size, tm_tensor *outputs) {
     cache_header header;
-    if (size < sizeof header) return false;
-    memcpy(&header, data, sizeof header);
-    size_t expected = view->saliency ? 0 : (size_t)context->engine->class_count;
-    size_t outputs = !view->saliency && context->engine->affinity_output != SIZE_MAX ? 2 : 1;
-    if (memcmp(header.magic, cache_magic, sizeof cache_magic) || header.score_count != expected ||
-        header.output_count != outputs || header.checksum != tm_hash64(data + sizeof header, size - sizeof header, 0))
-        return false;
-    size_t total = sizeof header + expected * 4;
-    for (size_t i = 0; i < outputs; i++) {
-        tm_tensor *tensor = &view->outputs[i];
+    if (size < sizeof header) return NULL;
+    memcpy(&header, file, sizeof header);
+    if (memcmp(header.magic, cache_magic, sizeof cache_magic) || memcmp(&header.key, key, sizeof *key) ||
+        header.checksum != tm_hash64(file + CHECKED_FROM, size - CHECKED_FROM, 0))
+        return NULL;
+    size_t total = sizeof header + key->score_count * 4;
+    for (size_t i = 0; i < key->output_count; i++) {
+        tm_tensor *tensor = &outputs[i];
         *tensor = (tm_tensor){TM_FLOAT32, (tm_layout)header.outputs[i].layout, {4, {0}}, {NULL, 0, 0}};
-        size_t count;
         if (header.outputs[i].rank != 4 || header.outputs[i].layout < 0 || header.outputs[i].layout > TM_C4)
-            return false;
-        memcpy(tensor->shape.dim, header.outputs[i].dim, sizeof tensor->shape.dim);
-        if (!tm_shape_count(&tensor->shape, &count) || count > CACHE_LIMIT / 16) return false;
+            return NULL;
+        size_t count = 1;
+        for (int d = 0; d < 4; d++) {
+            int64_t dim = tensor->shape.dim[d] = header.outputs[i].dim[d];
+            if (dim < 1 || dim > (int64_t)CACHE_LIMIT || (count *= (size_t)dim) > CACHE_LIMIT / 16) return NULL;
+        }
         total += output_bytes(tensor);
     }
-    return total == size;
+    return total == size ? file + sizeof header : NULL;
 }
 
 static tagmask_status upload(const tm_views_context *context, const uint8_t *data, tm_view *view, size_t outputs,
@@ -83,28 +118,31 @@ static tagmask_status upload(const tm_views_context *context, const uint8_t *dat
     return tm_recorder_finish(recorder, err);
 }
 
+// The scores and outputs of a file's content.
+static bool take(const tm_views_context *context, const tm_view_key *key, const uint8_t *data, tm_view *view) {
+    if (key->score_count) {
+        view->scores = tm_calloc(key->score_count, sizeof *view->scores);
+        if (!view->scores) return false;
+        memcpy(view->scores, data, key->score_count * 4);
+    }
+    return upload(context, data + key->score_count * 4, view, key->output_count, NULL) == TAGMASK_OK;
+}
+
 bool tm_view_cache_load(const tm_views_context *context, tm_view *view) {
-    char *path = cache_path(context, view);
-    uint8_t *data = NULL;
+    tm_view_key key = make_key(context, view);
+    char *path = cache_path(context, &key);
+    uint8_t *file = NULL;
+    const uint8_t *data = NULL;
     size_t size = 0;
-    bool ok = path && tm_file_exists(path) && !tm_read_file(path, CACHE_LIMIT, &data, &size, NULL) &&
-              parse(context, data, size, view);
-    if (ok && !view->saliency) {
-        size_t count = (size_t)context->engine->class_count;
-        view->scores = tm_calloc(count, sizeof *view->scores);
-        ok = view->scores != NULL;
-        if (ok) memcpy(view->scores, data + sizeof(cache_header), count * 4);
+    if (path && tm_file_exists(path) && !tm_read_file(path, CACHE_LIMIT, &file, &size, NULL)) {
+        data = tm_view_cache_decode(&key, file, size, view->outputs);
+        if (!data) tm_log(TAGMASK_LOG_INFO, "%s is damaged or of another version: it is made anew", path);
     }
-    if (ok) {
-        size_t scores = view->saliency ? 0 : (size_t)context->engine->class_count * 4;
-        size_t outputs = !view->saliency && context->engine->affinity_output != SIZE_MAX ? 2 : 1;
-        ok = !upload(context, data + sizeof(cache_header) + scores, view, outputs, NULL);
-    }
-    if (!ok) tm_view_clear(view);
-    view->ready = ok;
+    view->ready = data && take(context, &key, data, view);
+    if (!view->ready) tm_view_clear(view);
     free(path);
-    free(data);
-    return ok;
+    free(file);
+    return view->ready;
 }
 
 static tagmask_status read_outputs(const tm_views_context *context, const tm_view *view, uint8_t *to, tm_error *err) {
@@ -121,32 +159,22 @@ static tagmask_status read_outputs(const tm_views_context *context, const tm_vie
 }
 
 tagmask_status tm_view_cache_store(const tm_views_context *context, const tm_view *view, tm_error *err) {
-    cache_header header = {.score_count = view->saliency ? 0 : (uint64_t)context->engine->class_count,
-                           .output_count = view->output_count};
-    memcpy(header.magic, cache_magic, sizeof cache_magic);
-    size_t size = sizeof header + header.score_count * 4;
-    for (size_t i = 0; i < view->output_count; i++) {
-        const tm_tensor *tensor = &view->outputs[i];
-        header.outputs[i].layout = (int32_t)tensor->layout;
-        header.outputs[i].rank = tensor->shape.rank;
-        memcpy(header.outputs[i].dim, tensor->shape.dim, sizeof tensor->shape.dim);
-        size += output_bytes(tensor);
-    }
-    char *path = cache_path(context, view);
-    uint8_t *data = malloc(size);
+    tm_view_key key = make_key(context, view);
+    size_t start, size;
+    char *path = cache_path(context, &key);
+    uint8_t *file = tm_view_cache_encode(&key, view->outputs, &start, &size);
     tagmask_status status = TAGMASK_OK;
-    if (!path || !data) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to cache network outputs");
+    if (!path || !file) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to cache network outputs");
     if (!status) status = tm_make_dirs(context->cache_dir, err);
     if (!status) {
-        if (view->scores) memcpy(data + sizeof header, view->scores, header.score_count * 4);
-        status = read_outputs(context, view, data + sizeof header + header.score_count * 4, err);
+        if (view->scores) memcpy(file + start, view->scores, key.score_count * 4);
+        status = read_outputs(context, view, file + start + key.score_count * 4, err);
     }
     if (!status) {
-        header.checksum = tm_hash64(data + sizeof header, size - sizeof header, 0);
-        memcpy(data, &header, sizeof header);
-        status = tm_write_file(path, data, size, err);
+        tm_view_cache_seal(file, size);
+        status = tm_write_file(path, file, size, err);
     }
     free(path);
-    free(data);
+    free(file);
     return status;
 }

@@ -325,47 +325,6 @@ static void too_many_labels_or_too_much_paint(void **state) {
     free(dir);
 }
 
-// Writers and readers must survive whatever is in a file that is there already.
-static void mutated_files_do_no_harm(void **state) {
-    (void)state;
-    uint8_t map[W * H] = {0};
-    for (int y = 5; y < 20; y++) memset(map + y * W + 3, y < 12 ? 1 : 2, 22);
-    tagmask_result *result = result_of(map, 2);
-    char *dir = test_temporary_dir();
-    test_random random = {77};
-    for (size_t f = 0; f < TM_ARRAY_LEN(formats); f++) {
-        tm_error err = TAGMASK_ERROR_INIT;
-        uint8_t *bytes = NULL;
-        size_t size = 0;
-        char *path = tm_path_join(dir, files[f]);
-        assert_ok(tagmask_result_write(result, formats[f], "a.jpg", NULL, dir, &err), &err);
-        assert_ok(tm_read_file(path, 1 << 20, &bytes, &size, &err), &err);
-        for (int i = 0; i < 300; i++) {
-            char *copy = malloc(size);
-            memcpy(copy, bytes, size);
-            size_t length = i % 4 ? size : (size_t)test_uniform(&random, 0, (float)size);
-            static const char spice[] = "[]{}\",:-0123456789.eE ~nul\\\n";
-            for (int k = 0; k <= i % 5; k++) {
-                copy[(size_t)test_uniform(&random, 0, (float)size)] =
-                    i % 2 ? spice[(size_t)test_uniform(&random, 0, sizeof spice - 1)]
-                          : (char)test_uniform(&random, 0, 127);
-            }
-            tagmask_result *again = NULL;
-            write_text(dir, files[f], copy, length);
-            if (tagmask_result_read(formats[f], path, "a.jpg", W, H, &again, &err) == TAGMASK_OK) {
-                assert_int_equal(tagmask_result_width(again), W);
-            }
-            tagmask_result_free(again);
-            if (i % 30 == 0) tagmask_result_write(result, formats[f], "a.jpg", NULL, dir, &err);
-            free(copy);
-        }
-        free(bytes);
-        free(path);
-    }
-    free(dir);
-    tagmask_result_free(result);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noise_makes_the_round_trip),
@@ -377,7 +336,6 @@ int main(void) {
         cmocka_unit_test(cvat_of_others),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(too_many_labels_or_too_much_paint),
-        cmocka_unit_test(mutated_files_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

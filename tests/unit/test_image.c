@@ -1,20 +1,9 @@
 // Pictures in and out. The files are made here with libspng and libjpeg, then damaged.
-// jpeglib.h needs stdio.h before it.
-// clang-format off
-#include <stdio.h>
-#include <jpeglib.h>
-// clang-format on
-#include <spng.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/image.h"
-#include "support.h"
-
-typedef struct bytes {
-    uint8_t *data;
-    size_t size;
-} bytes;
+#include "pictures.h"
 
 static tagmask_image decode(bytes file) {
     tagmask_image image = {0};
@@ -38,89 +27,6 @@ static void assert_pixel(const tagmask_image *image, uint32_t x, uint32_t y, int
     const uint8_t *p = image->pixels + y * image->stride + 3 * x;
     if (abs(p[0] - r) > tolerance || abs(p[1] - g) > tolerance || abs(p[2] - b) > tolerance) {
         fail_msg("pixel (%u, %u) is %d %d %d, expected %d %d %d", x, y, p[0], p[1], p[2], r, g, b);
-    }
-}
-
-// ---- Making files ---------------------------------------------------------------------------------------------------
-
-typedef struct png_options {
-    uint8_t color_type, depth, interlace;
-    const struct spng_plte *palette;
-    const struct spng_trns *trns;
-    const uint8_t *exif;
-    size_t exif_size;
-} png_options;
-
-static bytes make_png(uint32_t width, uint32_t height, png_options o, const void *pixels, size_t size) {
-    struct spng_ihdr ihdr = {width, height, o.depth, o.color_type, 0, 0, o.interlace};
-    int code = 0;
-    bytes file = {0};
-    spng_ctx *ctx = spng_ctx_new(SPNG_CTX_ENCODER);
-    assert_int_equal(spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1), 0);
-    assert_int_equal(spng_set_ihdr(ctx, &ihdr), 0);
-    if (o.palette) assert_int_equal(spng_set_plte(ctx, (struct spng_plte *)o.palette), 0);
-    if (o.trns) assert_int_equal(spng_set_trns(ctx, (struct spng_trns *)o.trns), 0);
-    struct spng_exif exif = {o.exif_size, (char *)o.exif};
-    if (o.exif) assert_int_equal(spng_set_exif(ctx, &exif), 0);
-    assert_int_equal(spng_encode_image(ctx, pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE), 0);
-    file.data = spng_get_png_buffer(ctx, &file.size, &code);
-    spng_ctx_free(ctx);
-    assert_non_null(file.data);
-    return file;
-}
-
-typedef struct jpeg_options {
-    J_COLOR_SPACE in, stored;
-    bool progressive, no_adobe;
-    const uint8_t *exif;
-    size_t exif_size;
-} jpeg_options;
-
-static bytes make_jpeg(uint32_t width, uint32_t height, int channels, jpeg_options o, const uint8_t *pixels) {
-    struct jpeg_compress_struct info;
-    struct jpeg_error_mgr errors;
-    unsigned char *data = NULL;
-    unsigned long size = 0;
-    info.err = jpeg_std_error(&errors);
-    jpeg_create_compress(&info);
-    jpeg_mem_dest(&info, &data, &size);
-    info.image_width = width;
-    info.image_height = height;
-    info.input_components = channels;
-    info.in_color_space = o.in;
-    jpeg_set_defaults(&info);
-    jpeg_set_quality(&info, 95, TRUE);
-    jpeg_set_colorspace(&info, o.stored);
-    for (int i = 0; i < info.num_components; i++) info.comp_info[i].h_samp_factor = info.comp_info[i].v_samp_factor = 1;
-    if (o.no_adobe) info.write_Adobe_marker = FALSE;
-    if (o.progressive) jpeg_simple_progression(&info);
-    jpeg_start_compress(&info, TRUE);
-    if (o.exif) jpeg_write_marker(&info, JPEG_APP0 + 1, o.exif, (unsigned int)o.exif_size);
-    while (info.next_scanline < height) {
-        JSAMPROW row = (JSAMPROW)(pixels + (size_t)info.next_scanline * width * (size_t)channels);
-        jpeg_write_scanlines(&info, &row, 1);
-    }
-    jpeg_finish_compress(&info);
-    jpeg_destroy_compress(&info);
-    return (bytes){data, size};
-}
-
-// "Exif", a little-endian TIFF head, and one entry: orientation.
-static size_t make_exif(uint8_t *out, int orientation) {
-    const uint8_t block[] = {
-        'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (uint8_t)orientation,
-        0,   0,   0,   0,   0, 0, 0};
-    memcpy(out, block, sizeof block);
-    return sizeof block;
-}
-
-// Four colours in the quarters: red, green / blue, white.
-static void quarters(uint8_t *pixels, uint32_t width, uint32_t height) {
-    static const uint8_t colours[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 255}};
-    for (uint32_t y = 0; y < height; y++) {
-        for (uint32_t x = 0; x < width; x++) {
-            memcpy(pixels + 3 * (y * width + x), colours[2 * (y >= height / 2) + (x >= width / 2)], 3);
-        }
     }
 }
 
@@ -256,46 +162,11 @@ static void exif_orientation_is_applied(void **state) {
 
 static void interlaced_png(void **state) {
     (void)state;
-    // libspng does not write interlaced files: 8 x 8 gray, passes put together by hand from 64 filter-free bytes.
-    static const uint8_t passes[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
-                                         {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
-    uint8_t stream[128], file[256] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    size_t used = 0, at = 8;
-    for (int p = 0; p < 7; p++) {
-        for (uint8_t y = passes[p][1]; y < 8; y = (uint8_t)(y + passes[p][3])) {
-            stream[used++] = 0;
-            for (uint8_t x = passes[p][0]; x < 8; x = (uint8_t)(x + passes[p][2]))
-                stream[used++] = (uint8_t)(8 * y + x);
-        }
-    }
-    uint32_t a = 1, b = 0, table[256];
-    for (size_t i = 0; i < used; i++) a = (a + stream[i]) % 65521, b = (b + a) % 65521;
-    for (uint32_t i = 0; i < 256; i++) {
-        table[i] = i;
-        for (int k = 0; k < 8; k++) table[i] = table[i] & 1 ? 0xedb88320u ^ table[i] >> 1 : table[i] >> 1;
-    }
-    uint8_t ihdr[13] = {0, 0, 0, 8, 0, 0, 0, 8, 8, 0, 0, 0, 1}, idat[160] = {0x78, 1, 1};
-    idat[3] = (uint8_t)used, idat[5] = (uint8_t)~used, idat[6] = 0xff;
-    memcpy(idat + 7, stream, used);
-    const uint8_t adler[4] = {(uint8_t)(b >> 8), (uint8_t)b, (uint8_t)(a >> 8), (uint8_t)a};
-    memcpy(idat + 7 + used, adler, 4);
-    const struct {
-        const char *type;
-        const uint8_t *data;
-        size_t size;
-    } chunks[] = {{"IHDR", ihdr, 13}, {"IDAT", idat, used + 11}, {"IEND", NULL, 0}};
-    for (size_t i = 0; i < 3; i++) {
-        uint32_t crc = 0xffffffffu;
-        file[at + 3] = (uint8_t)chunks[i].size;
-        memcpy(file + at + 4, chunks[i].type, 4);
-        if (chunks[i].size) memcpy(file + at + 8, chunks[i].data, chunks[i].size);
-        for (size_t k = at + 4; k < at + 8 + chunks[i].size; k++) crc = table[(crc ^ file[k]) & 255] ^ crc >> 8;
-        at += 8 + chunks[i].size;
-        for (int k = 3; k >= 0; k--) file[at++] = (uint8_t)(~crc >> 8 * k);
-    }
-    tagmask_image image = decode((bytes){file, at});
+    bytes file = make_interlaced_png();
+    tagmask_image image = decode(file);
     for (uint32_t i = 0; i < 64; i++) assert_pixel(&image, i % 8, i / 8, (int)i, (int)i, (int)i, 0);
     tagmask_image_release(&image);
+    free(file.data);
 }
 
 // ---- JPEG -----------------------------------------------------------------------------------------------------------
@@ -364,46 +235,14 @@ static void every_truncation_is_an_error(void **state) {
     }
 }
 
-static void flipped_bits_do_no_harm(void **state) {
-    (void)state;
-    uint8_t pixels[32 * 16 * 3], exif[64];
-    quarters(pixels, 32, 16);
-    size_t exif_size = make_exif(exif, 6);
-    const bytes files[] = {
-        make_png(32, 16, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0}, pixels, sizeof pixels),
-        make_jpeg(32, 16, 3, (jpeg_options){JCS_RGB, JCS_YCbCr, true, false, exif, exif_size}, pixels),
-    };
-    test_random random = {11};
-    for (int i = 0; i < 4000; i++) {
-        bytes file = files[i & 1];
-        uint8_t *copy = malloc(file.size);
-        memcpy(copy, file.data, file.size);
-        for (int k = 0; k < 3; k++)
-            copy[(size_t)test_uniform(&random, 0, (float)file.size)] ^= (uint8_t)(1 << (i + k) % 8);
-        tm_error err = TAGMASK_ERROR_INIT;
-        tagmask_image image = {0};
-        tagmask_status status = tm_image_decode("mutated", copy, file.size, &image, &err);
-        assert_true(status == TAGMASK_OK ? image.pixels != NULL : err.message[0] != 0);
-        tagmask_image_release(&image);
-        free(copy);
-    }
-    free(files[0].data);
-    free(files[1].data);
-}
-
-// The header's width and height replaced, its checksum made right.
+// The header's width and height replaced.
 static bytes resized_png(uint32_t width, uint32_t height) {
     bytes file = colour_png(4, 4, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0});
-    uint32_t crc = 0xffffffffu;
     for (int i = 0; i < 4; i++) {
         file.data[16 + i] = (uint8_t)(width >> (24 - 8 * i));
         file.data[20 + i] = (uint8_t)(height >> (24 - 8 * i));
     }
-    for (size_t i = 12; i < 29; i++) {
-        crc ^= file.data[i];
-        for (int k = 0; k < 8; k++) crc = crc & 1 ? 0xedb88320u ^ crc >> 1 : crc >> 1;
-    }
-    for (int i = 0; i < 4; i++) file.data[29 + i] = (uint8_t)(~crc >> (24 - 8 * i));
+    png_repair(file.data, file.size);
     return file;
 }
 
@@ -469,7 +308,7 @@ static void files_by_name(void **state) {
     assert_int_equal(tagmask_image_read(missing, &image, &err), TAGMASK_ERROR_FILE);
     assert_non_null(strstr(err.message, "no.png"));
     assert_int_equal(tagmask_image_read(dir, &image, &err), TAGMASK_ERROR_FILE);
-    assert_non_null(strstr(err.message, "not a regular file"));
+    assert_non_null(strstr(err.message, "is a folder; expected a file"));
     assert_int_equal(tagmask_image_read(NULL, &image, &err), TAGMASK_ERROR_ARGUMENT);
     assert_int_equal(image.width, 77);
     assert_ok(tagmask_image_read(misnamed, &image, &err), &err);
@@ -493,7 +332,6 @@ int main(void) {
         cmocka_unit_test(interlaced_png),
         cmocka_unit_test(jpeg_kinds_are_converted),
         cmocka_unit_test(every_truncation_is_an_error),
-        cmocka_unit_test(flipped_bits_do_no_harm),
         cmocka_unit_test(odd_sizes_are_refused),
         cmocka_unit_test(other_content_is_named),
         cmocka_unit_test(files_by_name),

@@ -1,0 +1,199 @@
+// Pictures, networks, arrays and caches.
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/image.h"
+#include "io/npy.h"
+#include "mask/view_cache.h"
+#include "models.h"
+#include "pictures.h"
+#include "readers.h"
+
+// What the address sanitizer calls wrong is found by reading every byte.
+static void touch(const void *memory, size_t size) {
+    static volatile uint64_t sink;
+    sink = tm_hash64(memory, size, sink);
+}
+
+// ---- Pictures
+
+static bool read_image(const uint8_t *data, size_t size) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_image image = {.width = 77};
+    tagmask_status status = tm_image_decode("the picture", data, size, &image, &err);
+    if (!fuzz_ok(status, &err, "the picture")) {
+        fuzz_require(image.width == 77, "an output is left alone on failure");
+        return false;
+    }
+    fuzz_require(image.width && image.height && image.stride >= (size_t)3 * image.width, "a picture has pixels");
+    touch(image.pixels, image.stride * image.height);
+    tagmask_image_release(&image);
+    return true;
+}
+
+static bytes seed_png(size_t index) {
+    uint8_t pixels[16 * 8 * 8], exif[64];
+    const struct spng_plte palette = {2, {{1, 2, 3, 0}, {200, 0, 0, 0}}};
+    const struct spng_trns index_trns = {.n_type3_entries = 2, .type3_alpha = {0, 128}}, gray_trns = {.gray = 3};
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 7);
+    const struct {
+        png_options options;
+        size_t row;
+    } kinds[] = {
+        {{SPNG_COLOR_TYPE_TRUECOLOR, 8, 0}, 48},
+        {{SPNG_COLOR_TYPE_TRUECOLOR, 16, 0}, 96},
+        {{SPNG_COLOR_TYPE_TRUECOLOR_ALPHA, 16, 0}, 128},
+        {{SPNG_COLOR_TYPE_GRAYSCALE_ALPHA, 8, 0}, 32},
+        {{SPNG_COLOR_TYPE_GRAYSCALE, 2, 0, NULL, &gray_trns}, 4},
+        {{SPNG_COLOR_TYPE_INDEXED, 1, 0, &palette, &index_trns}, 2},
+        {{SPNG_COLOR_TYPE_TRUECOLOR, 8, 0, NULL, NULL, exif + 6, make_exif(exif, 6) - 6}, 48},
+    };
+    if (index == TM_ARRAY_LEN(kinds)) return make_interlaced_png();
+    if (index > TM_ARRAY_LEN(kinds)) return (bytes){0};
+    if (kinds[index].options.color_type == SPNG_COLOR_TYPE_INDEXED) memset(pixels, 0xaa, sizeof pixels);
+    return make_png(16, 8, kinds[index].options, pixels, kinds[index].row * 8);
+}
+
+static bool seed_image(size_t index, uint8_t **data, size_t *size) {
+    uint8_t pixels[24 * 16 * 4], exif[64];
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 5 ^ i >> 4);
+    const struct {
+        int channels;
+        jpeg_options options;
+    } kinds[] = {
+        {3, {JCS_RGB, JCS_YCbCr}},
+        {3, {JCS_RGB, JCS_YCbCr, true, false, exif, make_exif(exif, 5)}},
+        {1, {JCS_GRAYSCALE, JCS_GRAYSCALE}},
+        {4, {JCS_CMYK, JCS_YCCK}},
+        {4, {JCS_CMYK, JCS_CMYK, true, true}},
+    };
+    bytes file = index < TM_ARRAY_LEN(kinds) ? make_jpeg(24, 16, kinds[index].channels, kinds[index].options, pixels)
+                                             : seed_png(index - TM_ARRAY_LEN(kinds));
+    *data = file.data;
+    *size = file.size;
+    return file.data != NULL;
+}
+
+const fuzz_reader fuzz_image = {"image", "image", read_image, seed_image, png_repair};
+
+// ---- Networks, as far as they go without a device: import, passes, shapes, memory plan
+
+static bool plan(tm_graph *graph) {
+    enum { LARGEST = 4096 };
+    static const int64_t zeros[LARGEST];
+    tm_host_tensor inputs[16];
+    const tm_value_info *infos;
+    size_t count = tm_graph_inputs(graph, &infos), elements;
+    if (count > TM_ARRAY_LEN(inputs)) return false;
+    for (size_t i = 0; i < count; i++) {
+        tm_shape shape = infos[i].shape;
+        if (shape.rank < 0) shape = (tm_shape){4, {1, 4, 6, 5}};
+        for (int32_t d = 0; d < shape.rank; d++) {
+            if (shape.dim[d] < 0) shape.dim[d] = d + 4;
+        }
+        bool known = infos[i].dtype != TM_FLOAT32 && tm_shape_count(&shape, &elements) && elements <= LARGEST;
+        inputs[i] = (tm_host_tensor){infos[i].dtype, shape, known ? (void *)(uintptr_t)zeros : NULL};
+    }
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_plan *made = NULL;
+    if (!fuzz_ok(tm_graph_plan(graph, inputs, count, &made, &err), &err, NULL)) return false;
+    tm_layer_info layer;
+    for (size_t i = 0; tm_plan_layer(made, i, &layer); i++) touch(layer.name, strlen(layer.name));
+    count = tm_graph_outputs(graph, &infos);
+    for (size_t i = 0; i < count; i++) {
+        const tm_host_tensor *host = tm_plan_output_host(made, i);
+        if (host && tm_shape_count(&host->shape, &elements)) touch(host->data, elements);
+    }
+    return true;
+}
+
+static bool read_onnx(const uint8_t *data, size_t size) {
+    tm_graph *graph = NULL;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_cam_head head;
+    tagmask_status status = tm_graph_load_memory(NULL, data, size, "the network", NULL, 0, &graph, &err);
+    if (!fuzz_ok(status, &err, "the network")) {
+        fuzz_require(!graph, "an output is left alone on failure");
+        return false;
+    }
+    if (tm_graph_cam_head(graph, &head, &err) == TAGMASK_OK) {
+        touch(head.weight, (size_t)(head.classes * head.channels) * sizeof *head.weight);
+    }
+    bool planned = plan(graph);
+    tm_graph_free(graph);
+    return planned;
+}
+
+static bool seed_onnx(size_t index, uint8_t **data, size_t *size) {
+    if (index > 1) return false;
+    onnx_model *model = index ? small_network() : small_model();
+    *data = onnx_bytes(model, size);
+    onnx_free(model);
+    return true;
+}
+
+const fuzz_reader fuzz_onnx = {"onnx", "onnx", read_onnx, seed_onnx, NULL};
+
+// ---- Arrays
+
+static bool read_npy(const uint8_t *data, size_t size) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor tensor = {.struct_size = sizeof tensor};
+    if (!fuzz_ok(tm_npy_parse("x.npy", data, size, &tensor, &err), &err, "x.npy")) return false;
+    size_t count = 1;
+    for (int32_t i = 0; i < tensor.rank; i++) count *= (size_t)tensor.dims[i];
+    touch(tensor.data, count);
+    free(tensor.data);
+    return true;
+}
+
+static bool seed_npy(size_t index, uint8_t **data, size_t *size) {
+    static const struct {
+        const char *header;
+        size_t bytes;
+    } kinds[] = {
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 24},
+        {"{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2), }\n", 48},
+        {"{'descr': '|b1', 'fortran_order': False, 'shape': (4,), }\n", 4},
+        {"{'descr': '<u2', 'fortran_order': True, 'shape': (1, 2, 1, 3), }\n", 12},
+    };
+    if (index >= TM_ARRAY_LEN(kinds)) return false;
+    size_t length = strlen(kinds[index].header);
+    *size = 10 + length + kinds[index].bytes;
+    *data = tm_calloc(*size, 1);
+    fuzz_require(*data != NULL, "no memory for a seed");
+    memcpy(*data, "\x93NUMPY\1\0", 8);
+    (*data)[8] = (uint8_t)length;
+    memcpy(*data + 10, kinds[index].header, length);
+    return true;
+}
+
+const fuzz_reader fuzz_npy = {"npy", "tables", read_npy, seed_npy, NULL};
+
+// ---- Caches
+
+static const tm_view_key view_key = {.photo = 1, .view = 2, .score_count = 3, .output_count = 2};
+
+static bool read_view_cache(const uint8_t *file, size_t size) {
+    tm_tensor outputs[TM_VIEW_OUTPUTS];
+    const uint8_t *data = tm_view_cache_decode(&view_key, file, size, outputs);
+    if (!data) return false;
+    size_t total = view_key.score_count * 4;
+    for (size_t i = 0; i < view_key.output_count; i++) total += tm_layout_bytes(&outputs[i].shape, outputs[i].layout);
+    fuzz_require((size_t)(data - file) + total == size, "a cache file holds what its shapes say");
+    touch(data, total);
+    return true;
+}
+
+static bool seed_view_cache(size_t index, uint8_t **data, size_t *size) {
+    const tm_tensor outputs[] = {{TM_FLOAT32, TM_C4, {4, {1, 5, 2, 3}}, {0}},
+                                 {TM_FLOAT32, TM_LINEAR, {4, {1, 4, 1, 2}}, {0}}};
+    size_t start;
+    if (index) return false;
+    *data = tm_view_cache_encode(&view_key, outputs, &start, size);
+    fuzz_require(*data != NULL, "no memory for a seed");
+    tm_view_cache_seal(*data, *size);
+    return true;
+}
+
+const fuzz_reader fuzz_view_cache = {"view-cache", "tables", read_view_cache, seed_view_cache, tm_view_cache_seal};

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Runs the libFuzzer targets of build-fuzz, two at a time, each for a while:
+#   sh tests/fuzz/run.sh [SECONDS]     default: 60
+# What they learn is kept in build-fuzz/corpus. An input that crashes, leaks, takes 5 seconds or 2 GiB of memory is kept
+# in build-fuzz/found and named; build-fuzz/tests/fuzz_TARGET FILE runs it again.
+set -eu
+cd "$(dirname "$0")/../.."
+
+seconds=${1:-60}
+mkdir -p build-fuzz/found
+
+# fuzz TARGET LARGEST_INPUT
+fuzz() {
+    target=$1
+    folder=build-fuzz/corpus/$target
+    mkdir -p "$folder" "build-fuzz/seeds/$target"
+    build-fuzz/tests/mutate --seeds "$target" "build-fuzz/seeds/$target"
+    if build-fuzz/tests/fuzz_"$target" -max_total_time="$seconds" -max_len="$2" -timeout=5 -rss_limit_mb=2048 \
+        -artifact_prefix="build-fuzz/found/$target-" -dict="tests/fuzz/$target.dict" -print_final_stats=1 \
+        "$folder" "build-fuzz/seeds/$target" >"build-fuzz/fuzz-$target.log" 2>&1; then
+        sed -n "s/^stat::\(number_of_executed_units\|peak_rss_mb\): */$target: \1 /p" "build-fuzz/fuzz-$target.log"
+    else
+        tail -n 40 "build-fuzz/fuzz-$target.log"
+        echo "$target: failed; the input is above, after 'Test unit written to' (whole output: build-fuzz/fuzz-$target.log)"
+        return 1
+    fi
+}
+
+failed=0
+fuzz image 4096 &
+other=$!
+fuzz onnx 8192 || failed=1
+wait "$other" || failed=1
+fuzz labels 8192 &
+other=$!
+fuzz tables 4096 || failed=1
+wait "$other" || failed=1
+exit "$failed"
