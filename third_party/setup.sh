@@ -70,5 +70,10 @@ if [ "$purpose" = test ]; then
         update_package_lists
         fetch swiftshader
     }
+    step "building the libraries for Windows"
+    python3 third_party/fetch.py mingw --out build/mingw-deps >build/mingw-deps.log 2>&1 || {
+        tail -n 20 build/mingw-deps.log >&2
+        fail "the libraries for Windows are missing: see the lines above."
+    }
 fi
 step "ready: build/bin/tagmask, build/lib/libtagmask.so, build/models"

@@ -1,0 +1,22 @@
+# gcc for 64-bit Windows on Debian (gcc-mingw-w64-x86-64-win32), with the libraries that third_party/mingw builds.
+# Programs need no DLL of the compiler's.
+set(CMAKE_SYSTEM_NAME Windows)
+set(CMAKE_SYSTEM_PROCESSOR x86_64)
+set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc-win32)
+foreach(tool AR RANLIB DLLTOOL OBJDUMP STRIP)
+    string(TOLOWER ${tool} name)
+    find_program(CMAKE_${tool} x86_64-w64-mingw32-${name} REQUIRED)
+endforeach()
+find_program(CMAKE_RC_COMPILER x86_64-w64-mingw32-windres REQUIRED)
+get_filename_component(TAGMASK_MINGW_DEPS ${CMAKE_CURRENT_LIST_DIR}/../../build/mingw-deps ABSOLUTE)
+set(CMAKE_FIND_ROOT_PATH ${TAGMASK_MINGW_DEPS} /usr/x86_64-w64-mingw32)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_LIBDIR} ${TAGMASK_MINGW_DEPS}/lib/pkgconfig)
+set(PKG_CONFIG_ARGN --static CACHE STRING "what pkg-config is called with")
+# The printf family of C99 (%zu, %lld) instead of Microsoft's.
+set(CMAKE_C_FLAGS_INIT "-D__USE_MINGW_ANSI_STDIO=1")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-static")
+set(CMAKE_SHARED_LINKER_FLAGS_INIT "-static")
