@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets everything up and runs all tests: gcc on both Vulkan drivers, sanitizers with synchronization validation, clang,
-# the build for Windows, and the formatter.
+# fuzzing, the build for Windows, and the formatter.
 #   sh tests/run.sh [--quick]     --quick: the unit tests of the release build on one driver
 # The last line is "N passed, N failed"; the exit status is 0 only when nothing failed.
 set -eu
@@ -76,7 +76,7 @@ build_preset() {
     mkdir -p "build-$1/third_party"
     cp -p build/third_party/onnx.proto "build-$1/third_party/onnx.proto"
     for data in models photos swiftshader; do ln -sfn "../build/$data" "build-$1/$data"; done
-    cmake --preset "$1" && cmake --build "build-$1"
+    cmake --preset "$1" && cmake --build --preset "$1"
 }
 
 # One photo from decoding to label files; messages of the validation layer count as failures.
@@ -116,6 +116,10 @@ run_tests clang-units build-clang "$lavapipe" -L unit
 
 title "64-bit Windows, mingw-w64"
 check windows-build build_preset mingw
+
+title "fuzzing, clang with address and undefined-behaviour sanitizers"
+check fuzz-build build_preset fuzz
+check fuzz sh tests/fuzz/run.sh 60
 
 title "address and undefined-behaviour sanitizers, synchronization validation"
 check sanitize-build build_preset sanitize

@@ -125,8 +125,8 @@ static bool read_onnx(const uint8_t *data, size_t size) {
 }
 
 static bool seed_onnx(size_t index, uint8_t **data, size_t *size) {
-    if (index > 1) return false;
-    onnx_model *model = index ? small_network() : small_model();
+    onnx_model *model = index > 1 ? operator_model(index - 2) : index ? small_network() : small_model();
+    if (!model) return false;
     *data = onnx_bytes(model, size);
     onnx_free(model);
     return true;

@@ -1,6 +1,7 @@
 #include "models.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "support.h"
 
@@ -66,5 +67,106 @@ onnx_model *small_network(void) {
     onnx_output(m, "y");
     onnx_output(m, "t");
     free(noise);
+    return m;
+}
+
+// ---- Chains of operators: "Op inputs outputs attribute=1,2 other=0.5 text='x'; Op ...". What is called y or z is an
+// output of the model.
+static const char *const chains[] = {
+    "Conv x,w,k a pads=1,1,1,1 group=1; ConvTranspose a,w b strides=2,2 output_padding=1,1; Relu b y",
+    "MaxPool x a kernel_shape=3,3 auto_pad='SAME_UPPER' strides=2,2; AveragePool a y kernel_shape=2,2 ceil_mode=1",
+    "Gemm m,n y transB=1 alpha=2.0; MatMul m,n2 z",
+    "Einsum m,n y equation='ij,kj->ik'",
+    "Slice x,i01,i23,i23 a; Gather a,i1 b axis=1; Squeeze b,i1 c; Unsqueeze c,i1 y",
+    "Split x a,b axis=1; Concat b,a y axis=1; Transpose y z perm=0,2,3,1",
+    "Shape x d; Gather d,two e; Range zero,e,one y",
+    "Expand k,i44 a; Tile a,i23 b; Pad b,i1111 y mode='reflect'",
+    "ReduceMean x a axes=2,3 keepdims=1; ReduceSum a,i1 b; ArgMax x y axis=1; Softmax x z axis=1",
+    "BatchNormalization x,k,k,k,k a; InstanceNormalization a,k,k b; LayerNormalization x,k8,k8 z; Clip b,half,half y",
+    "Resize x,,scales y mode='cubic' coordinate_transformation_mode='align_corners'",
+    "Resize x,,,sizes y mode='nearest'",
+    "GridSample x,grid y mode='bilinear' padding_mode='zeros'",
+    "Cast x t to=9; Where t,x,k8 a; Cast a b to=7; Mod b,one e; Equal e,one y",
+    "DepthToSpace x a blocksize=2; SpaceToDepth a b blocksize=2; Flatten b y axis=2",
+    "ConstantOfShape s y; Reshape m,s z",
+    "PRelu x,k411 a; LeakyRelu a b alpha=0.1; HardSigmoid b c; Pow c,half y",
+    "GlobalAveragePool x a; Flatten a b; Gemm b,n4 y transB=1",
+};
+
+static void add_constants(onnx_model *m) {
+    static const struct {
+        const char *name;
+        size_t rank;
+        int64_t dims[4], values[4];  // values of integers; floats are noise
+        bool integer;
+    } constants[] = {
+        {"w", 4, {4, 4, 3, 3}},
+        {"k", 1, {4}},
+        {"k8", 1, {8}},
+        {"k411", 3, {4, 1, 1}},
+        {"n", 2, {5, 6}},
+        {"n2", 2, {6, 3}},
+        {"n4", 2, {5, 4}},
+        {"grid", 4, {1, 3, 3, 2}},
+        {"half", 0, {0}},
+        {"i1", 1, {1}, {1}, true},
+        {"i01", 1, {2}, {0, 1}, true},
+        {"i23", 1, {2}, {2, 3}, true},
+        {"i44", 1, {2}, {4, 4}, true},
+        {"i1111", 1, {4}, {1, 1, 1, 1}, true},
+        {"sizes", 1, {4}, {1, 4, 12, 16}, true},
+        {"zero", 0, {0}, {0}, true},
+        {"one", 0, {0}, {1}, true},
+        {"two", 0, {0}, {2}, true},
+    };
+    float *noise = test_noise(1, 256, 0.1f, 1);
+    const float scales[] = {1, 1, 2, 2};
+    for (size_t i = 0; i < TM_ARRAY_LEN(constants); i++) {
+        const void *data = constants[i].integer ? (const void *)constants[i].values : noise;
+        onnx_constant(m, constants[i].name, constants[i].integer ? TM_INT64 : TM_FLOAT32, constants[i].rank,
+                      constants[i].dims, data);
+    }
+    onnx_constant(m, "scales", TM_FLOAT32, DIMS(4), scales);
+    free(noise);
+}
+
+static void add_attribute(onnx_model *m, onnx_node *node, char *text) {
+    char *value = strchr(text, '=');
+    int64_t numbers[8];
+    size_t count = 0;
+    *value++ = 0;
+    if (*value == '\'') {
+        value[strlen(value) - 1] = 0;
+        onnx_string(m, node, text, value + 1);
+    } else if (strchr(value, '.')) {
+        onnx_float(m, node, text, strtof(value, NULL));
+    } else {
+        for (char *at = value; *at && count < TM_ARRAY_LEN(numbers); at += *at == ',') {
+            numbers[count++] = strtoll(at, &at, 10);
+        }
+        bool single = count == 1 && strcmp(text, "axes");
+        if (single) onnx_int(m, node, text, numbers[0]);
+        if (!single) onnx_ints(m, node, text, count, numbers);
+    }
+}
+
+static void add_operator(onnx_model *m, char *text) {
+    char *state = NULL, *op = strtok_r(text, " ", &state), *inputs = strtok_r(NULL, " ", &state);
+    char *outputs = strtok_r(NULL, " ", &state);
+    onnx_node *node = onnx_add(m, op, inputs, outputs);
+    if (*outputs == 'y' || *outputs == 'z') onnx_output(m, outputs);
+    for (char *word; (word = strtok_r(NULL, " ", &state)) != NULL;) add_attribute(m, node, word);
+}
+
+onnx_model *operator_model(size_t index) {
+    if (index >= TM_ARRAY_LEN(chains)) return NULL;
+    onnx_model *m = onnx_new(17);
+    onnx_input(m, "x", TM_FLOAT32, DIMS(1, 4, 6, 8));
+    onnx_input(m, "m", TM_FLOAT32, DIMS(8, 6));
+    onnx_input(m, "s", TM_INT64, DIMS(2));
+    add_constants(m);
+    char *text = strdup(chains[index]), *state = NULL;
+    for (char *op = strtok_r(text, ";", &state); op; op = strtok_r(NULL, ";", &state)) add_operator(m, op);
+    free(text);
     return m;
 }
