@@ -116,6 +116,7 @@ run_tests clang-units build-clang "$lavapipe" -L unit
 
 title "64-bit Windows, mingw-w64"
 check windows-build build_preset mingw
+check windows-exports sh tests/unit/public_functions.sh . build-mingw
 
 title "fuzzing, clang with address and undefined-behaviour sanitizers"
 check fuzz-build build_preset fuzz
