@@ -43,6 +43,10 @@ static tagmask_status bad(reader *r, const char *what) {
     return tm_fail(r->err, TAGMASK_ERROR_INTERNAL, "shader %s: %s", r->name, what);
 }
 
+static tagmask_status no_memory(const reader *r) {
+    return tm_fail(r->err, TAGMASK_ERROR_MEMORY, "shader %s: no memory to reflect it", r->name);
+}
+
 static uint32_t length_at(const reader *r, size_t at) {
     return r->words[at] >> 16;
 }
@@ -165,7 +169,7 @@ static tagmask_status scan(reader *r) {
         } else if (opcode == SPIRV_OP_DECORATE && length > 2) {
             decorate(r, word, length);
         } else if (opcode == SPIRV_OP_MEMBER_DECORATE && length > 3) {
-            if (!decorate_member(r, word, length)) return bad(r, "no memory to reflect it");
+            if (!decorate_member(r, word, length)) return no_memory(r);
         }
     }
     return r->entry ? TAGMASK_OK : bad(r, "it has no compute entry point");
@@ -263,7 +267,7 @@ tagmask_status tm_spirv_reflect(const char *name, const uint32_t *words, size_t 
     r.bound = words[3];
     if (!r.bound || r.bound > MAX_IDS) return bad(&r, "its SPIR-V has too many ids");
     r.ids = tm_calloc(r.bound, sizeof *r.ids);
-    if (!r.ids) return tm_fail(err, TAGMASK_ERROR_MEMORY, "shader %s: no memory to reflect it", name);
+    if (!r.ids) return no_memory(&r);
     for (uint32_t i = 0; i < r.bound; i++) r.ids[i].binding = r.ids[i].set = r.ids[i].spec_id = UINT32_MAX;
     tm_reflection reflection = {0};
     tagmask_status status = scan(&r);

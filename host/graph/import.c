@@ -19,13 +19,16 @@ typedef struct import {
 // ---- protobuf-c's memory: what the scan computed, with some room, is the most it may take.
 typedef struct budget {
     size_t left;
+    bool exhausted;  // the machine's memory, not the budget
 } budget;
 
 static void *budget_alloc(void *user, size_t size) {
     budget *b = user;
     if (size > b->left) return NULL;
     b->left -= size;
-    return malloc(size);
+    void *memory = malloc(size);
+    b->exhausted |= !memory;
+    return memory;
 }
 
 static void budget_free(void *user, void *memory) {
@@ -381,15 +384,15 @@ static tagmask_status import_graph(import *im, tm_error *err) {
 
 tagmask_status tm_import(tm_graph *graph, const uint8_t *data, size_t size, const char *folder,
                          const char *const *extra_outputs, size_t extra_count, tm_error *err) {
-    budget b;
+    budget b = {0};
     TM_TRY(tm_prescan(data, size, &b.left, err));
     // The scan counts every element and message; what protobuf-c keeps while it reads is at most as much again.
     if (!tm_mul_size(b.left, 4, &b.left) || !tm_add_size(b.left, 1 << 20, &b.left)) return tm_memory_fail(err);
     ProtobufCAllocator allocator = {budget_alloc, budget_free, &b};
     Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, size, data);
+    if (!model && b.exhausted) return tm_memory_fail(err);
     if (!model)
-        return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                       "not a valid ONNX model, or memory is exhausted; export or copy the model again");
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "not a valid ONNX model; export or copy the model again");
 import im = {.graph = graph, .proto = model->graph, .folder = folder, .model = model };
     tagmask_status status =
         model->graph ? import_graph(&im, err) : tm_fail(err, TAGMASK_ERROR_FORMAT, "the ONNX model contains no graph");

@@ -48,18 +48,21 @@ static void grow_axis(float low, float high, float wanted, float size, float *fr
     *to = *from + wanted;
 }
 
-tm_box tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow) {
+tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow, tm_box *crop, tm_error *err) {
     uint32_t count = width * height, peak = 0;
     for (uint32_t i = 1; i < count; i++) {
         if (cam[i] > cam[peak]) peak = i;
     }
-    tm_box all = {0, 0, (float)width, (float)height};
+    if (!(cam[peak] > 0)) {
+        *crop = (tm_box){0, 0, (float)width, (float)height};
+        return TAGMASK_OK;
+    }
     uint8_t *visited = tm_calloc(count, 1);
     uint32_t *stack = tm_calloc(count, sizeof *stack);
-    if (!visited || !stack || !(cam[peak] > 0)) {
+    if (!visited || !stack) {
         free(visited);
         free(stack);
-        return all;
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to find the parts of a CAM of %ux%u", width, height);
     }
     float limit = 0.4f * cam[peak];
     part box = flood(cam, visited, stack, width, height, peak, limit);
@@ -75,8 +78,7 @@ tm_box tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow
     float h = TM_MAX((bottom - (float)box.top) * grow, (float)height / 4);
     w = TM_MAX(w, h / 2);
     h = TM_MAX(h, w / 2);
-    tm_box crop;
-    grow_axis((float)box.left, right, w, (float)width, &crop.left, &crop.right);
-    grow_axis((float)box.top, bottom, h, (float)height, &crop.top, &crop.bottom);
-    return crop;
+    grow_axis((float)box.left, right, w, (float)width, &crop->left, &crop->right);
+    grow_axis((float)box.top, bottom, h, (float)height, &crop->top, &crop->bottom);
+    return TAGMASK_OK;
 }

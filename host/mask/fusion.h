@@ -17,7 +17,7 @@ tagmask_status tm_saliency_paste(tm_work *work, const tm_view *view, float scale
 // Where to look again: the parts of a CAM above 0.4 of its maximum that hold the peak or at least half the mass of the
 // part with the peak; their bounding box grown by `grow`, at least a quarter of each side, sides at most 2 : 1, clipped
 // to the map. cam: height x width on the host.
-tm_box tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow);
+tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow, tm_box *crop, tm_error *err);
 
 // fused = min-max of cam^(1-b) * mixed saliency^b (fuse/mix.comp, fuse/gate.comp). high: the CAM that says where
 // agreement is measured; sources: `source_count` planes (1..3) at `stride` floats in one buffer, the whole photo's

@@ -152,27 +152,29 @@ static char *model_folders(void) {
     return list;
 }
 
-// The folder of a pack: the path itself, or a name below one of the model folders. NULL when there is none.
-static char *find_folder(const char *name, const char *folders) {
-    char *json = tm_path_join(name, "pack.json");
-    bool direct = json && tm_file_exists(json);
+// Sets *found when the folder holds a pack; false when out of memory.
+static bool look_into(const char *folder, char **found) {
+    char *json = tm_path_join(folder, "pack.json");
+    if (!json) return false;
+    bool there = tm_file_exists(json);
     free(json);
-    if (direct) return tm_strdup(name);
-    char *found = NULL;
-    for (size_t length; *folders && !found; folders += length) {
+    if (there) *found = tm_strdup(folder);
+    return !there || *found;
+}
+
+// The folder of a pack: the path itself, or a name below one of the model folders. *found stays NULL when there is
+// none; false when out of memory.
+static bool find_folder(const char *name, const char *folders, char **found) {
+    bool ok = look_into(name, found);
+    for (size_t length; ok && *folders && !*found; folders += length) {
         folders += strspn(folders, TM_LIST_SEPARATOR);
         length = strcspn(folders, TM_LIST_SEPARATOR);
         char *base = tm_format("%.*s", (int)length, folders), *folder = base ? tm_path_join(base, name) : NULL;
+        ok = folder && look_into(folder, found);
         free(base);
-        json = folder ? tm_path_join(folder, "pack.json") : NULL;
-        if (json && tm_file_exists(json)) {
-            found = folder;
-            folder = NULL;
-        }
-        free(json);
         free(folder);
     }
-    return found;
+    return ok;
 }
 
 tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err) {
@@ -184,8 +186,9 @@ tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack
     tagmask_status status = TAGMASK_OK;
     char *folders = model_folders();
     if (!folders) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
-    pack->folder = find_folder(name_or_path, folders);
-    if (!pack->folder)
+    if (!find_folder(name_or_path, folders, &pack->folder))
+        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
+    else if (!pack->folder)
         status = tm_fail(err, TAGMASK_ERROR_FILE,
                          "model pack \"%s\" was not found: expected a folder with pack.json, or the name of one in %s",
                          name_or_path, folders);

@@ -21,6 +21,7 @@ struct tagmask_session {
     uint64_t photo_hash;
 
     tm_buffer *base_buffer, *work_buffer, *crf_image;
+    bool base_ready;    // the photo is in base_buffer
     tm_map base, work;  // packed images: for the networks, and at working size
     uint32_t crf_width, crf_height;
     uint64_t images_key;

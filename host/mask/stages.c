@@ -47,7 +47,7 @@ static tagmask_status upload_base(tagmask_session *session, tm_work *work, tm_er
 
 static tagmask_status record_images(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                     tm_error *err) {
-    if (!session->base_buffer) TM_TRY(upload_base(session, work, err));
+    if (!session->base_ready) TM_TRY(upload_base(session, work, err));
     uint32_t long_side = TM_MIN(settings->working_size, TM_MAX(session->base.width, session->base.height));
     uint32_t width, height;
     scaled_size(session->base.width, session->base.height, long_side, 1, 1, &width, &height);
@@ -85,6 +85,7 @@ tagmask_status tm_session_images(tagmask_session *session, const tm_settings *se
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = record_images(session, &work, settings, err);
     TM_TRY(tm_work_close(&work, status, err));
+    session->base_ready = true;
     session->images_key = key;
     return TAGMASK_OK;
 }
@@ -204,7 +205,9 @@ static tagmask_status choose_crops(tagmask_session *session, const tm_settings *
     status = tm_work_close(&work, status, err);
     float to_x = (float)session->base.width / (float)width, to_y = (float)session->base.height / (float)height;
     for (uint32_t c = 0; c < settings->crop_count && !status; c++) {
-        tm_box box = tm_crop_box(cam, width, height, settings->crops[c]);
+        tm_box box;
+        status = tm_crop_box(cam, width, height, settings->crops[c], &box, err);
+        if (status) break;
         box = (tm_box){box.left * to_x, box.top * to_y, box.right * to_x, box.bottom * to_y};
         tm_view *view = crop_view(session, box);
         if (!view) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a crop");
