@@ -19,9 +19,18 @@ typedef struct tm_png {
     const uint8_t *pixels;   // 8 bit
     const uint8_t *palette;  // channels 1: NULL for gray, else palette_size RGB triples, at most 256
     uint32_t palette_size;
+    const char *keyword, *text;  // of an iTXt chunk (11.3.3.4), UTF-8; NULL: none
 } tm_png;
 // *bytes is malloc'ed.
 tagmask_status tm_png_encode(const tm_png *png, uint8_t **bytes, size_t *size, tm_error *err);
+// An index map: the numbers a palette or gray PNG of at most 8 bits stores, not its colours.
+typedef struct tm_indices {
+    uint32_t width, height;
+    uint8_t *pixels;  // malloc'ed
+    char *text;       // of the text chunk with the keyword; malloc'ed, NULL: none
+} tm_indices;
+tagmask_status tm_png_indices(const char *name, const uint8_t *bytes, size_t size, const char *keyword,
+                              tm_indices *indices, tm_error *err);
 // Encodes and writes the file whole or not at all.
 tagmask_status tm_png_write(const char *path, const tm_png *png, tm_error *err);
 

@@ -6,6 +6,8 @@
 
 #include "io/canvas.h"
 
+#define TM_VOC_NAMES "tagmask-names"  // keyword of a PNG's text with the names of its labels, a JSON list from label 1
+
 typedef struct tm_read_job {
     const char *path, *photo_path;  // the label file; the photo, by whose name it is found in a file with several
     tm_canvas *canvas;              // as large as the photo
@@ -15,6 +17,7 @@ tagmask_status tm_read_labelme(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_coco(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_label_studio(const tm_read_job *job, tm_error *err);
+tagmask_status tm_read_voc(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_cvat(const tm_read_job *job, tm_error *err);
 
 // The whole file as JSON; freed with cJSON_Delete.

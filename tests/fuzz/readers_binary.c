@@ -4,6 +4,7 @@
 
 #include "io/image.h"
 #include "io/npy.h"
+#include "io/read.h"
 #include "mask/view_cache.h"
 #include "models.h"
 #include "pictures.h"
@@ -75,6 +76,40 @@ static bool seed_image(size_t index, uint8_t **data, size_t *size) {
 }
 
 const fuzz_reader fuzz_image = {"image", "image", read_image, seed_image, png_repair};
+
+// VOC's index maps, in place of one of 16 x 8.
+static bool read_voc(const uint8_t *data, size_t size) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    tagmask_status status =
+        tagmask_result_read("voc", fuzz_put("map.png", data, size), "map.jpg", 16, 8, &result, &err);
+    if (!fuzz_ok(status, &err, "map.png")) {
+        fuzz_require(!result, "an output is left alone on failure");
+        return false;
+    }
+    touch(tagmask_result_labels(result), 16 * 8);
+    tagmask_result_free(result);
+    return true;
+}
+
+static bool seed_voc(size_t index, uint8_t **data, size_t *size) {
+    static const uint8_t labels[16 * 8] = {[18] = 1, 1, 1, [34] = 2, 1, 255, [60] = 21};
+    static const uint8_t palette[256 * 3] = {[3] = 128};
+    const tm_png kinds[] = {
+        {16, 8, 1, 0, labels, palette, 256, TM_VOC_NAMES, "[\"cat\", \"hot dog\"]"},
+        {16, 8, 1, 0, labels, NULL, 0, NULL, NULL},
+    };
+    if (index < TM_ARRAY_LEN(kinds)) return tm_png_encode(&kinds[index], data, size, NULL) == TAGMASK_OK;
+    const struct spng_plte two = {2, {{1, 2, 3, 0}, {200, 0, 0, 0}}};
+    bytes file = index > TM_ARRAY_LEN(kinds)
+                     ? (bytes){0}
+                     : make_png(16, 8, (png_options){SPNG_COLOR_TYPE_INDEXED, 1, 0, &two, NULL, NULL, 0}, labels, 16);
+    *data = file.data;
+    *size = file.size;
+    return file.data != NULL;
+}
+
+const fuzz_reader fuzz_voc = {"voc", "labels", read_voc, seed_voc, png_repair};
 
 // ---- Networks, as far as they go without a device: import, passes, shapes, memory plan
 

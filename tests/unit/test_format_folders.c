@@ -111,7 +111,7 @@ static void photos_of_one_name_stay_apart(void **state) {
         free(after);
         free(out);
     }
-    assert_int_equal(formats, 9);
+    assert_int_equal(formats, 10);
 }
 
 static void the_best_name_is_read(void **state) {

@@ -6,13 +6,16 @@
 
 #include "io/formats.h"
 #include "labels.h"
+#include "pictures.h"
 
 enum { W = TEST_W, H = TEST_H };
 
-static const char *const formats[] = {"labelme", "coco", "coco-rle", "yolo", "label-studio", "label-studio-polygon",
-                                      "cvat"};
-static const char *const files[] = {
-    "a.json", "coco.json", "coco-rle.json", "a.txt", "label-studio.json", "label-studio-polygon.json", "cvat.xml"};
+static const char *const formats[] = {"labelme", "coco",        "coco-rle",     "coco-rle-crowd",
+                                      "voc",     "yolo",        "label-studio", "label-studio-polygon",
+                                      "cvat",    "labelme-mask"};
+static const char *const files[] = {"a.json",   "coco.json", "coco-rle.json",     "coco-rle-crowd.json",
+                                    "a.png",    "a.txt",     "label-studio.json", "label-studio-polygon.json",
+                                    "cvat.xml", "a.json"};
 
 static tagmask_result *result_of(const uint8_t *map, size_t count) {
     static const char *const tags[] = {"cat", "coffee cup", "dog"};
@@ -224,6 +227,70 @@ static void cvat_of_others(void **state) {
     free(dir);
 }
 
+static tagmask_result *read_picture(const char *dir, uint8_t type, uint8_t depth, const void *pixels, size_t size) {
+    const struct spng_plte palette = {.n_entries = 1u << depth};
+    bytes picture = make_png(
+        W, H, (png_options){.color_type = type, .depth = depth, .palette = type == 3 ? &palette : NULL}, pixels, size);
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    write_text(dir, "x.png", (const char *)picture.data, picture.size);
+    assert_ok(read_file("voc", dir, "x.png", &result, &err), &err);
+    free(picture.data);
+    return result;
+}
+
+// Without our names: those of VOC's classes, then numbers; 255 is void.
+static void voc_of_others(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    uint8_t map[W * H] = {0}, packed[W / 2 * H];
+    test_fill_box(map, 1, 1, 6, 5, 8);
+    test_fill_box(map, 0, 8, 5, 5, 255);
+    test_fill_box(map, 10, 8, 9, 5, 20);
+    test_fill_box(map, 20, 8, 7, 5, 21);
+    for (int kind = 0; kind < 2; kind++) {
+        tagmask_result *result =
+            read_picture(dir, kind ? SPNG_COLOR_TYPE_INDEXED : SPNG_COLOR_TYPE_GRAYSCALE, 8, map, sizeof map);
+        assert_int_equal(tagmask_result_tag_count(result), 3);
+        assert_string_equal(tagmask_result_tag(result, 0), "cat");
+        assert_string_equal(tagmask_result_tag(result, 1), "tvmonitor");
+        assert_string_equal(tagmask_result_tag(result, 2), "21");
+        assert_int_equal(count_label(result, 1), 30);
+        assert_int_equal(count_label(result, 2), 45);
+        assert_int_equal(count_label(result, 3), 35);
+        assert_int_equal(tagmask_result_labels(result)[8 * W + 10], 2);
+        tagmask_result_free(result);
+    }
+    // 16 colours and fewer: as Pillow packs them.
+    for (size_t i = 0; i < sizeof packed; i++) packed[i] = (uint8_t)((map[2 * i] & 15) << 4 | (map[2 * i + 1] & 15));
+    tagmask_result *result = read_picture(dir, SPNG_COLOR_TYPE_INDEXED, 4, packed, sizeof packed);
+    assert_int_equal(tagmask_result_tag_count(result), 4);  // 8, 255 & 15, 20 & 15, 21 & 15
+    for (size_t i = 0; i < W * H; i++) {
+        uint8_t label = tagmask_result_labels(result)[i];
+        static const char *const names[] = {"", "boat", "bottle", "cat", "person"};
+        static const uint8_t stored[] = {0, 4, 5, 8, 15};
+        assert_in_range(label, 0, 4);
+        if (label) assert_string_equal(tagmask_result_tag(result, label - 1u), names[label]);
+        assert_int_equal(map[i] & 15, stored[label] == 15 ? 15 : stored[label]);
+    }
+    tagmask_result_free(result);
+    tm_error err = TAGMASK_ERROR_INIT;
+    result = NULL;
+    uint8_t *colours = calloc(W * H, 3);
+    bytes picture =
+        make_png(W, H, (png_options){.color_type = SPNG_COLOR_TYPE_TRUECOLOR, .depth = 8}, colours, W * H * 3);
+    write_text(dir, "x.png", (const char *)picture.data, picture.size);
+    assert_int_equal(read_file("voc", dir, "x.png", &result, &err), TAGMASK_ERROR_UNSUPPORTED);
+    free(picture.data);
+    picture = make_png(W, H - 1, (png_options){.depth = 8}, colours, W * (H - 1));
+    write_text(dir, "x.png", (const char *)picture.data, picture.size);
+    assert_int_equal(read_file("voc", dir, "x.png", &result, &err), TAGMASK_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "40 x 29"));
+    free(picture.data);
+    free(colours);
+    free(dir);
+}
+
 static void bad_files_are_named(void **state) {
     (void)state;
     static const struct {
@@ -283,7 +350,8 @@ static void bad_files_are_named(void **state) {
         {"cvat",
          "<a><image name=\"a.jpg\" width=\"40\" height=\"30\"><polygon label=\"x\" points=\"1,2;3,4;5\"/></image></a>",
          "three or more points"},
-        {"voc", "", "cannot be read"},
+        {"voc", "", "no PNG"},
+        {"overlay", "", "cannot be read"},
         {"nope", "", "not known"},
     };
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "bad.txt");
@@ -334,6 +402,7 @@ int main(void) {
         cmocka_unit_test(label_studio_of_others),
         cmocka_unit_test(yolo_of_others),
         cmocka_unit_test(cvat_of_others),
+        cmocka_unit_test(voc_of_others),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(too_many_labels_or_too_much_paint),
     };

@@ -382,11 +382,11 @@ TAGMASK_API bool tagmask_writer_has(const tagmask_writer *writer, const char *na
 /* Writes what waits and frees the writer, also when that fails. [one thread] */
 TAGMASK_API tagmask_status tagmask_writer_close(tagmask_writer *writer, tagmask_error *error);
 
-/* Reads one photo's masks back from a label file (labelme, coco, coco-rle, yolo, cvat, label-studio,
- * label-studio-polygon), also one that a person or another program made, so that it can be compared, or written in
- * another format. `photo_path` names the photo in a file with several: the entry counts whose path ends in most of the
- * same names. width and height are the photo's, and a file
- * that tells others is an error. Later shapes lie over earlier ones; probabilities are 0 and 1. [any thread] */
+/* Reads one photo's masks back from a label file, also one that a person or another program made, so that it can be
+ * compared, or written in another format: all formats but the pictures for people (overlay, heatmap) and prob.
+ * `photo_path` names the photo in a file with several: the entry counts whose path ends in most of the same names.
+ * width and height are the photo's, and a file that tells others is an error. Later shapes lie over earlier ones;
+ * probabilities are 0 and 1. [any thread] */
 TAGMASK_API tagmask_status tagmask_result_read(const char *format, const char *path, const char *photo_path,
                                                uint32_t width, uint32_t height, tagmask_result **result,
                                                tagmask_error *error);
