@@ -78,6 +78,11 @@ bool cli_progress_stage(void *user, float done, const char *stage);  // a tagmas
 void cli_progress_clear(void);                                       // takes the bar away before stdout is written
 void cli_progress_end(void);
 
+// From now on the first SIGINT or SIGTERM only asks to stop: cli_progress_stage says so to the library. The second one
+// ends the process.
+void cli_stop_on_signals(void);
+const char *cli_stop_reason(void);  // NULL: nobody has asked
+
 // ---- Shared by the verbs
 
 #define CLI_OPTION_DEVICE(type)                                                                                        \

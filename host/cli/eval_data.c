@@ -66,8 +66,8 @@ static tagmask_status add_row(const char *folder, eval_data *data, const csv_row
                               tm_error *err) {
     eval_photo *photo = find_photo(data, csv_field(row, c->tag_file));
     if (!photo) {
-        return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s/tags.csv: row %zu: the photo \"%.200s\" is not in index.csv", folder,
-                       row->line, csv_field(row, c->tag_file));
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s/tags.csv: row %zu: the photo \"%.200s\" is not in index.csv",
+                       folder, row->line, csv_field(row, c->tag_file));
     }
     if (!tm_grow((void **)&photo->rows, &photo->row_capacity, photo->row_count + 1, sizeof *photo->rows)) {
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its rows", folder);

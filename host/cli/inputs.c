@@ -6,62 +6,122 @@
 #include <strings.h>
 
 #include "base/platform.h"
+#include "cli/cli.h"
+#include "io/picture_mark.h"
 
-static bool has_picture_content(const char *path) {
+// ---- Which files are photos
+
+static bool has_picture_content(int file) {
     unsigned char head[8] = {0};
-    int file = tm_file_open(path);
-    if (file < 0) return false;
     int64_t got = tm_file_read_at(file, head, sizeof head, 0);
-    tm_file_close(file);
     bool png = got == 8 && !memcmp(head, "\x89PNG\r\n\x1a\n", 8);
     return png || (got >= 3 && !memcmp(head, "\xff\xd8\xff", 3));
 }
 
-static bool is_picture(const char *path) {
-    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
-    const char *dot = strrchr(path, '.');
-    if (!tm_file_exists(path)) return false;
-    for (size_t i = 0; dot && i < TM_ARRAY_LEN(endings); i++) {
-        if (!strcasecmp(dot, endings[i])) return true;
-    }
-    return has_picture_content(path);
+// Label maps, overlays and heat maps of an earlier run bear a mark before their last chunk.
+static bool is_our_picture(int file, uint64_t size) {
+    uint8_t tail[TM_MARK_CHUNK + TM_MARK_END];
+    if (size < sizeof tail || tm_file_read_at(file, tail, sizeof tail, size - sizeof tail) != sizeof tail) return false;
+    return !memcmp(tail + 4, "tEXt", 4) && !memcmp(tail + 8, TM_MARK_KEYWORD, sizeof TM_MARK_KEYWORD);
 }
 
-static tagmask_status add_path(cli_inputs *inputs, const char *path, tm_error *err) {
-    tm_file_info info;
-    cli_input made = {.order = inputs->count};
-    made.path = tm_strdup(path);
-    made.stem = tm_strdup(tm_file_name(path));
-    bool ok = made.path && made.stem &&
+static bool is_photo(const char *path, uint64_t size) {
+    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
+    const char *dot = strrchr(tm_file_name(path), '.');
+    bool named = false;
+    for (size_t i = 0; dot && i < TM_ARRAY_LEN(endings); i++) named |= !strcasecmp(dot, endings[i]);
+    int file = tm_file_open(path);
+    if (file < 0) return named;  // reading it will say why it failed
+    bool photo = (named || has_picture_content(file)) && !is_our_picture(file, size);
+    tm_file_close(file);
+    return photo;
+}
+
+// ---- The list
+
+static tagmask_status add_path(cli_inputs *inputs, const char *path, const char *name, tm_error *err) {
+    cli_input made = {
+        .order = inputs->count, .path = tm_strdup(path), .name = tm_strdup(name), .stem = tm_strdup(name)};
+    bool ok = made.path && made.name && made.stem &&
               tm_grow((void **)&inputs->items, &inputs->capacity, inputs->count + 1, sizeof *inputs->items);
     if (!ok) {
         free(made.path);
+        free(made.name);
         free(made.stem);
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
     }
-    char *dot = strrchr(made.stem, '.');
-    if (dot && dot != made.stem) *dot = 0;
-    if (tm_file_stat(path, &info)) {
-        made.device = info.device;
-        made.file = info.number;
-    }
+    char *file = made.stem + (tm_file_name(name) - name), *dot = strrchr(file, '.');
+    if (dot && dot != file) *dot = 0;
     inputs->items[inputs->count++] = made;
     return TAGMASK_OK;
 }
 
-static tagmask_status add_folder(cli_inputs *inputs, const char *folder, tm_error *err) {
+// Walking a folder: the folders that were entered, first the output folder, which is never entered.
+typedef struct walk {
+    cli_inputs *inputs;
+    tm_file_info *seen;
+    size_t count, capacity;
+} walk;
+
+// false: seen before, or out of memory.
+static bool enter(walk *w, const tm_file_info *folder) {
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->seen[i].number == folder->number && w->seen[i].device == folder->device) return false;
+    }
+    if (!tm_grow((void **)&w->seen, &w->capacity, w->count + 1, sizeof *w->seen)) return false;
+    w->seen[w->count++] = *folder;
+    return true;
+}
+
+static tagmask_status walk_folder(walk *w, const char *folder, const char *below, tm_error *err);
+
+static tagmask_status walk_entry(walk *w, const char *path, const char *name, tm_error *err) {
+    tm_file_info info;
+    tm_error skipped = TAGMASK_ERROR_INIT;
+    if (!tm_file_stat(path, &info)) return TAGMASK_OK;  // a link to nothing
+    if (info.regular) return is_photo(path, info.size) ? add_path(w->inputs, path, name, err) : TAGMASK_OK;
+    if (!info.folder || !enter(w, &info)) return TAGMASK_OK;
+    tagmask_status status = walk_folder(w, path, name, &skipped);
+    if (status != TAGMASK_ERROR_FILE) {
+        if (status != TAGMASK_OK) *err = skipped;
+        return status;
+    }
+    cli_message("%s", skipped.message);
+    w->inputs->incomplete = true;
+    return TAGMASK_OK;
+}
+
+// below: the folder's path below the one that was given, "" for that one.
+static tagmask_status walk_folder(walk *w, const char *folder, const char *below, tm_error *err) {
     char **names = NULL;
     size_t count = 0;
     TM_TRY(tm_list_folder(folder, &names, &count, err));
     tagmask_status status = TAGMASK_OK;
     for (size_t i = 0; i < count && status == TAGMASK_OK; i++) {
-        char *path = *names[i] != '.' ? tm_path_join(folder, names[i]) : NULL;
-        if (path && is_picture(path)) status = add_path(inputs, path, err);
+        if (*names[i] == '.') continue;
+        char *path = tm_path_join(folder, names[i]), *name = tm_path_join(below, names[i]);
+        status = path && name ? walk_entry(w, path, name, err)
+                              : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
         free(path);
+        free(name);
     }
     tm_free_names(names, count);
     return status;
 }
+
+static tagmask_status add_argument(cli_inputs *inputs, const char *path, const char *out, tm_error *err) {
+    tm_file_info info;
+    walk w = {.inputs = inputs};
+    if (!tm_file_stat(path, &info) || !info.folder) return add_path(inputs, path, tm_file_name(path), err);
+    tm_file_info output;
+    if (tm_file_stat(out, &output)) enter(&w, &output);
+    enter(&w, &info);
+    tagmask_status status = walk_folder(&w, path, "", err);
+    free(w.seen);
+    return status;
+}
+
+// ---- Where results go
 
 static int by_path(const void *a, const void *b) {
     const cli_input *x = a, *y = b;
@@ -80,8 +140,8 @@ static int by_order(const void *a, const void *b) {
 
 static void free_input(cli_input *input) {
     free(input->path);
+    free(input->name);
     free(input->stem);
-    free(input->out);
 }
 
 static void drop_repeated(cli_inputs *inputs) {
@@ -97,28 +157,47 @@ static void drop_repeated(cli_inputs *inputs) {
     inputs->count = kept;
 }
 
-static tagmask_status choose_folders(cli_inputs *inputs, const char *out, tm_error *err) {
-    size_t same = 1;
-    qsort(inputs->items, inputs->count, sizeof *inputs->items, by_stem);
+static bool is_folder_of_photos(const cli_inputs *inputs, const char *name) {
+    size_t length = strlen(name);
     for (size_t i = 0; i < inputs->count; i++) {
+        if (!strncmp(inputs->items[i].name, name, length) && inputs->items[i].name[length] == '/') return true;
+    }
+    return false;
+}
+
+static bool make_roots(cli_inputs *inputs, const char *out, size_t count) {
+    unsigned long number = 1;
+    inputs->roots = tm_calloc(count, sizeof *inputs->roots);
+    if (!inputs->roots) return false;
+    for (size_t i = 0; i < count; i++) {
+        char name[24] = "";
+        if (i) {
+            do snprintf(name, sizeof name, "%lu", ++number);
+            while (is_folder_of_photos(inputs, name));
+        }
+        inputs->roots[i] = i ? tm_path_join(out, name) : tm_strdup(out);
+        if (!inputs->roots[i]) return false;
+        inputs->root_count++;
+    }
+    return true;
+}
+
+static tagmask_status choose_folders(cli_inputs *inputs, const char *out, tm_error *err) {
+    size_t most = 1;
+    qsort(inputs->items, inputs->count, sizeof *inputs->items, by_stem);
+    for (size_t i = 1; i < inputs->count; i++) {
         cli_input *input = &inputs->items[i];
-        same = i && !strcasecmp(inputs->items[i - 1].stem, input->stem) ? same + 1 : 1;
-        char number[24] = "";
-        if (same > 1) snprintf(number, sizeof number, "%zu", same);
-        input->out = same > 1 ? tm_path_join(out, number) : tm_strdup(out);
-        if (!input->out) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
+        input->root = !strcasecmp(input[-1].stem, input->stem) ? input[-1].root + 1 : 0;
+        most = TM_MAX(most, input->root + 1);
     }
     qsort(inputs->items, inputs->count, sizeof *inputs->items, by_order);
-    return TAGMASK_OK;
+    if (make_roots(inputs, out, most)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
 }
 
 tagmask_status cli_inputs_collect(char **arguments, int count, const char *out, cli_inputs *inputs, tm_error *err) {
     memset(inputs, 0, sizeof *inputs);
-    for (int i = 0; i < count; i++) {
-        tagmask_status status =
-            tm_is_dir(arguments[i]) ? add_folder(inputs, arguments[i], err) : add_path(inputs, arguments[i], err);
-        if (status != TAGMASK_OK) return status;
-    }
+    for (int i = 0; i < count; i++) TM_TRY(add_argument(inputs, arguments[i], out, err));
     if (!inputs->count) {
         return tm_fail(err, TAGMASK_ERROR_FILE, "%s: holds no picture; expected PNG or JPEG files", arguments[0]);
     }
@@ -128,16 +207,8 @@ tagmask_status cli_inputs_collect(char **arguments, int count, const char *out, 
 
 void cli_inputs_free(cli_inputs *inputs) {
     for (size_t i = 0; i < inputs->count; i++) free_input(&inputs->items[i]);
+    for (size_t i = 0; i < inputs->root_count; i++) free(inputs->roots[i]);
     free(inputs->items);
+    free(inputs->roots);
     memset(inputs, 0, sizeof *inputs);
-}
-
-bool cli_inputs_has_file(const cli_inputs *inputs, const char *path) {
-    tm_file_info info;
-    if (!tm_file_stat(path, &info)) return false;
-    for (size_t i = 0; i < inputs->count; i++) {
-        const cli_input *input = &inputs->items[i];
-        if (input->file && input->file == info.number && input->device == info.device) return true;
-    }
-    return false;
 }

@@ -1,4 +1,5 @@
 // Messages and progress on stderr.
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -85,7 +86,24 @@ bool cli_progress_stage(void *user, float done, const char *stage) {
     (void)user;
     bool due = progress.active && progress.terminal && progress.name && tm_now_ms() - progress.last_ms >= REDRAW_MS;
     if (due) draw_bar(done, stage ? stage : "");
-    return true;
+    return !cli_stop_reason();
+}
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number) {
+    stop_signal = number;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+}
+
+void cli_stop_on_signals(void) {
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+}
+
+const char *cli_stop_reason(void) {
+    return stop_signal == SIGINT ? "interrupted" : stop_signal ? "asked to end" : NULL;
 }
 
 void cli_progress_end(void) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "cli/csv.h"
 
 #define LARGEST_JSON ((size_t)512 << 20)
@@ -11,15 +12,18 @@
 typedef struct tag_row {
     const char *file, *tag;
     size_t order;
+    bool claimed;  // the file is a photo's whole name
 } tag_row;
 
 struct tag_source {
-    bool labelme;
+    bool labelme, folders;
     csv_table csv;
     cJSON *coco;
     tag_row *rows;  // sorted by the file's last name
     size_t count, capacity;
-    cJSON *beside;  // the labelme file of the photo asked for last
+    // Of the photo asked for last: the labelme file, the name of its folder.
+    cJSON *beside;
+    char *folder;
 };
 
 static int compare_rows(const void *a, const void *b) {
@@ -32,7 +36,8 @@ static tagmask_status add_row(tag_source *source, const char *path, const char *
     if (!tm_grow((void **)&source->rows, &source->capacity, source->count + 1, sizeof *source->rows)) {
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tags", path);
     }
-    source->rows[source->count] = (tag_row){file, tag, source->count};
+    while (file[0] == '.' && tm_is_separator(file[1])) file += 2;
+    source->rows[source->count] = (tag_row){file, tag, source->count, false};
     source->count++;
     return TAGMASK_OK;
 }
@@ -160,6 +165,25 @@ static tagmask_status find_labelme(tag_source *source, const char *photo_path, c
     return status;
 }
 
+// ---- folder
+
+static tagmask_status find_folder(tag_source *source, const char *photo_path, cli_list *tags, tm_error *err) {
+    size_t length = (size_t)(tm_file_name(photo_path) - photo_path);
+    while (length > 1 && tm_is_separator(photo_path[length - 1])) length--;
+    char *given = length ? tm_format("%.*s", (int)length, photo_path) : tm_strdup(".");
+    const char *name = given ? tm_file_name(given) : "";
+    bool dots = !strcmp(name, ".") || !strcmp(name, "..");
+    char *real = given && dots ? tm_real_path(given) : NULL;
+    if (dots) name = real ? tm_file_name(real) : "";
+    free(source->folder);
+    source->folder = tm_strdup(name);
+    free(given);
+    free(real);
+    if (source->folder && *source->folder) return cli_add_tag(tags, source->folder, err);
+    return tm_fail(err, TAGMASK_ERROR_FILE,
+                   "%s: is in no folder with a name, which --tags-from folder takes as its tag", photo_path);
+}
+
 // ----
 
 tagmask_status cli_add_tag(cli_list *tags, const char *tag, tm_error *err) {
@@ -179,8 +203,11 @@ tagmask_status tag_source_open(const char *text, tag_source **source, tm_error *
         status = open_csv(made, text + 4, err);
     } else if (text && !strncmp(text, "coco:", 5)) {
         status = open_coco(made, text + 5, err);
+    } else if (text && !strcmp(text, "folder")) {
+        made->folders = true;
     } else if (text) {
-        status = tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--tags-from %s: expected labelme, csv:FILE or coco:FILE", text);
+        status = tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--tags-from %s: expected labelme, csv:FILE, coco:FILE or folder",
+                         text);
     }
     if (status != TAGMASK_OK) {
         tag_source_close(made);
@@ -196,34 +223,85 @@ void tag_source_close(tag_source *source) {
     csv_free(&source->csv);
     cJSON_Delete(source->coco);
     cJSON_Delete(source->beside);
+    free(source->folder);
     free(source->rows);
     free(source);
 }
 
-// True if the shorter path's names are the last names of the longer one.
-static bool same_file(const char *a, const char *b) {
-    while (!strncmp(a, "./", 2)) a += 2;
-    while (!strncmp(b, "./", 2)) b += 2;
-    size_t x = strlen(a), y = strlen(b);
-    const char *longer = x > y ? a : b, *shorter = x > y ? b : a;
-    size_t gap = x > y ? x - y : y - x;
-    return !strcmp(longer + gap, shorter) && (gap == 0 || tm_is_separator(longer[gap - 1]));
-}
+// ---- Which rows are a photo's
 
-tagmask_status tag_source_find(tag_source *source, const char *photo_path, cli_list *tags, tm_error *err) {
-    if (source->labelme) return find_labelme(source, photo_path, tags, err);
-    const char *name = tm_file_name(photo_path);
+// The first row of a file name, or the count.
+static size_t first_row(const tag_source *source, const char *file_name) {
     size_t low = 0, high = source->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(tm_file_name(source->rows[middle].file), name) < 0) {
+        if (strcmp(tm_file_name(source->rows[middle].file), file_name) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    for (; low < source->count && !strcmp(tm_file_name(source->rows[low].file), name); low++) {
-        if (same_file(source->rows[low].file, photo_path)) TM_TRY(cli_add_tag(tags, source->rows[low].tag, err));
+    return low;
+}
+
+static bool has_file_name(const tag_source *source, size_t row, const char *file_name) {
+    return row < source->count && !strcmp(tm_file_name(source->rows[row].file), file_name);
+}
+
+static bool same_path(const char *a, const char *b) {
+    while (*a && (*a == *b || (tm_is_separator(*a) && tm_is_separator(*b)))) a++, b++;
+    return *a == *b;
+}
+
+void tag_source_claim(tag_source *source, const char *name) {
+    const char *file_name = tm_file_name(name);
+    for (size_t i = first_row(source, file_name); has_file_name(source, i, file_name); i++) {
+        if (same_path(source->rows[i].file, name)) source->rows[i].claimed = true;
     }
-    return TAGMASK_OK;
+}
+
+// Names of `file`, if it is the end of the path.
+static size_t names_at_end(const char *file, const char *path) {
+    size_t length = strlen(file), whole = strlen(path), names = 1;
+    if (length > whole || !same_path(file, path + whole - length)) return 0;
+    if (length < whole && !tm_is_separator(path[whole - length - 1])) return 0;
+    for (; *file; file++) names += tm_is_separator(*file);
+    return names;
+}
+
+static size_t row_fit(const tag_row *row, const char *path, const char *absolute, const char *name) {
+    if (same_path(row->file, name)) return SIZE_MAX;
+    if (row->claimed) return 0;
+    return TM_MAX(names_at_end(row->file, path), names_at_end(row->file, absolute));
+}
+
+// Of the folder, not of the photo itself: links may give photos other names.
+static char *absolute_path(const char *path) {
+    const char *file_name = tm_file_name(path);
+    char *given = file_name > path ? tm_format("%.*s", (int)(file_name - path), path) : tm_strdup(".");
+    char *folder = given ? tm_real_path(given) : NULL;
+    char *absolute = folder ? tm_path_join(folder, file_name) : tm_strdup(path);
+    free(given);
+    free(folder);
+    return absolute;
+}
+
+tagmask_status tag_source_find(tag_source *source, const char *photo_path, const char *name, cli_list *tags,
+                               tm_error *err) {
+    if (source->labelme) return find_labelme(source, photo_path, tags, err);
+    if (source->folders) return find_folder(source, photo_path, tags, err);
+    const char *file_name = tm_file_name(photo_path);
+    char *absolute = absolute_path(photo_path);
+    if (!absolute) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tags", photo_path);
+    tagmask_status status = TAGMASK_OK;
+    size_t first = first_row(source, file_name), best = 0;
+    for (size_t i = first; has_file_name(source, i, file_name); i++) {
+        best = TM_MAX(best, row_fit(&source->rows[i], photo_path, absolute, name));
+    }
+    for (size_t i = first; best && status == TAGMASK_OK && has_file_name(source, i, file_name); i++) {
+        if (row_fit(&source->rows[i], photo_path, absolute, name) != best) continue;
+        status = cli_add_tag(tags, source->rows[i].tag, err);
+    }
+    free(absolute);
+    return status;
 }

@@ -1,13 +1,13 @@
-// Pictures among the label files: a tEXt chunk (PNG, 11.3.3.2) with a hash of the compressed pixels tells ours from
-// others and from ours that were painted on.
+// Pictures among the label files: a mark tells ours from others and from ours that were painted on.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/formats.h"
+#include "io/picture_mark.h"
 
-enum { HASH_DIGITS = 16, CHUNK = 12 };
-static const char keyword[] = "tagmask";  // with its zero, as the chunk wants it
+enum { HASH_DIGITS = TM_MARK_DIGITS, CHUNK = 12 };
+static const char keyword[] = TM_MARK_KEYWORD;
 
 static uint32_t get_u32(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];

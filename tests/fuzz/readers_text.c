@@ -98,7 +98,7 @@ static bool find_tags(const char *source_text, const char *name) {
     cli_list tags = {0};
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_status status = tag_source_open(source_text, &source, &err);
-    if (status == TAGMASK_OK) status = tag_source_find(source, fuzz_path("a.jpg"), &tags, &err);
+    if (status == TAGMASK_OK) status = tag_source_find(source, fuzz_path("a.jpg"), "a.jpg", &tags, &err);
     bool accepted = fuzz_ok(status, &err, name);
     for (size_t i = 0; i < tags.count; i++) fuzz_require(*tags.items[i], "a tag is not empty");
     free(tags.items);

@@ -1,12 +1,10 @@
-// Parts of the command: option tables, preset files, CSV, the list of photos, and where tags come from.
+// Parts of the command: option tables, preset files, CSV.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/csv.h"
-#include "cli/inputs.h"
-#include "cli/tag_source.h"
 #include "cli/verbs.h"
 #include "support.h"
 
@@ -202,93 +200,12 @@ static void test_csv(void **state) {
     free(folder);
 }
 
-static void test_inputs(void **state) {
-    (void)state;
-    char *folder = test_temporary_dir(), *other = test_temporary_dir();
-    tm_error err = TAGMASK_ERROR_INIT;
-    free(write_text(folder, "b.JPG", "broken"));
-    free(write_text(folder, "a.png", "broken"));
-    free(write_text(folder, ".hidden.png", "x"));
-    free(write_text(folder, "notes.txt", "x"));
-    free(write_text(folder, "plain", "\x89PNG\r\n\x1a\n..."));
-    char *twin = write_text(other, "A.jpeg", "x"), *a = tm_path_join(folder, "a.png");
-    char *missing = tm_path_join(folder, "missing.png");
-    char *arguments[] = {missing, folder, twin, a};
-    cli_inputs inputs;
-    assert_ok(cli_inputs_collect(arguments, 4, "out", &inputs, &err), &err);
-    assert_int_equal(inputs.count, 5);
-    static const char *const stems[] = {"missing", "a", "b", "plain", "A"};
-    for (size_t i = 0; i < 5; i++) {
-        assert_string_equal(inputs.items[i].stem, stems[i]);
-        assert_string_equal(inputs.items[i].out, i == 4 ? "out/2" : "out");
-    }
-    assert_true(cli_inputs_has_file(&inputs, a));
-    assert_false(cli_inputs_has_file(&inputs, missing));
-    cli_inputs_free(&inputs);
-    char *empty[] = {test_temporary_dir()};
-    assert_int_equal(cli_inputs_collect(empty, 1, "out", &inputs, &err), TAGMASK_ERROR_FILE);
-    cli_inputs_free(&inputs);
-    free(empty[0]);
-    free(missing);
-    free(a);
-    free(twin);
-    free(folder);
-    free(other);
-}
-
-// The tags of a photo joined by commas.
-static const char *find(const char *text, const char *photo) {
-    static char joined[200];
-    tag_source *source = NULL;
-    cli_list tags = {0};
-    tm_error err = TAGMASK_ERROR_INIT;
-    joined[0] = 0;
-    tagmask_status status = tag_source_open(text, &source, &err);
-    if (status == TAGMASK_OK) status = tag_source_find(source, photo, &tags, &err);
-    if (status != TAGMASK_OK) snprintf(joined, sizeof joined, "status %d: %.150s", (int)status, err.message);
-    for (size_t i = 0; i < tags.count && status == TAGMASK_OK; i++) {
-        snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%s", i ? "," : "", tags.items[i]);
-    }
-    free(tags.items);
-    tag_source_close(source);
-    return joined;
-}
-
-static void test_tag_sources(void **state) {
-    (void)state;
-    char *folder = test_temporary_dir();
-    assert_int_equal(chdir(folder), 0);
-    free(folder);
-    free(write_text(".", "t.csv", "tag,file\ncat,x/a.jpg\ndog,./a.jpg\ncat,a.jpg\ncow,b.jpg\n"));
-    assert_string_equal(find("csv:t.csv", "x/a.jpg"), "cat,dog");
-    assert_string_equal(find("csv:t.csv", "/y/a.jpg"), "dog,cat");
-    assert_string_equal(find("csv:t.csv", "a.jpg"), "cat,dog");
-    assert_string_equal(find("csv:t.csv", "aa.jpg"), "");
-    free(write_text(".", "t.csv", "a.jpg,cat\na.jpg,\n"));
-    assert_non_null(strstr(find("csv:t.csv", "a.jpg"), "row 2"));
-    free(write_text(".", "c.json",
-                    "{\"images\":[{\"id\":7,\"file_name\":\"a.jpg\"},{\"id\":3,\"file_name\":\"b.jpg\"}],"
-                    "\"categories\":[{\"id\":1,\"name\":\"cat\"},{\"id\":2,\"name\":\"hot dog\"}],"
-                    "\"annotations\":[{\"image_id\":7,\"category_id\":2},{\"image_id\":3,\"category_id\":1},"
-                    "{\"image_id\":7,\"category_id\":1},{\"image_id\":7,\"category_id\":2}]}"));
-    assert_string_equal(find("coco:c.json", "dir/a.jpg"), "hot dog,cat");
-    free(write_text(".", "c.json", "{\"images\":[],\"categories\":[],\"annotations\":[{\"image_id\":7}]}"));
-    assert_non_null(strstr(find("coco:c.json", "a.jpg"), "annotations[0]"));
-    free(write_text(".", "c.json", "{\"images\":[{\"id\":\"x\"}]}"));
-    assert_non_null(strstr(find("coco:c.json", "a.jpg"), "images[0]"));
-    free(write_text(".", "a.json", "{\"flags\":{\"cat\":true,\"dog\":false,\"sofa\":true},\"shapes\":[]}"));
-    assert_string_equal(find("labelme", "./a.jpg"), "cat,sofa");
-    free(write_text(".", "a.json", "{\"flags\":[]}"));
-    assert_non_null(strstr(find("labelme", "a.jpg"), "expected \"flags\""));
-    assert_non_null(strstr(find("labelme", "missing.jpg"), "missing.json"));
-    assert_non_null(strstr(find("xml:x", "a.jpg"), "expected labelme, csv:FILE or coco:FILE"));
-    assert_non_null(strstr(find("csv:none.csv", "a.jpg"), "none.csv"));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parsing), cmocka_unit_test(test_help),   cmocka_unit_test(test_presets),
-        cmocka_unit_test(test_csv),     cmocka_unit_test(test_inputs), cmocka_unit_test(test_tag_sources),
+        cmocka_unit_test(test_parsing),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_csv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
