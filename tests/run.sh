@@ -79,6 +79,15 @@ build_preset() {
     cmake --preset "$1" && cmake --build --preset "$1"
 }
 
+# What another program for Windows builds against.
+install_windows() {
+    cmake --install build-mingw --prefix build-mingw/installed &&
+        cmake -G Ninja -S samples/embed -B build-mingw/embed "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror" \
+            "-DCMAKE_TOOLCHAIN_FILE=$PWD/third_party/mingw/toolchain.cmake" \
+            "-Dtagmask_DIR=$PWD/build-mingw/installed/lib/cmake/tagmask" && cmake --build build-mingw/embed &&
+        ls build-mingw/embed/embed.exe build-mingw/installed/bin/tagmask.exe build-mingw/installed/bin/libtagmask.dll
+}
+
 # One photo from decoding to label files; messages of the validation layer count as failures.
 propose_photo() {
     VK_ICD_FILENAMES=$lavapipe build-sanitize/bin/tagmask propose build/photos/chelsea.png --tag cat \
@@ -117,6 +126,7 @@ run_tests clang-units build-clang "$lavapipe" -L unit
 title "64-bit Windows, mingw-w64"
 check windows-build build_preset mingw
 check windows-exports sh tests/unit/public_functions.sh . build-mingw
+check windows-install install_windows
 
 title "fuzzing, clang with address and undefined-behaviour sanitizers"
 check fuzz-build build_preset fuzz

@@ -13,4 +13,5 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tagmask-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tagmask)
 configure_file(plugin/package/tagmask.pc.in tagmask.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tagmask.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-install(DIRECTORY ${CMAKE_BINARY_DIR}/models DESTINATION ${CMAKE_INSTALL_DATADIR}/tagmask OPTIONAL)
+file(REAL_PATH models models BASE_DIRECTORY ${CMAKE_BINARY_DIR})  # a link is installed as what it leads to
+install(DIRECTORY ${models}/ DESTINATION ${CMAKE_INSTALL_DATADIR}/tagmask/models OPTIONAL)

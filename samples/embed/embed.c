@@ -5,18 +5,27 @@
  *
  * Exit status: 0 done, 1 tagmask said why not, 2 usage.
  */
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <tagmask/tagmask.h>
+#include <tagmask/api.h>
 
-/* A function of the library under its own name; typeof is what gcc and clang offer for C11. */
-#define LOAD(library, function)                                                            \
-    __typeof__(function) *function##_ = (__typeof__(function) *)dlsym(library, #function); \
-    if (!function##_) {                                                                    \
-        fprintf(stderr, "embed: the library has no function %s\n", #function);             \
-        return 1;                                                                          \
-    }
+#ifdef _WIN32
+#include <windows.h>
+static tagmask_get_api_fn find(const char *library) {
+    HMODULE module = LoadLibraryA(library);
+    if (!module) fprintf(stderr, "embed: %s cannot be loaded: error %lu\n", library, GetLastError());
+    return module ? (tagmask_get_api_fn)(void (*)(void))GetProcAddress(module, "tagmask_get_api") : NULL;
+}
+#else
+#include <dlfcn.h>
+static tagmask_get_api_fn find(const char *library) {
+    tagmask_get_api_fn get_api = NULL;
+    void *module = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    if (module) *(void **)&get_api = dlsym(module, "tagmask_get_api"); /* as POSIX has it */
+    if (!get_api) fprintf(stderr, "embed: %s\n", dlerror());
+    return get_api;
+}
+#endif
 
 enum { COLUMNS = 72 };
 
@@ -33,39 +42,28 @@ static void draw(const uint8_t *labels, uint32_t width, uint32_t height) {
     }
 }
 
-static int propose(void *library, const char *path, const char *tag) {
-    LOAD(library, tagmask_device_open)
-    LOAD(library, tagmask_device_close)
-    LOAD(library, tagmask_engine_create)
-    LOAD(library, tagmask_engine_free)
-    LOAD(library, tagmask_image_read)
-    LOAD(library, tagmask_image_release)
-    LOAD(library, tagmask_session_create)
-    LOAD(library, tagmask_session_free)
-    LOAD(library, tagmask_propose)
-    LOAD(library, tagmask_result_labels)
-    LOAD(library, tagmask_result_free)
+static int propose(const tagmask_api *api, const char *path, const char *tag) {
     tagmask_error error = TAGMASK_ERROR_INIT;
     tagmask_device *device = NULL;
     tagmask_engine *engine = NULL;
     tagmask_session *session = NULL;
     tagmask_result *result = NULL;
     tagmask_image photo = {.struct_size = sizeof photo};
-    int status = tagmask_image_read_(path, &photo, &error);
-    if (!status) status = tagmask_device_open_(NULL, &device, &error);
-    if (!status) status = tagmask_engine_create_(device, NULL, NULL, &engine, &error);
-    if (!status) status = tagmask_session_create_(engine, &photo, &session, &error);
-    if (!status) status = tagmask_propose_(session, &tag, 1, NULL, &result, &error);
+    int status = api->image_read(path, &photo, &error);
+    if (!status) status = api->device_open(NULL, &device, &error);
+    if (!status) status = api->engine_create(device, NULL, NULL, &engine, &error);
+    if (!status) status = api->session_create(engine, &photo, &session, &error);
+    if (!status) status = api->propose(session, &tag, 1, NULL, &result, &error);
     if (!status) {
-        draw(tagmask_result_labels_(result), photo.width, photo.height);
+        draw(api->result_labels(result), photo.width, photo.height);
     } else {
         fprintf(stderr, "embed: %s\n", error.message);
     }
-    tagmask_result_free_(result);
-    tagmask_session_free_(session);
-    tagmask_engine_free_(engine);
-    tagmask_device_close_(device);
-    tagmask_image_release_(&photo);
+    api->result_free(result);
+    api->session_free(session);
+    api->engine_free(engine);
+    api->device_close(device);
+    api->image_release(&photo);
     return status ? 1 : 0;
 }
 
@@ -74,12 +72,11 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: embed LIBRARY PHOTO TAG\n");
         return 2;
     }
-    void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        fprintf(stderr, "embed: %s\n", dlerror());
+    tagmask_get_api_fn get_api = find(argv[1]);
+    const tagmask_api *api = get_api ? get_api(1) : NULL;
+    if (!api) {
+        fprintf(stderr, "embed: %s is no library of tagmask\n", argv[1]);
         return 1;
     }
-    int status = propose(library, argv[2], argv[3]);
-    dlclose(library);
-    return status;
+    return propose(api, argv[2], argv[3]);
 }
