@@ -127,6 +127,11 @@ title "64-bit Windows, mingw-w64"
 check windows-build build_preset mingw
 check windows-exports sh tests/unit/public_functions.sh . build-mingw
 check windows-install install_windows
+if command -v wine >/dev/null && command -v Xvfb >/dev/null; then
+    check windows-run sh tests/wine.sh
+else
+    echo "windows-run: left out, since wine or Xvfb is not installed"
+fi
 
 title "fuzzing, clang with address and undefined-behaviour sanitizers"
 check fuzz-build build_preset fuzz

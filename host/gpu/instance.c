@@ -8,6 +8,13 @@
 
 // Newer than any extension of this project needs; drivers of 1.1 take it too.
 #define WANTED_API VK_API_VERSION_1_3
+#ifdef _WIN32
+#define NO_LOADER "(vulkan-1.dll): install the graphics card's driver, which brings it"
+#define NEWER_LOADER "update the graphics card's driver"
+#else
+#define NO_LOADER "(libvulkan.so.1): install libvulkan1 and a driver, for example mesa-vulkan-drivers"
+#define NEWER_LOADER "update libvulkan1"
+#endif
 
 static pthread_mutex_t loader_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -18,16 +25,13 @@ static tagmask_status open_loader(tm_error *err) {
     bool ok = opened;
     pthread_mutex_unlock(&loader_lock);
     if (!ok) {
-        return tm_fail(
-            err, TAGMASK_ERROR_NO_DEVICE,
-            "there is no Vulkan loader on this machine (libvulkan.so.1): install libvulkan1 and a driver, for "
-            "example mesa-vulkan-drivers");
+        return tm_fail(err, TAGMASK_ERROR_NO_DEVICE, "there is no Vulkan loader on this machine " NO_LOADER);
     }
     uint32_t version = VK_API_VERSION_1_0;
     if (vkEnumerateInstanceVersion) vkEnumerateInstanceVersion(&version);
     if (version < VK_API_VERSION_1_1) {
         return tm_fail(err, TAGMASK_ERROR_NO_DEVICE,
-                       "the Vulkan loader is of version 1.0, expected 1.1 or newer: update libvulkan1");
+                       "the Vulkan loader is of version 1.0, expected 1.1 or newer: " NEWER_LOADER);
     }
     return TAGMASK_OK;
 }
