@@ -116,6 +116,9 @@ check format check_format
 title "shaders against their references and end to end, gcc, lavapipe"
 run_tests full-lavapipe build "$lavapipe" -LE unit
 
+title "label files in the programs they are for"
+check formats-in-real-readers sh tests/formats/run.sh
+
 title "all tests again, gcc, SwiftShader"
 run_tests full-swiftshader build "$swiftshader"
 
