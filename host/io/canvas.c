@@ -51,9 +51,16 @@ tagmask_status tm_canvas_tag(tm_canvas *canvas, const char *tag, uint8_t *label,
     return TAGMASK_OK;
 }
 
-static tagmask_status spend(tm_canvas *canvas, uint64_t work, tm_error *err) {
-    uint64_t most = TM_MAX((uint64_t)1 << 28, 256 * (uint64_t)canvas->width * canvas->height);
-    if (work <= most - canvas->work) {
+uint64_t tm_canvas_work_limit(uint32_t width, uint32_t height) {
+    return TM_MAX((uint64_t)1 << 28, 256 * (uint64_t)width * height);
+}
+
+uint64_t tm_canvas_work_left(const tm_canvas *canvas) {
+    return tm_canvas_work_limit(canvas->width, canvas->height) - canvas->work;
+}
+
+tagmask_status tm_canvas_spend(tm_canvas *canvas, uint64_t work, tm_error *err) {
+    if (work <= tm_canvas_work_left(canvas)) {
         canvas->work += work;
         return TAGMASK_OK;
     }
@@ -92,7 +99,7 @@ tagmask_status tm_canvas_polygon(tm_canvas *canvas, uint8_t label, const double 
         work += end - first + 1;
     }
     if (bottom > top) work += (uint64_t)(bottom - top) * canvas->width;
-    TM_TRY(spend(canvas, work, err));
+    TM_TRY(tm_canvas_spend(canvas, work, err));
     for (size_t i = 0; i < count; i++) toggle_edge(canvas, points + 2 * i, points + 2 * (i + 1 < count ? i + 1 : 0));
     for (uint32_t y = top; y < bottom; y++) {
         uint8_t *toggle = canvas->toggles + (size_t)y * (canvas->width + 1), inside = 0;
@@ -108,7 +115,7 @@ tagmask_status tm_canvas_polygon(tm_canvas *canvas, uint8_t label, const double 
 
 tagmask_status tm_canvas_mask(tm_canvas *canvas, uint8_t label, const uint8_t *pixels, int64_t left, int64_t top,
                               uint32_t box_width, uint32_t box_height, tm_error *err) {
-    TM_TRY(spend(canvas, (uint64_t)box_width * box_height, err));
+    TM_TRY(tm_canvas_spend(canvas, (uint64_t)box_width * box_height, err));
     for (uint32_t y = 0; y < box_height; y++) {
         for (uint32_t x = 0; x < box_width; x++) {
             int64_t to_x = left + x, to_y = top + y;

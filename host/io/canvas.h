@@ -15,6 +15,11 @@ typedef struct tm_canvas {
 
 tagmask_status tm_canvas_open(tm_canvas *canvas, uint32_t width, uint32_t height, tm_error *err);
 void tm_canvas_close(tm_canvas *canvas);
+// Work on one photo's shapes, in pixels: the most, what is left of it, and taking some. Reading spends it, too, where
+// one shape can cost more than its own length.
+uint64_t tm_canvas_work_limit(uint32_t width, uint32_t height);
+uint64_t tm_canvas_work_left(const tm_canvas *canvas);
+tagmask_status tm_canvas_spend(tm_canvas *canvas, uint64_t work, tm_error *err);
 // The label of a tag, 1..254, which is made if new.
 tagmask_status tm_canvas_tag(tm_canvas *canvas, const char *tag, uint8_t *label, tm_error *err);
 // Paints the pixels whose centres the ring encloses by the even-odd rule; x and y in turn. What lies outside the canvas

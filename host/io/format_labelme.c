@@ -46,13 +46,13 @@ static uint64_t hash_text(const cJSON *shape, const char *key, uint64_t hash) {
     return tm_hash64(text, strlen(text), hash);
 }
 
-// Of a mask's pixels: a program that saves the file packs them anew. false: it is damaged.
-static bool hash_mask(const cJSON *shape, uint64_t *hash) {
+// Of a mask's pixels: a program that saves the file packs them anew. false: it is damaged or larger than the budget.
+static bool hash_mask(const cJSON *shape, uint64_t *budget, uint64_t *hash) {
     const char *text = tm_json_text(shape, "mask");
     uint32_t sides[2];
     uint8_t *pixels = NULL;
     if (!*text) return true;
-    if (tm_labelme_mask_decode(text, &pixels, &sides[0], &sides[1], NULL) != TAGMASK_OK) return false;
+    if (tm_labelme_mask_decode(text, budget, &pixels, &sides[0], &sides[1], NULL) != TAGMASK_OK) return false;
     size_t count = (size_t)sides[0] * sides[1];
     for (size_t i = 0; i < count; i++) pixels[i] = pixels[i] != 0;
     *hash = tm_hash64(pixels, count, tm_hash64(sides, sizeof sides, *hash));
@@ -65,10 +65,10 @@ static void print_id(char id[17], uint64_t hash) {
 }
 
 // false: the shape cannot be one of ours.
-static bool shape_id(const cJSON *shape, char id[17]) {
+static bool shape_id(const cJSON *shape, uint64_t *budget, char id[17]) {
     uint64_t hash = hash_text(shape, "shape_type", hash_text(shape, "label", 2));
     hash = tm_json_hash(cJSON_GetObjectItemCaseSensitive(shape, "group_id"), hash_points(shape, hash));
-    if (!hash_mask(shape, &hash)) return false;
+    if (!hash_mask(shape, budget, &hash)) return false;
     print_id(id, hash);
     return true;
 }
@@ -93,14 +93,14 @@ static bool shape_box(const cJSON *shape, double sides[4]) {
     return sides[0] < sides[2] && sides[1] < sides[3];
 }
 
-static bool is_untouched(const cJSON *shape) {
+static bool is_untouched(const cJSON *shape, uint64_t *budget) {
     static const char *const written[] = {"label",      "points", "group_id", "description",
                                           "shape_type", "flags",  "mask",     "tagmask"};
     const cJSON *mark = cJSON_GetObjectItemCaseSensitive(shape, "tagmask"), *flag;
     const char *expected = tm_json_text(mark, "id");
     char id[17], description[64];
     if (!cJSON_IsObject(mark) || !tm_json_has_only(shape, written, TM_ARRAY_LEN(written))) return false;
-    if (!has_first_id(shape, expected) && (!shape_id(shape, id) || strcmp(id, expected))) return false;
+    if (!has_first_id(shape, expected) && (!shape_id(shape, budget, id) || strcmp(id, expected))) return false;
     describe(description, sizeof description, cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(mark, "score")));
     if (strcmp(description, tm_json_text(shape, "description"))) return false;
     cJSON_ArrayForEach(flag, cJSON_GetObjectItemCaseSensitive(shape, "flags")) {
@@ -111,13 +111,13 @@ static bool is_untouched(const cJSON *shape) {
 
 // Takes the untouched proposals out of both lists. What is left, a person's shapes and the proposals that they changed
 // or deleted, goes into `kept`. *place: where the first of them was, else behind the last shape.
-static bool keep_work(cJSON *shapes, cJSON *proposals, tm_kept *kept, int *place) {
+static bool keep_work(cJSON *shapes, uint64_t budget, cJSON *proposals, tm_kept *kept, int *place) {
     double sides[4];
     bool ok = true, removed = false;
     int stay = 0;
     for (cJSON *shape = shapes->child, *next; shape; shape = next) {
         next = shape->next;
-        if (is_untouched(shape)) {
+        if (is_untouched(shape, &budget)) {
             if (!removed) *place = stay;
             removed = true;
             tm_proposals_forget(proposals, tm_json_text(cJSON_GetObjectItemCaseSensitive(shape, "tagmask"), "id"));
@@ -228,6 +228,7 @@ static bool add_shape(cJSON *shapes, cJSON *proposals, const tagmask_result *r, 
     const tagmask_region *region = &r->regions.items[number];
     const float corners[4] = {(float)region->left, (float)region->top, (float)region->right, (float)region->bottom};
     char id[17], description[64];
+    uint64_t budget = UINT64_MAX;
     float *points = NULL;
     size_t count = 0;
     double score = round((double)region->score * 1e4) / 1e4;
@@ -242,7 +243,7 @@ static bool add_shape(cJSON *shapes, cJSON *proposals, const tagmask_result *r, 
          cJSON_AddObjectToObject(shape, "flags") &&
          (masks ? add_mask(shape, masks, number) : (bool)cJSON_AddNullToObject(shape, "mask"));
     free(points);
-    if (!ok || !shape_id(shape, id)) return false;
+    if (!ok || !shape_id(shape, &budget, id)) return false;
     cJSON *mark = cJSON_AddObjectToObject(shape, "tagmask");
     return mark && cJSON_AddStringToObject(mark, "id", id) && cJSON_AddNumberToObject(mark, "score", score) &&
            tm_proposals_add(proposals, id, r->tags[region->tag], region);
@@ -253,7 +254,7 @@ static bool renew_shapes(cJSON *shapes, cJSON *proposals, const tagmask_result *
     tm_kept kept = {0};
     int place = 0;
     cJSON *later = cJSON_CreateArray();
-    bool ok = later && keep_work(shapes, proposals, &kept, &place);
+    bool ok = later && keep_work(shapes, tm_canvas_work_limit(r->width, r->height), proposals, &kept, &place);
     if (ok) tm_json_move(shapes, place, later);
     for (size_t i = 0; ok && i < r->regions.count; i++) {
         const tagmask_region *region = &r->regions.items[i];

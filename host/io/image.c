@@ -88,14 +88,40 @@ static tagmask_status make_upright(const char *name, tagmask_image *image, int o
 
 // ---- Which kind of file it is ---------------------------------------------------------------------------------------
 
+// What photos are often kept in, and what is often found in a photo's place.
 static const struct {
     size_t offset, length;
     const char *bytes, *name;
 } other_kinds[] = {
-    {0, 4, "GIF8", "GIF"},       {8, 4, "WEBP", "WebP"},      {0, 4, "II*\0", "TIFF"},       {0, 4, "MM\0*", "TIFF"},
-    {0, 2, "BM", "BMP"},         {4, 8, "ftypavif", "AVIF"},  {4, 8, "ftypheic", "HEIC"},    {4, 8, "ftypmif1", "HEIF"},
-    {0, 4, "%PDF", "PDF"},       {0, 4, "8BPS", "Photoshop"}, {0, 2, "\xff\x0a", "JPEG XL"}, {4, 4, "JXL ", "JPEG XL"},
-    {4, 4, "jP  ", "JPEG 2000"}, {0, 5, "<?xml", "XML"},      {0, 4, "<svg", "SVG"},
+    {0, 4, "GIF8", "GIF picture"},
+    {8, 4, "WEBP", "WebP picture"},
+    {0, 2, "BM", "BMP picture"},
+    {0, 4, "II*\0", "TIFF picture or a camera's raw file"},
+    {0, 4, "MM\0*", "TIFF picture or a camera's raw file"},
+    {0, 8, "FUJIFILM", "camera's raw file"},
+    {4, 8, "ftypcrx ", "camera's raw file"},
+    {4, 8, "ftypavif", "AVIF picture"},
+    {4, 8, "ftypavis", "AVIF picture"},
+    {4, 8, "ftypheic", "HEIC picture"},
+    {4, 8, "ftypheix", "HEIC picture"},
+    {4, 8, "ftyphevc", "HEIC picture"},
+    {4, 8, "ftypmif1", "HEIF picture"},
+    {4, 8, "ftypmsf1", "HEIF picture"},
+    {4, 4, "ftyp", "film"},
+    {0, 2, "\xff\x0a", "JPEG XL picture"},
+    {4, 4, "JXL ", "JPEG XL picture"},
+    {4, 4, "jP  ", "JPEG 2000 picture"},
+    {0, 4, "8BPS", "Photoshop file"},
+    {0, 4, "\0\0\1\0", "Windows icon"},
+    {0, 3, "P5\n", "PGM picture"},
+    {0, 3, "P6\n", "PPM picture"},
+    {0, 4, "%PDF", "PDF file"},
+    {0, 4, "<svg", "SVG picture"},
+    {0, 5, "<?xml", "XML file"},
+    {0, 5, "<!DOC", "web page"},
+    {0, 5, "<html", "web page"},
+    {0, 4, "PK\3\4", "ZIP archive"},
+    {0, 11, "version htt", "pointer of Git LFS (git lfs pull fetches the file)"},
 };
 
 static tagmask_status unknown_kind(const char *name, const uint8_t *bytes, size_t size, tm_error *err) {
@@ -104,7 +130,7 @@ static tagmask_status unknown_kind(const char *name, const uint8_t *bytes, size_
         if (size < other_kinds[i].offset + other_kinds[i].length) continue;
         if (memcmp(bytes + other_kinds[i].offset, other_kinds[i].bytes, other_kinds[i].length)) continue;
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: looks like a %s file; expected a PNG or JPEG picture; convert it first", name,
+                       "%s: looks like a %s and not like a PNG or JPEG picture; convert it to one of these first", name,
                        other_kinds[i].name);
     }
     return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not a picture that is known here; expected PNG or JPEG", name);

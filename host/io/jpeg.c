@@ -11,7 +11,11 @@
 
 #include "io/image_internal.h"
 
-enum { MAX_SCANS = 500 };  // a hostile progressive file repeats tiny scans over a giant picture
+// A hostile progressive file repeats tiny scans over a giant picture. Real ones have about ten scans; a small picture
+// may have more than a hundred.
+#define MOST_SCANS 500u
+#define FEWEST_SCANS 64u
+#define SCANNED_PIXELS ((uint64_t)4e9)
 
 typedef struct decoder {
     struct jpeg_decompress_struct info;
@@ -59,7 +63,9 @@ static void on_message(j_common_ptr info, int level) {
 
 static void on_progress(j_common_ptr info) {
     const struct jpeg_decompress_struct *d = (const struct jpeg_decompress_struct *)info;
-    if (d->input_scan_number > MAX_SCANS) give_up(info->client_data, TAGMASK_ERROR_FORMAT, "it has too many scans");
+    uint64_t most = SCANNED_PIXELS / ((uint64_t)d->image_width * d->image_height + 1);
+    if (d->input_scan_number > (int)TM_CLAMP(most, FEWEST_SCANS, MOST_SCANS))
+        give_up(info->client_data, TAGMASK_ERROR_FORMAT, "it has too many scans");
 }
 
 // Adobe's programs store CMYK inverted and mark it; without the mark 255 is full ink.

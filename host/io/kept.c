@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/read.h"
 struct tm_kept_box {
     char *tag;
     double left, top, right, bottom;
@@ -101,6 +102,11 @@ tagmask_status tm_json_open(const char *path, size_t max_bytes, cJSON **root, tm
     uint8_t *bytes = NULL;
     size_t size = 0;
     TM_TRY(tm_read_file(path, max_bytes, &bytes, &size, err));
+    tagmask_status fits = tm_json_check_memory(path, bytes, size, err);
+    if (fits != TAGMASK_OK) {
+        free(bytes);
+        return fits;
+    }
     const char *text = (const char *)bytes, *end = NULL;
     cJSON *found = cJSON_ParseWithLengthOpts(text, size, &end, false);
     bool whole = found && end + strspn(end, " \t\r\n") == text + size, lossy = whole && is_lossy(text, size);

@@ -52,13 +52,28 @@ tagmask_status tm_labelme_mask_encode(const tm_box_mask *mask, tm_text *out, tm_
     return out->failed ? tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a mask") : TAGMASK_OK;
 }
 
-tagmask_status tm_labelme_mask_decode(const char *text, uint8_t **pixels, uint32_t *width, uint32_t *height,
-                                      tm_error *err) {
+static uint64_t get_u32(const uint8_t *p) {
+    return (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
+}
+
+tagmask_status tm_labelme_mask_decode(const char *text, uint64_t *budget, uint8_t **pixels, uint32_t *width,
+                                      uint32_t *height, tm_error *err) {
     tagmask_image image = {0};
     size_t size = 0;
     uint8_t *bytes = decode_base64(text, &size);
-    if (!bytes) return tm_fail(err, TAGMASK_ERROR_FORMAT, "its mask is not a PNG picture in base64");
-    tagmask_status status = tm_image_decode("mask", bytes, size, &image, err);
+    bool png = bytes && size >= 24 && !memcmp(bytes + 12, "IHDR", 4);
+    uint64_t count = png ? get_u32(bytes + 16) * get_u32(bytes + 20) : 0;
+    tagmask_status status;
+    if (!png) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "its mask is not a PNG picture in base64");
+    } else if (count > *budget) {
+        status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                         "the masks up to this one have more pixels than hundreds of the photo; expected a label file "
+                         "for people's eyes");
+    } else {
+        *budget -= count;
+        status = tm_image_decode("its mask", bytes, size, &image, err);
+    }
     free(bytes);
     if (status != TAGMASK_OK) return status;
     uint8_t *gray = (uint8_t *)image.pixels;  // one byte a pixel is enough

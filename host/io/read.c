@@ -3,14 +3,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "io/formats.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
+
+// cJSON keeps a struct for each value: "1,1,1" takes forty times its length.
+tagmask_status tm_json_check_memory(const char *path, const uint8_t *bytes, size_t size, tm_error *err) {
+    uint64_t needed = size, available = tm_available_memory();
+    for (size_t i = 0; i < size; i++) {
+        bool next = bytes[i] == ',' || bytes[i] == '[' || bytes[i] == '{';
+        if (next) needed += sizeof(cJSON) + 32;
+    }
+    if (needed <= available) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: reading it needs up to %llu MiB of memory, %llu MiB are available",
+                   path, (unsigned long long)(needed >> 20), (unsigned long long)(available >> 20));
+}
 
 tagmask_status tm_read_json(const char *path, cJSON **root, tm_error *err) {
     uint8_t *bytes = NULL;
     size_t size = 0;
     TM_TRY(tm_read_file(path, MAX_FILE_BYTES, &bytes, &size, err));
+    tagmask_status status = tm_json_check_memory(path, bytes, size, err);
+    if (status != TAGMASK_OK) {
+        free(bytes);
+        return status;
+    }
     cJSON *parsed = cJSON_ParseWithLength((const char *)bytes, size);
     free(bytes);
     if (!parsed) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is damaged or no JSON file", path);

@@ -20,6 +20,8 @@ tagmask_status tm_read_label_studio(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_voc(const tm_read_job *job, tm_error *err);
 tagmask_status tm_read_cvat(const tm_read_job *job, tm_error *err);
 
+// An error when the parsed text would not fit into the memory that the machine can give.
+tagmask_status tm_json_check_memory(const char *path, const uint8_t *bytes, size_t size, tm_error *err);
 // The whole file as JSON; freed with cJSON_Delete.
 tagmask_status tm_read_json(const char *path, cJSON **root, tm_error *err);
 // A list of numbers, or of pairs of numbers, or of either in turn, as doubles: scaled by x and y in turn. *numbers is

@@ -65,9 +65,12 @@ static tagmask_status paint_annotation(const tm_read_job *job, const cJSON *root
     double category = number_of(annotation, "category_id");
     const char *name = "";
     uint8_t label = 0;
+    uint64_t looked_at = 0;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "categories")) {
+        looked_at++;
         if (number_of(item, "id") == category) name = tm_json_text(item, "name");
     }
+    TM_TRY(tm_canvas_spend(job->canvas, looked_at, err));
     if (!*name) return tm_fail(err, TAGMASK_ERROR_FORMAT, "its category %g has no name in the file", category);
     if (!segmentation) return TAGMASK_OK;  // a box only
     TM_TRY(tm_canvas_tag(job->canvas, name, &label, err));

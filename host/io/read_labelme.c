@@ -30,7 +30,8 @@ static tagmask_status paint_mask(const tm_read_job *job, uint8_t label, const cJ
     if (!(fabs(p[0]) <= 1e7 && fabs(p[1]) <= 1e7)) {
         return tm_fail(err, TAGMASK_ERROR_FORMAT, "its corner is far outside of any photo");
     }
-    TM_TRY(tm_labelme_mask_decode(tm_json_text(shape, "mask"), &pixels, &width, &height, err));
+    uint64_t budget = tm_canvas_work_left(job->canvas);
+    TM_TRY(tm_labelme_mask_decode(tm_json_text(shape, "mask"), &budget, &pixels, &width, &height, err));
     tagmask_status status =
         tm_canvas_mask(job->canvas, label, pixels, (int64_t)p[0], (int64_t)p[1], width, height, err);
     free(pixels);

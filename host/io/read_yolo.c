@@ -8,13 +8,14 @@
 
 #define MAX_FILE_BYTES ((size_t)256 << 20)
 
-// Line `number` of the text, malloc'ed; NULL when there is none or no memory.
-static char *line_of(const char *text, unsigned long number) {
-    for (; number && text; number--) {
-        text = strchr(text, '\n');
-        if (text) text++;
+// Line `number` of the text, malloc'ed; NULL when there is none or no memory. *looked_at: bytes before it.
+static char *line_of(const char *text, unsigned long number, uint64_t *looked_at) {
+    for (; number && *text; number--) {
+        size_t length = strcspn(text, "\n");
+        text += length + (text[length] != 0);
+        *looked_at += length + 1;
     }
-    if (!text || !*text) return NULL;
+    if (!*text) return NULL;
     return tm_format("%.*s", (int)strcspn(text, "\r\n"), text);
 }
 
@@ -44,10 +45,12 @@ static tagmask_status paint_line(const tm_read_job *job, const char *classes, ch
         return tm_fail(err, TAGMASK_ERROR_FORMAT,
                        "expected a class number and three or more points, as shares of width and height");
     }
-    char *name = classes ? line_of(classes, number) : NULL;
+    uint64_t looked_at = 0;
+    char *name = classes ? line_of(classes, number, &looked_at) : NULL;
     if (!name) name = tm_format("%lu", number);
     tagmask_status status = name ? tm_canvas_tag(job->canvas, name, &label, err)
                                  : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the name of a class");
+    if (status == TAGMASK_OK) status = tm_canvas_spend(job->canvas, looked_at, err);
     if (status == TAGMASK_OK) status = tm_canvas_polygon(job->canvas, label, points, count, err);
     free(name);
     free(points);
@@ -72,6 +75,9 @@ tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err) {
     size_t size = 0, number = 1;
     TM_TRY(tm_read_file(job->path, MAX_FILE_BYTES, &bytes, &size, err));
     tagmask_status status = read_classes(job, &classes, err);
+    if (status == TAGMASK_OK && memchr(bytes, 0, size)) {
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "holds a zero byte; expected lines of numbers");
+    }
     char *next;
     for (char *line = (char *)bytes; line && status == TAGMASK_OK; line = next, number++) {
         next = strchr(line, '\n');

@@ -5,6 +5,7 @@
 
 #include "io/formats.h"
 #include "mask/result.h"
+#include "pictures.h"
 #include "readers.h"
 
 enum { W = 40, H = 30 };
@@ -24,11 +25,11 @@ static tagmask_result *some_result(void) {
     return result;
 }
 
-static bool read_back(const char *format, const char *name, const uint8_t *bytes, size_t size) {
+static bool read_back(const char *format, const char *name, const uint8_t *data, size_t size) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_result *result = NULL;
     tagmask_status status =
-        tagmask_result_read(format, fuzz_put(name, bytes, size), "photos/a.jpg", W, H, &result, &err);
+        tagmask_result_read(format, fuzz_put(name, data, size), "photos/a.jpg", W, H, &result, &err);
     if (!fuzz_ok(status, &err, name)) {
         fuzz_require(!result, "an output is left alone on failure");
         return false;
@@ -41,18 +42,18 @@ static bool read_back(const char *format, const char *name, const uint8_t *bytes
 }
 
 // A file that is refused must stay byte for byte; one that is replaced must be readable again.
-static bool write_over(const char *format, const char *name, const uint8_t *bytes, size_t size) {
+static bool write_over(const char *format, const char *name, const uint8_t *data, size_t size) {
     static tagmask_result *result;
     tm_error err = TAGMASK_ERROR_INIT;
     uint8_t *after = NULL;
     size_t after_size = 0;
     if (!result) result = some_result();
-    const char *path = fuzz_put(name, bytes, size);
+    const char *path = fuzz_put(name, data, size);
     tagmask_status status = tagmask_result_write(result, format, "a.jpg", NULL, fuzz_folder(), &err);
     fuzz_require(tm_read_file(path, 1 << 24, &after, &after_size, NULL) == TAGMASK_OK, "the label file is there");
     bool written = fuzz_ok(status, &err, name);
     if (!written) {
-        fuzz_require(after_size == size && (!size || !memcmp(after, bytes, size)), "a refused file stays as it was");
+        fuzz_require(after_size == size && (!size || !memcmp(after, data, size)), "a refused file stays as it was");
     } else {
         tagmask_result *again = NULL;
         // What a person left in it is kept as it is, also shapes that cannot be read.
@@ -63,14 +64,14 @@ static bool write_over(const char *format, const char *name, const uint8_t *byte
     return written;
 }
 
-static bool seed_written(const char *format, const char *name, uint8_t **bytes, size_t *size) {
+static bool seed_written(const char *format, const char *name, uint8_t **data, size_t *size) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_result *result = some_result();
     const char *path = fuzz_path(name);
     remove(path);
     remove(fuzz_path(".tagmask-yolo"));
     fuzz_require(tagmask_result_write(result, format, "a.jpg", NULL, fuzz_folder(), &err) == TAGMASK_OK &&
-                     tm_read_file(path, 1 << 20, bytes, size, &err) == TAGMASK_OK,
+                     tm_read_file(path, 1 << 20, data, size, &err) == TAGMASK_OK,
                  err.message);
     tagmask_result_free(result);
     return true;
@@ -78,22 +79,22 @@ static bool seed_written(const char *format, const char *name, uint8_t **bytes, 
 
 // A format's reader, which also gets what other programs write, and the one that finds its file in place; merges: it
 // takes what other programs write there, too, and does not refuse it.
-#define LABEL_READERS(id, text, format, file, merges, ...)                           \
-    static bool read_##id(const uint8_t *bytes, size_t size) {                       \
-        return read_back(format, file, bytes, size);                                 \
-    }                                                                                \
-    static bool seed_##id(size_t index, uint8_t **bytes, size_t *size) {             \
-        static const char *const others[] = {__VA_ARGS__};                           \
-        if (!index) return seed_written(format, file, bytes, size);                  \
-        return fuzz_text_seed(others, TM_ARRAY_LEN(others), index - 1, bytes, size); \
-    }                                                                                \
-    static bool write_##id(const uint8_t *bytes, size_t size) {                      \
-        return write_over(format, file, bytes, size);                                \
-    }                                                                                \
-    static bool seed_kept_##id(size_t index, uint8_t **bytes, size_t *size) {        \
-        return (!index || merges) && seed_##id(index, bytes, size);                  \
-    }                                                                                \
-    const fuzz_reader fuzz_##id = {text, "labels", read_##id, seed_##id, NULL};      \
+#define LABEL_READERS(id, text, format, file, merges, ...)                          \
+    static bool read_##id(const uint8_t *data, size_t size) {                       \
+        return read_back(format, file, data, size);                                 \
+    }                                                                               \
+    static bool seed_##id(size_t index, uint8_t **data, size_t *size) {             \
+        static const char *const others[] = {__VA_ARGS__};                          \
+        if (!index) return seed_written(format, file, data, size);                  \
+        return fuzz_text_seed(others, TM_ARRAY_LEN(others), index - 1, data, size); \
+    }                                                                               \
+    static bool write_##id(const uint8_t *data, size_t size) {                      \
+        return write_over(format, file, data, size);                                \
+    }                                                                               \
+    static bool seed_kept_##id(size_t index, uint8_t **data, size_t *size) {        \
+        return (!index || merges) && seed_##id(index, data, size);                  \
+    }                                                                               \
+    const fuzz_reader fuzz_##id = {text, "labels", read_##id, seed_##id, NULL};     \
     const fuzz_reader fuzz_kept_##id = {"kept-" text, "labels", write_##id, seed_kept_##id, NULL};
 
 LABEL_READERS(
@@ -128,27 +129,27 @@ LABEL_READERS(
     "[50, 99.5]], \"polygonlabels\": [\"cat\"]}}, {\"type\": \"choices\"}]}]}]")
 
 // classes.txt beside a good label file.
-static bool read_yolo_classes(const uint8_t *bytes, size_t size) {
+static bool read_yolo_classes(const uint8_t *data, size_t size) {
     static const char labels[] = "0 0.1 0.1 0.9 0.1 0.5 0.8\n3 0 0 1 0 1 1 0 1\n";
-    fuzz_put("classes.txt", bytes, size);
+    fuzz_put("classes.txt", data, size);
     bool read = read_back("yolo", "a.txt", (const uint8_t *)labels, strlen(labels));
     remove(fuzz_path("classes.txt"));
     return read;
 }
 
-static bool seed_yolo_classes(size_t index, uint8_t **bytes, size_t *size) {
+static bool seed_yolo_classes(size_t index, uint8_t **data, size_t *size) {
     static const char *const texts[] = {"cat\nhot dog\r\n\ncow\n"};
-    return fuzz_text_seed(texts, TM_ARRAY_LEN(texts), index, bytes, size);
+    return fuzz_text_seed(texts, TM_ARRAY_LEN(texts), index, data, size);
 }
 
 const fuzz_reader fuzz_yolo_classes = {"yolo-classes", "labels", read_yolo_classes, seed_yolo_classes, NULL};
 
-static bool write_voc(const uint8_t *bytes, size_t size) {
-    return write_over("voc", "a.png", bytes, size);
+static bool write_voc(const uint8_t *data, size_t size) {
+    return write_over("voc", "a.png", data, size);
 }
 
-static bool seed_voc(size_t index, uint8_t **bytes, size_t *size) {
-    return !index && seed_written("voc", "a.png", bytes, size);
+static bool seed_voc(size_t index, uint8_t **data, size_t *size) {
+    return !index && seed_written("voc", "a.png", data, size);
 }
 
-const fuzz_reader fuzz_kept_voc = {"kept-voc", "labels", write_voc, seed_voc, NULL};
+const fuzz_reader fuzz_kept_voc = {"kept-voc", "labels", write_voc, seed_voc, png_repair};

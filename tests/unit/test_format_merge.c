@@ -209,12 +209,13 @@ static void repacked_masks_are_untouched(void **state) {
     for (int painted = 0; painted < 2; painted++) {
         cJSON *root = test_read_json(dir, "a.json"), *shape = test_member(root, "shapes")->child;
         uint8_t *pixels = NULL;
+        uint64_t budget = 1000000;
         tm_box_mask mask = {0};
         tm_text text = {0};
         double corners[4];
-        assert_ok(
-            tm_labelme_mask_decode(test_member(shape, "mask")->valuestring, &pixels, &mask.width, &mask.height, &err),
-            &err);
+        assert_ok(tm_labelme_mask_decode(test_member(shape, "mask")->valuestring, &budget, &pixels, &mask.width,
+                                         &mask.height, &err),
+                  &err);
         assert_int_equal(test_numbers_of(test_member(shape, "points"), corners), 4);
         assert_true(mask.width == corners[2] - corners[0] + 1 && mask.height == corners[3] - corners[1] + 1);
         for (size_t i = 0; i < (size_t)mask.width * mask.height; i++) pixels[i] = pixels[i] ? 255 : 0;

@@ -305,7 +305,11 @@ static void bad_files_are_named(void **state) {
         {"labelme", "{\"shapes\": [{\"label\": \"x\", \"points\": [[1, 2], [3, 4]]}]}", "shape 1: a \"\" of 2 points"},
         {"labelme", "{\"shapes\": [{\"label\": \"x\", \"points\": [[1, 2], [3, 1e300], [4, 5]]}]}", "far outside"},
         {"labelme", "{\"shapes\": [{\"label\": \"x\", \"shape_type\": \"mask\", \"points\": [[1, 2], [3, 4]]}]}",
-         "is empty"},
+         "is not a PNG picture"},
+        {"labelme",
+         "{\"shapes\": [{\"label\": \"x\", \"shape_type\": \"mask\", \"points\": [[1, 2], [3, 4]], \"mask\": "
+         "\"iVBORw0KGgoAAAANSUhEUgAATiAAAE4gCAAAAABhYmNk\"}]}",
+         "more pixels than hundreds of the photo"},
         {"labelme",
          "{\"shapes\": [{\"label\": \"x\", \"shape_type\": \"mask\", \"mask\": \"!\", \"points\": [[1, 2], [3, 4]]}]}",
          "base64"},
@@ -325,6 +329,7 @@ static void bad_files_are_named(void **state) {
         {"yolo", "0 0.1 0.2 0.3 0.4", "line 1: expected a class number"},
         {"yolo", "0 0 0 0 1 1 1\n0 0 0 0 1 1 1 x", "line 2: expected"},
         {"yolo", "-1 0 0 0 1 1 1", "line 1: expected"},
+        {"yolo", "0 0 0 1 0 1 1\n\0 0 0 0 1 1 1", "holds a zero byte"},
         {"label-studio", "{}", "no task"},
         {"label-studio",
          "[{\"data\": {\"image\": \"a.jpg\"}, \"predictions\": [{\"result\": [{\"type\": \"brushlabels\"}]}]}]",
@@ -358,7 +363,9 @@ static void bad_files_are_named(void **state) {
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
         tm_error err = TAGMASK_ERROR_INIT;
         tagmask_result *result = NULL;
-        write_text(dir, "bad.txt", cases[i].text, strlen(cases[i].text));
+        size_t size = strlen(cases[i].text);
+        if (strstr(cases[i].word, "zero byte")) size += 5;
+        write_text(dir, "bad.txt", cases[i].text, size);
         assert_int_not_equal(tagmask_result_read(cases[i].format, path, "a.jpg", W, H, &result, &err), TAGMASK_OK);
         if (!strstr(err.message, cases[i].word)) fail_msg("case %zu: \"%s\"", i, err.message);
         assert_null(result);

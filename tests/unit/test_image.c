@@ -1,6 +1,8 @@
 // Pictures in and out. The files are made here with libspng and libjpeg, then damaged.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "io/image.h"
 #include "pictures.h"
@@ -106,6 +108,92 @@ static void png_kinds_are_converted(void **state) {
     free(file.data);
 }
 
+static void assert_row(bytes file, const uint8_t *expected, uint32_t count) {
+    tagmask_image image = decode(file);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_pixel(&image, i, 0, expected[3 * i], expected[3 * i + 1], expected[3 * i + 2], 0);
+    }
+    tagmask_image_release(&image);
+    free(file.data);
+}
+
+// Every depth of a palette, with the first entry half transparent; the row is entries 0, 1, 0, 1.
+static void palettes_of_every_depth(void **state) {
+    (void)state;
+    const struct spng_plte palette = {2, {{10, 20, 30, 0}, {200, 100, 0, 0}}};
+    const struct spng_trns trns = {.n_type3_entries = 1, .type3_alpha = {51}};
+    const uint8_t rows[][4] = {{0x50}, {0x11}, {0x01, 0x01}, {0, 1, 0, 1}};
+    const uint8_t opaque[] = {10, 20, 30, 200, 100, 0, 10, 20, 30, 200, 100, 0};
+    const uint8_t blended[] = {206, 208, 210, 200, 100, 0, 206, 208, 210, 200, 100, 0};
+    for (uint32_t i = 0; i < 4; i++) {
+        png_options options = {SPNG_COLOR_TYPE_INDEXED, (uint8_t)(1 << i), 0, &palette, NULL};
+        size_t size = (size_t)(4 << i) / 8 + !i;
+        assert_row(make_png(4, 1, options, rows[i], size), opaque, 4);
+        options.trns = &trns;
+        assert_row(make_png(4, 1, options, rows[i], size), blended, 4);
+    }
+}
+
+static void deep_and_transparent_pngs(void **state) {
+    (void)state;
+    const uint16_t rgb16[] = {0x1280, 0x34ff, 0x5600, 0xffff, 0, 0x0100};
+    assert_row(make_png(2, 1, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 16, 0}, rgb16, 12),
+               (const uint8_t[]){0x12, 0x34, 0x56, 255, 0, 1}, 2);
+    const uint16_t rgba16[] = {0x1200, 0x3400, 0x5600, 0xffff, 1, 2, 3, 0};
+    assert_row(make_png(2, 1, (png_options){SPNG_COLOR_TYPE_TRUECOLOR_ALPHA, 16, 0}, rgba16, 16),
+               (const uint8_t[]){0x12, 0x34, 0x56, 255, 255, 255}, 2);
+    const uint16_t gray_alpha16[] = {0x6400, 0xffff, 0x6400, 0};
+    assert_row(make_png(2, 1, (png_options){SPNG_COLOR_TYPE_GRAYSCALE_ALPHA, 16, 0}, gray_alpha16, 8),
+               (const uint8_t[]){100, 100, 100, 255, 255, 255}, 2);
+    // One colour that is transparent.
+    const struct spng_trns gray = {.gray = 2}, colour = {.red = 7, .green = 8, .blue = 9};
+    const uint8_t quarter_bytes[] = {0x6c};  // 1, 2, 3, 0 of 0..3
+    assert_row(make_png(4, 1, (png_options){SPNG_COLOR_TYPE_GRAYSCALE, 2, 0, NULL, &gray}, quarter_bytes, 1),
+               (const uint8_t[]){85, 85, 85, 255, 255, 255, 255, 255, 255, 0, 0, 0}, 4);
+    const uint8_t rgb[] = {7, 8, 9, 7, 8, 10};
+    assert_row(make_png(2, 1, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0, NULL, &colour}, rgb, 6),
+               (const uint8_t[]){255, 255, 255, 7, 8, 10}, 2);
+}
+
+// An animated PNG is read as its first picture; so is one whose second picture is damaged.
+static void animated_png(void **state) {
+    (void)state;
+    const uint8_t rgb[] = {1, 2, 3, 4, 5, 6}, animation[8] = {0, 0, 0, 2}, data[] = {0, 0, 0, 2, 0xde, 0xad};
+    uint8_t control[26] = {0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1};
+    bytes file = make_png(2, 1, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0}, rgb, sizeof rgb);
+    file = png_insert(file, "IDAT", "acTL", animation, sizeof animation);
+    file = png_insert(file, "IDAT", "fcTL", control, sizeof control);
+    control[3] = 1;
+    file = png_insert(file, "IEND", "fcTL", control, sizeof control);
+    file = png_insert(file, "IEND", "fdAT", data, sizeof data);
+    assert_row(file, rgb, 2);
+}
+
+static void extreme_sides(void **state) {
+    (void)state;
+    static const uint32_t sides[][2] = {{1, 1}, {65535, 1}, {1, 65535}, {60000, 50}, {50, 60000}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(sides); i++) {
+        uint32_t w = sides[i][0], h = sides[i][1];
+        uint8_t exif[64], *pixels = malloc((size_t)w * h * 3);
+        quarters(pixels, w, h);
+        bytes png = make_png(w, h, (png_options){SPNG_COLOR_TYPE_TRUECOLOR, 8, 0}, pixels, (size_t)w * h * 3);
+        tagmask_image image = decode(png);
+        assert_true(image.width == w && image.height == h);
+        assert_memory_equal(image.pixels, pixels, (size_t)w * h * 3);
+        tagmask_image_release(&image);
+        free(png.data);
+        if (w <= JPEG_MAX_DIMENSION && h <= JPEG_MAX_DIMENSION) {
+            jpeg_options turned = {JCS_RGB, JCS_YCbCr, false, false, exif, make_exif(exif, 6)};
+            bytes jpeg = make_jpeg(w, h, 3, turned, pixels);
+            image = decode(jpeg);
+            assert_true(image.width == h && image.height == w);
+            tagmask_image_release(&image);
+            free(jpeg.data);
+        }
+        free(pixels);
+    }
+}
+
 static bytes colour_png(uint32_t width, uint32_t height, png_options o) {
     uint8_t *pixels = malloc((size_t)width * height * 3);
     quarters(pixels, width, height);
@@ -205,6 +293,24 @@ static void jpeg_kinds_are_converted(void **state) {
     }
 }
 
+// The last scan of a progressive file again and again: nothing new for the picture, but work.
+static void endless_scans_are_refused(void **state) {
+    (void)state;
+    uint8_t pixels[16 * 16 * 3] = {0};
+    bytes file = make_jpeg(16, 16, 3, (jpeg_options){JCS_RGB, JCS_YCbCr, true}, pixels);
+    size_t scan = file.size - 2;
+    while (file.data[scan] != 0xff || file.data[scan + 1] != 0xda) scan--;
+    size_t length = file.size - 2 - scan;
+    bytes bomb = {malloc(scan + 600 * length + 2), scan};
+    memcpy(bomb.data, file.data, scan);
+    for (int i = 0; i < 600; i++, bomb.size += length) memcpy(bomb.data + bomb.size, file.data + scan, length);
+    memcpy(bomb.data + bomb.size, "\xff\xd9", 2);
+    bomb.size += 2;
+    assert_refused(bomb, TAGMASK_ERROR_FORMAT, "too many scans");
+    free(bomb.data);
+    free(file.data);
+}
+
 // ---- What is refused ------------------------------------------------------------------------------------------------
 
 // Every prefix in its own allocation, so that a sanitizer sees a read beyond it.
@@ -286,8 +392,25 @@ static void other_content_is_named(void **state) {
         const char *word;
     } cases[] = {
         {"", 0, TAGMASK_ERROR_FORMAT, "is empty"},
-        {"GIF89a..........", 16, TAGMASK_ERROR_UNSUPPORTED, "GIF"},
-        {"RIFF....WEBPVP8 ", 16, TAGMASK_ERROR_UNSUPPORTED, "WebP"},
+        {"GIF89a..........", 16, TAGMASK_ERROR_UNSUPPORTED, "a GIF picture"},
+        {"RIFF....WEBPVP8 ", 16, TAGMASK_ERROR_UNSUPPORTED, "a WebP picture"},
+        {"BM..............", 16, TAGMASK_ERROR_UNSUPPORTED, "a BMP picture"},
+        {"II*\0............", 16, TAGMASK_ERROR_UNSUPPORTED, "a TIFF picture"},
+        {"MM\0*............", 16, TAGMASK_ERROR_UNSUPPORTED, "a TIFF picture"},
+        {"\0\0\0\x18"
+         "ftypheic....",
+         16, TAGMASK_ERROR_UNSUPPORTED, "a HEIC picture"},
+        {"\0\0\0\x18"
+         "ftypmif1....",
+         16, TAGMASK_ERROR_UNSUPPORTED, "a HEIF picture"},
+        {"\0\0\0\x18"
+         "ftypavif....",
+         16, TAGMASK_ERROR_UNSUPPORTED, "AVIF picture"},
+        {"\0\0\0\x18"
+         "ftypisom....",
+         16, TAGMASK_ERROR_UNSUPPORTED, "a film"},
+        {"<!DOCTYPE html>.", 16, TAGMASK_ERROR_UNSUPPORTED, "a web page"},
+        {"version https://git-lfs", 23, TAGMASK_ERROR_UNSUPPORTED, "git lfs pull"},
         {"just some text", 14, TAGMASK_ERROR_FORMAT, "not a picture"},
         {"\x89PNG", 4, TAGMASK_ERROR_FORMAT, "not a picture"},
         {"\xff\xd8\xff", 3, TAGMASK_ERROR_FORMAT, "JPEG"},
@@ -309,6 +432,19 @@ static void files_by_name(void **state) {
     assert_non_null(strstr(err.message, "no.png"));
     assert_int_equal(tagmask_image_read(dir, &image, &err), TAGMASK_ERROR_FILE);
     assert_non_null(strstr(err.message, "is a folder; expected a file"));
+    assert_int_equal(tagmask_image_read("/dev/zero", &image, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "/dev/zero: is a pipe, socket or device"));
+    char *fifo = tm_path_join(dir, "fifo.png");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(tagmask_image_read(fifo, &image, &err), TAGMASK_ERROR_FILE);  // and does not wait for a writer
+    assert_non_null(strstr(err.message, "fifo.png: is a pipe"));
+    free(fifo);
+    assert_int_equal(chmod(misnamed, 0), 0);
+    if (geteuid()) {  // root may read everything
+        assert_int_equal(tagmask_image_read(misnamed, &image, &err), TAGMASK_ERROR_FILE);
+        assert_non_null(strstr(err.message, "Permission denied"));
+    }
+    assert_int_equal(chmod(misnamed, 0600), 0);
     assert_int_equal(tagmask_image_read(NULL, &image, &err), TAGMASK_ERROR_ARGUMENT);
     assert_int_equal(image.width, 77);
     assert_ok(tagmask_image_read(misnamed, &image, &err), &err);
@@ -328,9 +464,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(png_round_trip),
         cmocka_unit_test(png_kinds_are_converted),
+        cmocka_unit_test(palettes_of_every_depth),
+        cmocka_unit_test(deep_and_transparent_pngs),
+        cmocka_unit_test(animated_png),
+        cmocka_unit_test(extreme_sides),
         cmocka_unit_test(exif_orientation_is_applied),
         cmocka_unit_test(interlaced_png),
         cmocka_unit_test(jpeg_kinds_are_converted),
+        cmocka_unit_test(endless_scans_are_refused),
         cmocka_unit_test(every_truncation_is_an_error),
         cmocka_unit_test(odd_sizes_are_refused),
         cmocka_unit_test(other_content_is_named),
