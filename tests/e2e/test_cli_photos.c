@@ -123,6 +123,59 @@ static void test_bad_photos(void **state) {
     free(prob.data);
 }
 
+// A white bar over a third of a gray photo, which saliency finds or not: a mask must fit the photo in any case.
+static void write_bar(const char *name, uint32_t width, uint32_t height) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    uint8_t *pixels = malloc((size_t)width * height);
+    assert_non_null(pixels);
+    for (uint32_t y = 0; y < height; y++) {
+        for (uint32_t x = 0; x < width; x++) {
+            bool inside = x >= width / 3 && x <= width / 3 * 2 && y >= height / 3 && y <= height / 3 * 2;
+            pixels[(size_t)y * width + x] = inside ? 255 : (uint8_t)(90 + (x ^ y) % 8);
+        }
+    }
+    tm_png png = {.width = width, .height = height, .channels = 1, .pixels = pixels};
+    assert_ok(tm_png_write(path_of(name), &png, &err), &err);
+    free(pixels);
+}
+
+static void test_extreme_sides(void **state) {
+    (void)state;
+    static const struct {
+        const char *photo, *stem;
+        uint32_t width, height;
+    } photos[] = {{"extreme/one.png", "one", 1, 1},
+                  {"extreme/wide.png", "wide", 60000, 50},
+                  {"extreme/tall.png", "tall", 50, 60000}};
+    mkdir(path_of("extreme"), 0777);
+    for (size_t i = 0; i < TM_ARRAY_LEN(photos); i++) write_bar(photos[i].photo, photos[i].width, photos[i].height);
+    expect_command(run(WORDS("propose", "extreme", "--tag", "person", "--preset", "fast", "--threshold", "0.1",
+                             "--format", "labelme,voc,prob", "--out", "extreme-out")),
+                   0, NULL, NULL);
+    for (size_t i = 0; i < TM_ARRAY_LEN(photos); i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        tagmask_result *result = NULL;
+        tagmask_tensor prob = {.struct_size = sizeof prob};
+        uint32_t width = photos[i].width, height = photos[i].height;
+        char name[100];
+        snprintf(name, sizeof name, "extreme-out/%s.person.npy", photos[i].stem);
+        assert_ok(tm_npy_read(path_of(name), &prob, &err), &err);
+        assert_true(prob.dims[0] == height && prob.dims[1] == width);
+        snprintf(name, sizeof name, "extreme-out/%s.json", photos[i].stem);
+        assert_ok(tagmask_result_read("labelme", path_of(name), photos[i].photo, width, height, &result, &err), &err);
+        size_t wrong = 0, pixels = (size_t)width * height, least = TM_MAX(pixels / 65536, (size_t)16);
+        for (size_t p = 0; p < pixels; p++) {
+            float value = ((float *)prob.data)[p];
+            assert_true(value >= 0 && value <= 1);
+            wrong += tagmask_result_labels(result)[p] != (value >= 0.1f);
+        }
+        // Polygons are simplified by up to a pixel, and the smallest parts and holes are left out.
+        assert_true(wrong <= pixels / 10 + least);
+        tagmask_result_free(result);
+        free(prob.data);
+    }
+}
+
 static void test_same_names(void **state) {
     (void)state;
     expect_command(run(WORDS("propose", "a/disc.png", "b/disc.png", "a/disc.png", "--tag", "#805", "--out", "same",
@@ -216,9 +269,9 @@ static void test_eval(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tags),       cmocka_unit_test(test_unknown_tag), cmocka_unit_test(test_bad_photos),
-        cmocka_unit_test(test_same_names), cmocka_unit_test(test_targets),     cmocka_unit_test(test_tag_files),
-        cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_tags),          cmocka_unit_test(test_unknown_tag), cmocka_unit_test(test_bad_photos),
+        cmocka_unit_test(test_extreme_sides), cmocka_unit_test(test_same_names),  cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_tag_files),     cmocka_unit_test(test_eval),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
