@@ -323,9 +323,30 @@ static bool is_untouched(const coco *c, const cJSON *annotation) {
     return !strcmp(id, tm_json_text(mark, "id")) || has_first_id(c, annotation, tm_json_text(mark, "id"));
 }
 
+// Left, top, right and bottom: the annotation's bbox, else that of its polygons.
+static void annotation_box(const cJSON *annotation, double sides[4]) {
+    const cJSON *box = cJSON_GetObjectItemCaseSensitive(annotation, "bbox"), *polygon, *number;
+    if (cJSON_GetArraySize(box) == 4) {
+        for (int i = 0; i < 4; i++) sides[i] = cJSON_GetNumberValue(cJSON_GetArrayItem(box, i));
+        sides[2] += sides[0], sides[3] += sides[1];
+        return;
+    }
+    sides[0] = sides[1] = INFINITY;
+    sides[2] = sides[3] = -INFINITY;
+    cJSON_ArrayForEach(polygon, cJSON_GetObjectItemCaseSensitive(annotation, "segmentation")) {
+        int axis = 0;
+        cJSON_ArrayForEach(number, polygon) {
+            sides[axis] = fmin(sides[axis], cJSON_GetNumberValue(number));
+            sides[axis + 2] = fmax(sides[axis + 2], cJSON_GetNumberValue(number));
+            axis = !axis;
+        }
+    }
+}
+
 // *place: where the first untouched proposal was, else behind the last annotation.
 static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *kept, int *place) {
     bool ok = true, removed = false;
+    double sides[4];
     int stay = 0;
     for (cJSON *item = annotations->child, *next; item; item = next) {
         next = item->next;
@@ -337,10 +358,7 @@ static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *ke
             cJSON_Delete(cJSON_DetachItemViaPointer(annotations, item));
             continue;
         }
-        const cJSON *box = cJSON_GetObjectItemCaseSensitive(item, "bbox");
-        double sides[4];
-        for (int i = 0; i < 4; i++) sides[i] = cJSON_GetNumberValue(cJSON_GetArrayItem(box, i));
-        sides[2] += sides[0], sides[3] += sides[1];
+        annotation_box(item, sides);
         ok = ok && tm_kept_add(kept, category_name(c, number_of(item, "category_id")), sides);
         stay++;
     }

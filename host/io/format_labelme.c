@@ -80,16 +80,27 @@ static bool has_first_id(const cJSON *shape, const char *expected) {
     return !strcmp(id, expected);
 }
 
+// Left, top, right and bottom of what the shape covers; false: nothing.
 static bool shape_box(const cJSON *shape, double sides[4]) {
+    const cJSON *points = cJSON_GetObjectItemCaseSensitive(shape, "points"), *point;
+    const char *kind = tm_json_text(shape, "shape_type");
+    double first[2] = {0};
+    int count = 0;
     sides[0] = sides[1] = INFINITY;
     sides[2] = sides[3] = -INFINITY;
-    const cJSON *point;
-    cJSON_ArrayForEach(point, cJSON_GetObjectItemCaseSensitive(shape, "points")) {
+    cJSON_ArrayForEach(point, points) {
         double x = cJSON_GetNumberValue(cJSON_GetArrayItem(point, 0));
         double y = cJSON_GetNumberValue(cJSON_GetArrayItem(point, 1));
+        if (!count++) first[0] = x, first[1] = y;
         sides[0] = fmin(sides[0], x), sides[1] = fmin(sides[1], y);
         sides[2] = fmax(sides[2], x), sides[3] = fmax(sides[3], y);
+        if (count == 2 && !strcmp(kind, "circle")) {  // the centre and a point of the rim
+            double radius = hypot(x - first[0], y - first[1]);
+            sides[0] = first[0] - radius, sides[1] = first[1] - radius;
+            sides[2] = first[0] + radius, sides[3] = first[1] + radius;
+        }
     }
+    if (!strcmp(kind, "mask")) sides[2]++, sides[3]++;  // the second point is the last pixel
     return sides[0] < sides[2] && sides[1] < sides[3];
 }
 

@@ -6,6 +6,7 @@
 
 #include "io/formats.h"
 #include "io/read.h"
+#include "io/text.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 
@@ -70,7 +71,7 @@ static tagmask_status paint_polygon(const cvat_reader *r, uint8_t label, const c
     size_t count = 0, capacity = 0;
     bool ok = true;
     for (char *end; ok && *text; text = end) {
-        double value = strtod(text, &end);
+        double value = tm_parse_number(text, &end);
         char wanted = count % 2 ? ';' : ',';
         ok = end != text && (*end == wanted || (!*end && count % 2)) &&
              tm_grow((void **)&points, &capacity, count + 1, sizeof *points);

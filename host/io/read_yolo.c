@@ -5,6 +5,7 @@
 
 #include "io/formats.h"
 #include "io/read.h"
+#include "io/text.h"
 
 #define MAX_FILE_BYTES ((size_t)256 << 20)
 
@@ -23,7 +24,7 @@ static bool take_shares(const tm_read_job *job, char *at, double **points, size_
     size_t capacity = 0, used = 0;
     double *found = NULL;
     for (char *end;; at = end) {
-        double share = strtod(at, &end);
+        double share = tm_parse_number(at, &end);
         if (end == at) break;
         if (!tm_grow((void **)&found, &capacity, used + 1, sizeof *found)) break;
         found[used] = share * (used % 2 ? job->canvas->height : job->canvas->width);

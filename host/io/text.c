@@ -1,5 +1,6 @@
 #include "io/text.h"
 
+#include <locale.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +95,22 @@ void tm_text_number(tm_text *text, double number) {
     while (digits[length - 1] == '0') length--;
     if (digits[length - 1] == '.') length--;
     tm_text_bytes(text, digits, (size_t)length);
+}
+
+double tm_parse_number(const char *text, char **end) {
+    const char *start = text + strspn(text, " \t");
+    size_t length = strspn(start, "0123456789.eE+-");
+    char copy[128], *stop;
+    *end = (char *)text;
+    if (!length || length >= sizeof copy) return 0;
+    memcpy(copy, start, length);
+    copy[length] = 0;
+    for (char *at = copy; *at; at++) {
+        if (*at == '.') *at = *localeconv()->decimal_point;
+    }
+    double value = strtod(copy, &stop);
+    if (stop != copy) *end = (char *)start + (stop - copy);
+    return value;
 }
 
 tagmask_status tm_text_write(tm_text *text, const char *path, tm_error *err) {

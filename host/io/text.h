@@ -21,6 +21,9 @@ void tm_percent_decode(char *text);
 // A number with up to 6 digits after the point and none that are zeros at the end; always with a point, whatever the
 // locale.
 void tm_text_number(tm_text *text, double number);
+// As strtod, but always with a point, whatever the locale of the program that tagmask is part of, and for decimal
+// numbers only.
+double tm_parse_number(const char *text, char **end);
 // Writes the file whole or not at all and frees the text, also on failure.
 tagmask_status tm_text_write(tm_text *text, const char *path, tm_error *err);
 

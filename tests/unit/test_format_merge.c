@@ -1,8 +1,11 @@
 // What a person or another program did to a label file stays, whatever the program that saved it made of its text.
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "io/formats.h"
 #include "io/kept.h"
@@ -321,6 +324,41 @@ static void proposals_keep_their_place(void **state) {
     }
 }
 
+// Whatever kind of shape a person drew over the bird, no bird is proposed there.
+static void every_kind_of_shape_covers(void **state) {
+    (void)state;
+    static const struct {
+        const char *format, *file, *text;
+    } cases[] = {
+        {"labelme", "a.json",
+         "{\"shapes\": [{\"label\": \"bird\", \"shape_type\": \"circle\", \"points\": [[34, 5.5], [37.5, 5.5]]}]}"},
+        {"labelme", "a.json",
+         "{\"shapes\": [{\"label\": \"bird\", \"shape_type\": \"rectangle\", \"points\": [[38, 9], [30, 2]]}]}"},
+        {"labelme", "a.json",
+         "{\"shapes\": [{\"label\": \"bird\", \"shape_type\": \"mask\", \"mask\": \"\", \"points\": [[32, 3], [36, "
+         "8]]}]}"},
+        {"coco", "coco.json",
+         "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\"}], \"categories\": [{\"id\": 5, \"name\": \"bird\"}], "
+         "\"annotations\": [{\"id\": 1, \"image_id\": 1, \"category_id\": 5, \"segmentation\": "
+         "[[30, 2, 34, 2, 34, 9], [34, 2, 38, 2, 36, 8]]}]}"},
+        {"coco", "coco.json",
+         "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\"}], \"categories\": [{\"id\": 5, \"name\": \"bird\"}], "
+         "\"annotations\": [{\"id\": 1, \"image_id\": 1, \"category_id\": 5, \"bbox\": [30, 2, 7, 7]}]}"},
+    };
+    char *dir = test_temporary_dir();
+    tagmask_result *bird = test_one_bird();
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        test_write_text(dir, cases[i].file, cases[i].text);
+        propose(bird, cases[i].format, dir);
+        cJSON *root = test_read_json(dir, cases[i].file);
+        const char *list = strcmp(cases[i].format, "coco") ? "shapes" : "annotations";
+        if (cJSON_GetArraySize(test_member(root, list)) != 1) fail_msg("case %zu: a second bird", i);
+        cJSON_Delete(root);
+    }
+    free(dir);
+    tagmask_result_free(bird);
+}
+
 static void another_photos_file_is_kept(void **state) {
     (void)state;
     char *dir = test_temporary_dir(), *jpg = tm_path_join(dir, "a.jpg"), *png = tm_path_join(dir, "a.png");
@@ -435,13 +473,47 @@ static void two_writers_are_kept_apart(void **state) {
     tagmask_result_free(result);
 }
 
+// As two runs of the command meet; the first is killed in the middle.
+static void two_programs_are_kept_apart(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_writer *writer = NULL;
+    char *dir = test_temporary_dir(), ready;
+    int ways[2];
+    assert_int_equal(pipe(ways), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (!child) {
+        if (tagmask_writer_open("coco", dir, &writer, NULL) != TAGMASK_OK || write(ways[1], "x", 1) != 1) _exit(1);
+        for (;;) pause();
+    }
+    assert_true(child > 0);
+    close(ways[1]);
+    assert_int_equal(read(ways[0], &ready, 1), 1);
+    close(ways[0]);
+    assert_int_equal(tagmask_writer_open("coco", dir, &writer, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "another writer of coco files"));
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_ok(tagmask_writer_open("coco", dir, &writer, &err), &err);
+    assert_ok(tagmask_writer_close(writer, &err), &err);
+    free(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rewritten_files_are_untouched),        cmocka_unit_test(every_change_counts),
-        cmocka_unit_test(repacked_masks_are_untouched),         cmocka_unit_test(polygons_and_masks_replace_each_other),
-        cmocka_unit_test(files_of_the_first_kind_are_taken_up), cmocka_unit_test(proposals_keep_their_place),
-        cmocka_unit_test(another_photos_file_is_kept),          cmocka_unit_test(an_embedded_photo_stays),
-        cmocka_unit_test(what_json_would_lose_is_refused),      cmocka_unit_test(two_writers_are_kept_apart),
+        cmocka_unit_test(rewritten_files_are_untouched),
+        cmocka_unit_test(every_change_counts),
+        cmocka_unit_test(repacked_masks_are_untouched),
+        cmocka_unit_test(polygons_and_masks_replace_each_other),
+        cmocka_unit_test(files_of_the_first_kind_are_taken_up),
+        cmocka_unit_test(proposals_keep_their_place),
+        cmocka_unit_test(every_kind_of_shape_covers),
+        cmocka_unit_test(another_photos_file_is_kept),
+        cmocka_unit_test(an_embedded_photo_stays),
+        cmocka_unit_test(what_json_would_lose_is_refused),
+        cmocka_unit_test(two_writers_are_kept_apart),
+        cmocka_unit_test(two_programs_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

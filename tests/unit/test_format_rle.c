@@ -1,4 +1,6 @@
 // Run-length codes: the bytes that pycocotools, label-studio-converter and CVAT write for one mask, and round trips.
+#include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,9 +140,43 @@ static void text_is_escaped_and_numbers_are_short(void **state) {
     }
     assert_string_equal(text.data, "0 1 -2.5 0.1 0.333333 123456 0 65535 ");
     text.size = 0;
+    tm_text_percent(&text, "a/b-1_~.jpg?d=\xc3\xa9 100%&");
+    assert_string_equal(text.data, "a/b-1_~.jpg%3Fd%3D%C3%A9%20100%25%26");
+    tm_percent_decode(text.data);
+    assert_string_equal(text.data, "a/b-1_~.jpg?d=\xc3\xa9 100%&");
+    strcpy(text.data, "%41%6a%6A%%4%zz%00%e");
+    tm_percent_decode(text.data);
+    assert_string_equal(text.data, "Ajj%%4%zz%00%e");
+    text.size = 0;
     for (int i = 0; i < 1000; i++) tm_text_add(&text, "%0300d", i);
     assert_int_equal(text.size, 300000);
     free(text.data);
+}
+
+// Also in a host program whose locale writes 0,5.
+static void numbers_are_read_in_every_locale(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double value;
+        size_t used;
+    } cases[] = {{"0.5 1", 0.5, 3}, {" -1.25e2,", -125, 8}, {"7", 7, 1},       {"0,5", 0, 1}, {"x", 0, 0},
+                 {"inf", 0, 0},     {"0x10", 0, 1},         {"1.2.3", 1.2, 3}, {"", 0, 0},    {"-", 0, 0}};
+    char *dir = test_temporary_dir(), command[4400];
+    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 '%s/comma' >'%s/log' 2>&1", dir, dir);
+    bool comma = !system(command) && !setenv("LOCPATH", dir, 1) && setlocale(LC_NUMERIC, "comma");
+    for (int with_comma = 0; with_comma <= comma; with_comma++) {
+        setlocale(LC_NUMERIC, with_comma ? "comma" : "C");
+        for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+            char *end;
+            double value = tm_parse_number(cases[i].text, &end);
+            if (value != cases[i].value || (size_t)(end - cases[i].text) != cases[i].used) {
+                fail_msg("\"%s\" is %g, %zu characters", cases[i].text, value, (size_t)(end - cases[i].text));
+            }
+        }
+    }
+    setlocale(LC_NUMERIC, "C");
+    free(dir);
 }
 
 int main(void) {
@@ -150,6 +186,7 @@ int main(void) {
         cmocka_unit_test(long_runs_are_split),
         cmocka_unit_test(hostile_codes_are_refused),
         cmocka_unit_test(text_is_escaped_and_numbers_are_short),
+        cmocka_unit_test(numbers_are_read_in_every_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
