@@ -79,13 +79,15 @@ build_preset() {
     cmake --preset "$1" && cmake --build --preset "$1"
 }
 
-# What another program for Windows builds against.
+# What another program for Windows builds against. The DLLs it needs are Windows' own.
 install_windows() {
     cmake --install build-mingw --prefix build-mingw/installed &&
         cmake -G Ninja -S samples/embed -B build-mingw/embed "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror" \
             "-DCMAKE_TOOLCHAIN_FILE=$PWD/third_party/mingw/toolchain.cmake" \
             "-Dtagmask_DIR=$PWD/build-mingw/installed/lib/cmake/tagmask" && cmake --build build-mingw/embed &&
-        ls build-mingw/embed/embed.exe build-mingw/installed/bin/tagmask.exe build-mingw/installed/bin/libtagmask.dll
+        needed=$(x86_64-w64-mingw32-objdump -p build-mingw/embed/embed.exe build-mingw/installed/bin/tagmask.exe \
+            build-mingw/installed/bin/libtagmask.dll | sed -n 's/^[[:space:]]*DLL Name: //p' | sort -u | tr '\n' ' ') &&
+        echo "needed: $needed" && [ "$needed" = "KERNEL32.dll libtagmask.dll msvcrt.dll " ]
 }
 
 # One photo from decoding to label files; messages of the validation layer count as failures.

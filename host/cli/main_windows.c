@@ -21,11 +21,18 @@ static char *to_utf8(const wchar_t *wide) {
     return text;
 }
 
+static UINT code_page;  // the console's, which outlives this program
+
+static void restore_console(void) {
+    SetConsoleOutputCP(code_page);
+}
+
 // Messages are UTF-8, and the progress bar is drawn with escape sequences.
 static void prepare_console(void) {
     HANDLE console = GetStdHandle(STD_ERROR_HANDLE);
     DWORD mode;
-    SetConsoleOutputCP(CP_UTF8);
+    code_page = GetConsoleOutputCP();
+    if (code_page && SetConsoleOutputCP(CP_UTF8)) atexit(restore_console);
     if (GetConsoleMode(console, &mode)) SetConsoleMode(console, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
     _setmode(_fileno(stdout), _O_BINARY);  // the same bytes on every system
 }
