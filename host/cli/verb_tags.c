@@ -1,7 +1,7 @@
 #include "cli/verbs.h"
 
 typedef struct tags_options {
-    const char *device, *model;
+    const char *model;
 } tags_options;
 
 static void print_vocabulary(const tagmask_engine *engine) {
@@ -25,11 +25,8 @@ static cli_exit print_tag(tagmask_engine *engine, const char *tag) {
 static cli_exit run_tags(void *data, int count, char **arguments) {
     const tags_options *options = data;
     tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_device *device;
     tagmask_engine *engine;
-    if (cli_open_engine(options->device, options->model, "none", &device, &engine, &err) != TAGMASK_OK) {
-        return cli_fail(&err);
-    }
+    if (tagmask_engine_create(NULL, options->model, "none", &engine, &err) != TAGMASK_OK) return cli_fail(&err);
     cli_exit status = CLI_DONE;
     if (!count) print_vocabulary(engine);
     for (int i = 0; i < count; i++) {
@@ -37,13 +34,11 @@ static cli_exit run_tags(void *data, int count, char **arguments) {
         status = TM_MAX(status, one);
     }
     tagmask_engine_free(engine);
-    tagmask_device_close(device);
     return status;
 }
 
 static const cli_option rows[] = {
     CLI_OPTION_MODEL(tags_options),
-    CLI_OPTION_DEVICE(tags_options),
     {0},
 };
 
@@ -55,7 +50,7 @@ const cli_verb cli_verb_tags = {
         "Without NAME: every tag that the classifier's pack knows, one a line; synonyms are accepted too but not\n"
         "listed. With NAME: the classes that it stands for. Case, plural, spaces, hyphens and underscores do not\n"
         "matter. A known word without a class (person, cow) is proposed from saliency alone. \"#281,282\" names class\n"
-        "indices directly, and \"#\" alone is a tag without a class.",
+        "indices directly, and \"#\" alone is a tag without a class. Needs no Vulkan device.",
     .options = rows,
     .options_size = sizeof(tags_options),
     .max_args = -1,

@@ -29,7 +29,7 @@ static tagmask_status upload_weights(tagmask_engine *engine, const tm_cam_head *
 // Loads the classifier so that the CAM's features and the affinity features are outputs. Where the pack does not name
 // the features, the graph is loaded once more to find them.
 static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
-    tm_gpu *gpu = engine->device->gpu;
+    tm_gpu *gpu = engine->device ? engine->device->gpu : NULL;
     const tm_pack *pack = &engine->classifier;
     tm_cam_head head;
     char *features = NULL;
@@ -55,7 +55,7 @@ static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
             pack->affinity_layer ? find_output(engine->classifier_graph, pack->affinity_layer) : SIZE_MAX;
         engine->class_count = head.classes;
         engine->channels = head.channels;
-        status = upload_weights(engine, &head, err);
+        if (gpu) status = upload_weights(engine, &head, err);
     }
     free(features);
     if (status) return status;
@@ -64,8 +64,7 @@ static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
 
 tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
                                      tagmask_engine **engine, tagmask_error *error) {
-    if (!device || !engine)
-        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_create needs device and engine");
+    if (!engine) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_create needs engine");
     tagmask_engine *made = tm_calloc(1, sizeof *made);
     if (!made) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for an engine");
     made->device = device;
@@ -74,11 +73,11 @@ tagmask_status tagmask_engine_create(tagmask_device *device, const char *classif
         tm_pack_load(classifier ? classifier : "efficientnet-lite0", TM_PACK_CLASSIFIER, &made->classifier, error);
     if (!status && made->has_saliency)
         status = tm_pack_load(saliency ? saliency : "u2netp", TM_PACK_SALIENCY, &made->saliency, error);
-    pthread_mutex_lock(&device->lock);
+    if (device) pthread_mutex_lock(&device->lock);
     if (!status) status = load_classifier(made, error);
-    if (!status && made->has_saliency)
+    if (!status && device && made->has_saliency)
         status = tm_graph_load(device->gpu, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
-    pthread_mutex_unlock(&device->lock);
+    if (device) pthread_mutex_unlock(&device->lock);
     if (status) {
         tagmask_engine_free(made);
         return status;

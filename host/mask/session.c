@@ -21,6 +21,9 @@ tagmask_status tagmask_session_create(tagmask_engine *engine, const tagmask_imag
                                       tagmask_error *error) {
     if (!engine || !photo || !session)
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_session_create needs engine, photo and session");
+    if (!engine->device)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT,
+                       "the engine was made without a device and only knows tags; a session needs one with a device");
     size_t stride = 0;
     TM_TRY(check_photo(photo, &stride, error));
     tagmask_session *made = tm_calloc(1, sizeof *made);

@@ -73,6 +73,8 @@ static void test_tags(void **state) {
     const command_result *result = run(WORDS("tags", "hrose", "#281"));
     expect_command(result, 2, "#281: 1 class", "horse");
     expect_command(run(WORDS("tags", "cat", "--model", "no-such-pack")), 1, NULL, "no-such-pack");
+    const char *const no_driver[] = {"VK_ICD_FILENAMES=/nonexistent", "VK_DRIVER_FILES=/nonexistent", NULL};
+    expect_command(run_tagmask(folder, no_driver, WORDS("tags", "cat")), 0, "cat: 5 classes\n   281 ", NULL);
 }
 
 static void test_unknown_tag(void **state) {

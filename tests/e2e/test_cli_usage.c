@@ -47,7 +47,6 @@ static void test_no_driver(void **state) {
     char *photo = tm_path_join(folder, "x.png");
     assert_ok(tm_write_file(photo, "x", 1, &err), &err);
     const char *const *lines[] = {WORDS("devices"),
-                                  WORDS("tags"),
                                   WORDS("layers", "x.onnx"),
                                   WORDS("bench", "x.onnx", "--size", "32"),
                                   WORDS("propose", "x.png", "--tag", "cat"),

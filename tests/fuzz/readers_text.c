@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/eval.h"
+#include "cli/journal.h"
 #include "cli/tag_source.h"
 #include "mask/pack.h"
 #include "mask/tags.h"
@@ -165,6 +166,43 @@ TEXT_SEED(
     "{\"crf_bilateral_sxy\": 40, \"min-part\": 0, \"layer\": \"x\", \"polygon_tolerance\": 2}")
 
 const fuzz_reader fuzz_preset = {"preset", "tables", read_preset, seed_preset, NULL};
+
+// ---- The list of photos that are done
+
+static bool read_journal(const uint8_t *bytes, size_t size) {
+    cli_journal *journal = NULL;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const cli_journal_entry wanted = {.target = "a/1.jpg", .settings = 1, .size = 2, .changed = 3};
+    fuzz_put(".tagmask-done", bytes, size);
+    if (!fuzz_ok(cli_journal_open(fuzz_folder(), &journal, &err), &err, ".tagmask-done")) return false;
+    const cli_journal_entry *found = cli_journal_find(journal, &wanted);
+    for (size_t i = 0; found && i < found->tag_count; i++) fuzz_require(found->tags[i] != NULL, "a tag is there");
+    cli_journal_close(journal);
+    return found != NULL;
+}
+
+static void repair_journal(uint8_t *bytes, size_t size) {
+    enum { DIGITS = 16 };
+    char check[DIGITS + 2];
+    for (uint8_t *line = bytes, *end; (end = memchr(line, '\n', size - (size_t)(line - bytes))) != NULL;
+         line = end + 1) {
+        if (end - line <= DIGITS) continue;
+        uint64_t hash = tm_hash64(line + DIGITS + 1, (size_t)(end - line) - DIGITS - 1, 0);
+        snprintf(check, sizeof check, "%016llx\t", (unsigned long long)hash);
+        memcpy(line, check, DIGITS + 1);
+    }
+}
+
+static bool seed_journal(size_t index, uint8_t **bytes, size_t *size) {
+    static const char *const texts[] = {
+        "0123456789abcdef\t1\t2\t3\ta/1.jpg\tcat\thot\\t dog\n"
+        "0123456789abcdef\tff\t7\t-3\tb\\\\.jpg\n"};
+    if (!fuzz_text_seed(texts, TM_ARRAY_LEN(texts), index, bytes, size)) return false;
+    repair_journal(*bytes, *size);
+    return true;
+}
+
+const fuzz_reader fuzz_journal = {"journal", "tables", read_journal, seed_journal, repair_journal};
 
 // ---- tagmask eval
 

@@ -223,7 +223,8 @@ typedef struct tagmask_engine tagmask_engine;
 
 /* classifier and saliency name a pack: a folder with pack.json, or a name looked up in TAGMASK_MODELS, the installed
  * data folder and build/models of a build tree. NULL: "efficientnet-lite0" and "u2netp"; saliency "none": no saliency
- * network. Errors: FILE, FORMAT, UNSUPPORTED, DEVICE_MEMORY. [any thread] */
+ * network. device NULL: an engine that knows tags and makes no sessions. Errors: FILE, FORMAT, UNSUPPORTED,
+ * DEVICE_MEMORY. [any thread] */
 TAGMASK_API tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
                                                  tagmask_engine **engine, tagmask_error *error);
 /* [one thread] */
