@@ -334,9 +334,12 @@ static tagmask_status order_nodes(tm_graph *graph, tm_error *err) {
 }
 
 // ---- Outputs.
-static tagmask_status add_output(import *im, const char *name, tm_value_info declared, tm_error *err) {
+static tagmask_status add_output(import *im, const char *name, bool asked_for, tm_value_info declared, tm_error *err) {
     tm_graph *graph = im->graph;
     int32_t index = name ? tm_names_find(&im->names, name) : -1;
+    if (index < 0 && asked_for)
+        return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                       "the model has no tensor '%.200s'; 'tagmask layers' lists those that it has", name ? name : "");
     if (index < 0)
         return tm_fail(err, TAGMASK_ERROR_FORMAT, "output '%.200s' is made by no node of the model", name ? name : "");
     graph->values[index].output = true;
@@ -359,11 +362,11 @@ static tagmask_status import_outputs(import *im, const char *const *extra, size_
         const Onnx__ValueInfoProto *info = im->proto->output[i];
         if (!info->name || !*info->name) return tm_fail(err, TAGMASK_ERROR_FORMAT, "output %zu has no name", i);
         TM_TRY(read_declared(info, "output", &declared.dtype, &declared.shape, err));
-        TM_TRY(add_output(im, info->name, declared, err));
+        TM_TRY(add_output(im, info->name, false, declared, err));
     }
     for (size_t i = 0; i < extra_count; i++) {
         tm_value_info unknown = {.shape = {.rank = -1}};
-        TM_TRY(add_output(im, extra[i], unknown, err));
+        TM_TRY(add_output(im, extra[i], true, unknown, err));
     }
     return TAGMASK_OK;
 }
@@ -391,8 +394,7 @@ tagmask_status tm_import(tm_graph *graph, const uint8_t *data, size_t size, cons
     ProtobufCAllocator allocator = {budget_alloc, budget_free, &b};
     Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, size, data);
     if (!model && b.exhausted) return tm_memory_fail(err);
-    if (!model)
-        return tm_fail(err, TAGMASK_ERROR_FORMAT, "not a valid ONNX model; export or copy the model again");
+    if (!model) return tm_fail(err, TAGMASK_ERROR_FORMAT, "not a valid ONNX model; export or copy the model again");
 import im = {.graph = graph, .proto = model->graph, .folder = folder, .model = model };
     tagmask_status status =
         model->graph ? import_graph(&im, err) : tm_fail(err, TAGMASK_ERROR_FORMAT, "the ONNX model contains no graph");

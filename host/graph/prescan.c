@@ -25,8 +25,8 @@ typedef struct cursor {
 } cursor;
 
 static tagmask_status damaged(const cursor *c, const char *what, tm_error *err) {
-    return tm_fail(err, TAGMASK_ERROR_FORMAT, "damaged ONNX file: %s at byte %zu; export or copy the model again", what,
-                   c->at);
+    return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                   "is no ONNX model, or a damaged one: %s at byte %zu; export or copy the model again", what, c->at);
 }
 
 static bool read_varint(cursor *c, uint64_t *value) {
@@ -125,8 +125,8 @@ static tagmask_status scan_field(scan *s, cursor *c, const ProtobufCFieldDescrip
             if (!read_varint(c, &value)) return damaged(c, "a length does not end", err);
             if (value > c->end - c->at)
                 return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                               "damaged ONNX file: field '%s' at byte %zu has %llu bytes but only %zu are left; export "
-                               "or copy the model again",
+                               "is no ONNX model, or a damaged one: field '%s' at byte %zu has %llu bytes but only %zu "
+                               "are left; export or copy the model again",
                                field ? field->name : "?", c->at, (unsigned long long)value, c->end - c->at);
             return scan_delimited(s, c, field, (size_t)value, depth, err);
         default:

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { MOST_PLACES = 16384 };  // of an affinity layer
+
 static bool contains(const int32_t *classes, size_t count, size_t wanted) {
     for (size_t i = 0; i < count; i++) {
         if ((size_t)classes[i] == wanted) return true;
@@ -73,6 +75,11 @@ tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temp
                                   const tm_map *target, tm_error *err) {
     const tm_tensor *features = &view->outputs[1];
     uint32_t channels = (uint32_t)features->shape.dim[1];
+    if (features->shape.dim[2] * features->shape.dim[3] > MOST_PLACES)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "the affinity layer has %lld x %lld places, which are compared in pairs; expected at most %d: a "
+                       "layer of about a sixteenth of the input",
+                       (long long)features->shape.dim[3], (long long)features->shape.dim[2], MOST_PLACES);
     tm_map low, spread, unit;
     TM_TRY(tm_scratch_map(work, (uint32_t)features->shape.dim[3], (uint32_t)features->shape.dim[2], &low, err));
     TM_TRY(tm_scratch_map(work, low.width, low.height, &spread, err));

@@ -12,6 +12,17 @@ static size_t find_output(const tm_graph *graph, const char *name) {
     return SIZE_MAX;
 }
 
+// The index that pack.json gives must be one of the model's own outputs, of which there are those that were not asked
+// for.
+static tagmask_status check_output(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err) {
+    const tm_value_info *outputs;
+    size_t count = tm_graph_outputs(graph, &outputs) - asked_for;
+    if ((size_t)pack->output < count) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                   "%s/pack.json: member \"output\" is %d, but the network has %zu output%s; expected 0..%zu",
+                   pack->folder, (int)pack->output, count, count == 1 ? "" : "s", count ? count - 1 : 0);
+}
+
 static tagmask_status upload_weights(tagmask_engine *engine, const tm_cam_head *head, tm_error *err) {
     tm_recorder *recorder = NULL;
     tm_gpu *gpu = engine->device->gpu;
@@ -48,6 +59,7 @@ static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
     const char *outputs[2] = {features, pack->affinity_layer};
     status =
         tm_graph_load(gpu, pack->model_path, outputs, pack->affinity_layer ? 2 : 1, &engine->classifier_graph, err);
+    if (!status) status = check_output(pack, engine->classifier_graph, pack->affinity_layer ? 2 : 1, err);
     if (!status) status = tm_graph_cam_head(engine->classifier_graph, &head, err);
     if (!status) {
         engine->features_output = find_output(engine->classifier_graph, features);
@@ -77,6 +89,7 @@ tagmask_status tagmask_engine_create(tagmask_device *device, const char *classif
     if (!status) status = load_classifier(made, error);
     if (!status && device && made->has_saliency)
         status = tm_graph_load(device->gpu, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
+    if (!status && made->saliency_graph) status = check_output(&made->saliency, made->saliency_graph, 0, error);
     if (device) pthread_mutex_unlock(&device->lock);
     if (status) {
         tagmask_engine_free(made);

@@ -9,9 +9,6 @@ static tm_map view_map(const tm_view *view) {
 // The raw map of a view as a tight plane: a C4 tensor of one channel holds it in every fourth float.
 static tagmask_status plain_map(tm_work *work, const tm_view *view, tm_map *map, tm_error *err) {
     *map = view_map(view);
-    if (view->outputs[0].shape.dim[1] != 1)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "the saliency network's map has %lld channels; expected 1",
-                       (long long)view->outputs[0].shape.dim[1]);
     if (view->outputs[0].layout == TM_LINEAR) return TAGMASK_OK;
     tm_map tight;
     TM_TRY(tm_scratch_map(work, map->width, map->height, &tight, err));

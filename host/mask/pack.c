@@ -109,8 +109,8 @@ static tagmask_status read_path(tm_pack *pack, const cJSON *root, const char *me
 
 static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind wanted, tm_error *err) {
     double format, output;
-    TM_TRY(read_number(pack, root, "format", 1, 1, 0, &format, err));
-    if (format != 1) return bad(pack, err, "format", "1");
+    TM_TRY(read_number(pack, root, "format", 0, 1e9, 0, &format, err));
+    if (format != 1) return bad(pack, err, "format", "1, the version that this tagmask knows");
     char *kind = NULL;
     TM_TRY(read_string(pack, root, "kind", true, &kind, err));
     static const char *const kinds[] = {"classifier", "saliency"};
@@ -188,6 +188,9 @@ tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack
     if (!folders) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
     if (!find_folder(name_or_path, folders, &pack->folder))
         status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
+    else if (!pack->folder && tm_is_dir(name_or_path))
+        status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: holds no pack.json; expected a model pack (docs/packs.md)",
+                         name_or_path);
     else if (!pack->folder)
         status = tm_fail(err, TAGMASK_ERROR_FILE,
                          "model pack \"%s\" was not found: expected a folder with pack.json, or the name of one in %s",

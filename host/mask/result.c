@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
+
 static char **copy_texts(const char *const *texts, size_t count) {
     char **copy = tm_calloc(count, sizeof *copy);
     for (size_t i = 0; copy && i < count; i++) copy[i] = tm_strdup(texts && texts[i] ? texts[i] : "");
@@ -13,6 +15,18 @@ static char **copy_texts(const char *const *texts, size_t count) {
         return NULL;
     }
     return copy;
+}
+
+tagmask_status tm_result_check_memory(uint32_t width, uint32_t height, size_t tag_count, uint32_t copies,
+                                      tm_error *err) {
+    uint64_t needed = (uint64_t)width * height * (1 + tag_count * copies * sizeof(float));
+    uint64_t available = tm_available_memory();
+    if (needed <= available) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_MEMORY,
+                   "the masks of %zu tag%s on %ux%u pixels need %llu MiB of memory, %llu MiB are available; take fewer "
+                   "tags at once or a smaller photo",
+                   tag_count, tag_count == 1 ? "" : "s", width, height, (unsigned long long)(needed >> 20),
+                   (unsigned long long)(available >> 20));
 }
 
 tagmask_status tm_result_create(uint32_t width, uint32_t height, const char *const *tags, const char *const *notes,

@@ -13,6 +13,10 @@ struct tagmask_result {
     tm_regions regions;
 };
 
+// An error when the memory that the machine can give does not hold labels and `copies` of the probabilities; asked
+// before they are made, because a system that promises more memory than it has ends the program later.
+tagmask_status tm_result_check_memory(uint32_t width, uint32_t height, size_t tag_count, uint32_t copies,
+                                      tm_error *err);
 // Finds the regions and makes the result. Copies tags and notes (notes and its entries may be NULL); takes ownership of
 // probability and labels (malloc'ed), also when it fails. rules as in tagmask_params: 0 is the default, -1 switches a
 // rule off. count 1..254.

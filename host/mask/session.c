@@ -195,6 +195,8 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
                            "tag \"%s\" has no class in %s, and without a saliency network nothing can be proposed",
                            tags[t], session->engine->classifier.name);
     }
+    // The session keeps the probabilities, and the result gets its own.
+    TM_TRY(tm_result_check_memory(session->width, session->height, tag_count, session->probability ? 1 : 2, error));
     session->tag_count = 0;
     TM_TRY(run_stages(session, &settings, infos, tag_count, error));
     TM_TRY(remember(session, &settings, infos, tag_count, error));

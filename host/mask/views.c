@@ -40,14 +40,14 @@ static tagmask_status record_input(const tm_views_context *context, tm_work *wor
     return tm_map_dispatch(work, &call, err);
 }
 
-static tagmask_status keep_output(tm_work *work, tm_view *view, tm_tensor output, tm_error *err) {
+static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *view, tm_tensor output, tm_error *err) {
     bool ok = output.slice.buffer && output.shape.rank == 4 && output.shape.dim[0] == 1 && output.dtype == TM_FLOAT32;
     if (!ok) {
         char text[128];
-        return tm_fail(
-            err, TAGMASK_ERROR_UNSUPPORTED,
-            "a map or feature layer of a model pack has shape %s; expected float32 (1, channels, height, width)",
-            tm_shape_text(&output.shape, text, sizeof text));
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: its map, or the layer that pack.json names, has shape %s; expected float32 (1, channels, "
+                       "height, width), computed from the photo",
+                       pack->model_path, tm_shape_text(&output.shape, text, sizeof text));
     }
     tm_tensor *kept = &view->outputs[view->output_count];
     tm_buffer *buffer = NULL;
@@ -62,6 +62,7 @@ static tagmask_status keep_output(tm_work *work, tm_view *view, tm_tensor output
 
 static tagmask_status record_view(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
     tagmask_engine *engine = context->engine;
+    const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
     tm_graph *graph = view->saliency ? engine->saliency_graph : engine->classifier_graph;
     tm_host_tensor input = {TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL};
     tm_plan *plan;
@@ -69,16 +70,23 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
     tm_tensor target = tm_plan_input(plan, 0);
     TM_TRY(record_input(context, work, view, &target, err));
     TM_TRY(tm_plan_record(plan, work->recorder, err));
-    if (view->saliency) return keep_output(work, view, tm_plan_output(plan, (size_t)engine->saliency.output), err);
-    TM_TRY(keep_output(work, view, tm_plan_output(plan, engine->features_output), err));
+    if (view->saliency) {
+        tm_tensor map = tm_plan_output(plan, (size_t)pack->output);
+        if (map.shape.rank == 4 && map.shape.dim[1] != 1)
+            return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: its map has %lld channels; expected 1",
+                           pack->model_path, (long long)map.shape.dim[1]);
+        return keep_output(work, pack, view, map, err);
+    }
+    TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, engine->features_output), err));
     if (engine->affinity_output != SIZE_MAX)
-        TM_TRY(keep_output(work, view, tm_plan_output(plan, engine->affinity_output), err));
-    tm_tensor scores = tm_plan_output(plan, (size_t)engine->classifier.output);
+        TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, engine->affinity_output), err));
+    tm_tensor scores = tm_plan_output(plan, (size_t)pack->output);
     size_t count = 0;
-    if (!tm_shape_count(&scores.shape, &count) || count != (size_t)engine->class_count || scores.layout != TM_LINEAR)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: output %d has %zu elements; expected %lld class scores",
-                       engine->classifier.model_path, (int)engine->classifier.output, count,
-                       (long long)engine->class_count);
+    if (!tm_shape_count(&scores.shape, &count) || count != (size_t)engine->class_count || scores.layout != TM_LINEAR ||
+        scores.dtype != TM_FLOAT32 || !scores.slice.buffer)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: output %d has %zu elements; expected %lld class scores, float32, computed from the photo",
+                       pack->model_path, (int)pack->output, count, (long long)engine->class_count);
     view->scores = tm_calloc(count, sizeof *view->scores);
     if (!view->scores) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for class scores");
     scores.slice.size = count * 4;
