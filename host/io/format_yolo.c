@@ -64,6 +64,7 @@ static tagmask_status read_lines(yolo *y, const char *path, bool classes, tm_err
     if (!tm_file_exists(path)) return TAGMASK_OK;
     TM_TRY(tm_read_file(path, MAX_FILE_BYTES, &bytes, &size, err));
     const char *at = (const char *)bytes, *line;
+    if (size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3)) at += 3;  // a byte order mark
     if (!classes) y->open_line = size && bytes[size - 1] != '\n';
     while (ok && next_line(&at, &line, &length)) {
         if (classes) {

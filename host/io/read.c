@@ -36,6 +36,23 @@ tagmask_status tm_read_json(const char *path, cJSON **root, tm_error *err) {
     return TAGMASK_OK;
 }
 
+tagmask_status tm_read_nearest(const char *path, const char *name, char **text, tm_error *err) {
+    size_t size = 0, folder = (size_t)(tm_file_name(path) - path);
+    for (;;) {
+        char *near = tm_format("%.*s%s", (int)folder, path, name);
+        uint8_t *bytes = NULL;
+        if (!near) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the names of classes");
+        bool there = tm_file_exists(near);
+        tagmask_status status = there ? tm_read_file(near, MAX_FILE_BYTES, &bytes, &size, err) : TAGMASK_OK;
+        free(near);
+        if (status != TAGMASK_OK) return status;
+        if (there && size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3)) memmove(bytes, bytes + 3, size - 2);
+        if (there) *text = (char *)bytes;
+        if (there || !folder) return TAGMASK_OK;
+        for (folder--; folder && !tm_is_separator(path[folder - 1]);) folder--;
+    }
+}
+
 static bool take_numbers(const cJSON *list, bool nested, double **numbers, size_t *count, size_t *capacity) {
     const cJSON *item;
     cJSON_ArrayForEach(item, list) {

@@ -58,24 +58,12 @@ static tagmask_status paint_line(const tm_read_job *job, const char *classes, ch
     return status;
 }
 
-static tagmask_status read_classes(const tm_read_job *job, uint8_t **classes, tm_error *err) {
-    size_t size = 0, folder = (size_t)(tm_file_name(job->path) - job->path);
-    for (;;) {
-        char *path = tm_format("%.*sclasses.txt", (int)folder, job->path);
-        if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the classes");
-        bool there = tm_file_exists(path);
-        tagmask_status status = there ? tm_read_file(path, MAX_FILE_BYTES, classes, &size, err) : TAGMASK_OK;
-        free(path);
-        if (there || !folder) return status;
-        for (folder--; folder && !tm_is_separator(job->path[folder - 1]);) folder--;
-    }
-}
-
 tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err) {
-    uint8_t *bytes = NULL, *classes = NULL;
+    uint8_t *bytes = NULL;
+    char *classes = NULL;
     size_t size = 0, number = 1;
     TM_TRY(tm_read_file(job->path, MAX_FILE_BYTES, &bytes, &size, err));
-    tagmask_status status = read_classes(job, &classes, err);
+    tagmask_status status = tm_read_nearest(job->path, "classes.txt", &classes, err);
     if (status == TAGMASK_OK && memchr(bytes, 0, size)) {
         status = tm_fail(err, TAGMASK_ERROR_FORMAT, "holds a zero byte; expected lines of numbers");
     }
@@ -85,7 +73,7 @@ tagmask_status tm_read_yolo(const tm_read_job *job, tm_error *err) {
         if (next) *next++ = 0;
         line[strcspn(line, "\r")] = 0;
         if (!line[strspn(line, " \t")]) continue;
-        status = paint_line(job, (const char *)classes, line, err);
+        status = paint_line(job, classes, line, err);
         if (status != TAGMASK_OK) tm_fail_prefix(err, "line %zu", number);
     }
     free(bytes);

@@ -246,12 +246,19 @@ def check_yolo(place):
 # ---- CVAT
 
 
+def datumaro_dataset():
+    import datumaro
+    shapes = [datumaro.Mask(mask, label=TAGS.index(tag)) for tag, mask in parts()]
+    media = datumaro.Image.from_numpy(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    item = datumaro.DatasetItem(id="day/one", subset="train", media=media, annotations=shapes)
+    return datumaro.Dataset.from_iterable([item], categories=list(TAGS))
+
+
 def check_cvat(place):
     from cvat_sdk.masks import encode_mask
     from datumaro.components.annotation import AnnotationType
     from datumaro.plugins.data_formats.cvat.base import CvatBase
     from datumaro.plugins.data_formats.cvat.exporter import CvatExporter
-    import datumaro
 
     def load(path):
         data = CvatBase(str(path))
@@ -268,12 +275,7 @@ def check_cvat(place):
     codes = [[int(number) for number in mask.get("rle").split(",")] for mask in image.iter("mask")]
     wanted = [encode_mask(mask)[:-4] for _, mask in parts()]
     expect(sorted(codes) == sorted(wanted), "the codes are not those of CVAT's own encoder")
-    # What datumaro exports.
-    shapes = [datumaro.Mask(mask, label=TAGS.index(tag)) for tag, mask in parts()]
-    media = datumaro.Image.from_numpy(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    item = datumaro.DatasetItem(id="day/one", subset="train", media=media, annotations=shapes)
-    CvatExporter.convert(datumaro.Dataset.from_iterable([item], categories=list(TAGS)), str(place.folder / "theirs"),
-                         save_media=False)
+    CvatExporter.convert(datumaro_dataset(), str(place.folder / "theirs"), save_media=False)
     expect_masks(place.library.read("cvat", place.folder / "theirs" / "train.xml", "day/one.jpg", WIDTH, HEIGHT))
 
 
@@ -346,6 +348,18 @@ def check_voc(place):
         expect(exact(masks["aeroplane"], stored == 1) and exact(masks["bicycle"], stored == 2), f"{name} differs")
 
 
+def check_colours(place):
+    """VOC in colours with a labelmap.txt, as datumaro and so CVAT export it."""
+    from datumaro.plugins.data_formats.voc.exporter import VocSegmentationExporter
+    from datumaro.util.image import IMAGE_BACKEND, ImageBackend
+    IMAGE_BACKEND.set(ImageBackend.PIL)
+    VocSegmentationExporter.convert(datumaro_dataset(), str(place.folder / "voc"), save_media=False,
+                                    label_map="source")
+    path, = (place.folder / "voc").rglob("SegmentationClass/**/*.png")
+    expect(PIL.Image.open(path).mode == "RGB", "datumaro was expected to write colours")
+    expect_masks(place.read("voc", path))
+
+
 CHECKS = {
     "labelme polygons": lambda place: check_labelme(place, "labelme", around),
     "labelme masks": lambda place: check_labelme(place, "labelme-mask", exact),
@@ -357,6 +371,7 @@ CHECKS = {
     "label-studio-sdk brush": check_brush,
     "Label Studio polygons": check_percent,
     "Pillow VOC": check_voc,
+    "datumaro VOC": check_colours,
 }
 
 

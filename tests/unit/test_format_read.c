@@ -194,7 +194,10 @@ static void label_studio_of_others(void **state) {
 static void yolo_of_others(void **state) {
     (void)state;
     char *dir = test_temporary_dir();
-    write_text(dir, "classes.txt", "cat\r\ndog", 8);
+    write_text(dir, "classes.txt",
+               "\xef\xbb\xbf"
+               "cat\r\ndog",
+               11);
     tagmask_result *result = read_ok("yolo", dir, "a.txt", "1 0 0 0.5 0 0.5 0.5 0 0.5\r\n\n7 0.5 0.5 1 0.5 1 1 0.5 1 ");
     assert_int_equal(tagmask_result_tag_count(result), 2);
     assert_string_equal(tagmask_result_tag(result, 0), "dog");
@@ -276,19 +279,69 @@ static void voc_of_others(void **state) {
     tagmask_result_free(result);
     tm_error err = TAGMASK_ERROR_INIT;
     result = NULL;
-    uint8_t *colours = calloc(W * H, 3);
-    bytes picture =
-        make_png(W, H, (png_options){.color_type = SPNG_COLOR_TYPE_TRUECOLOR, .depth = 8}, colours, W * H * 3);
+    uint8_t *deep = calloc(W * H, 2);
+    bytes picture = make_png(W, H, (png_options){.depth = 16}, deep, W * H * 2);
     write_text(dir, "x.png", (const char *)picture.data, picture.size);
     assert_int_equal(read_file("voc", dir, "x.png", &result, &err), TAGMASK_ERROR_UNSUPPORTED);
     free(picture.data);
-    picture = make_png(W, H - 1, (png_options){.depth = 8}, colours, W * (H - 1));
+    picture = make_png(W, H - 1, (png_options){.depth = 8}, deep, W * (H - 1));
     write_text(dir, "x.png", (const char *)picture.data, picture.size);
     assert_int_equal(read_file("voc", dir, "x.png", &result, &err), TAGMASK_ERROR_FORMAT);
     assert_non_null(strstr(err.message, "40 x 29"));
     free(picture.data);
-    free(colours);
+    free(deep);
     free(dir);
+}
+
+// In colours instead of indices, those of VOC or of a labelmap.txt, as CVAT and datumaro export them.
+static void voc_in_colours(void **state) {
+    (void)state;
+    static const struct {
+        const char *labelmap, *names[2], *error;
+    } cases[] = {
+        {NULL, {"aeroplane", "cat"}, NULL},
+        {"# label:color_rgb:parts:actions\r\nbackground:0,0,0::\r\nold cat:64,0,0::\r\nhot dog:128,0,0::\r\n",
+         {"old cat", "hot dog"},
+         NULL},
+        {"background:::\nhot dog:::\n\nb\nc\nd\ne\nf\nold cat:64,0,0\n", {NULL}, "line 4 of its labelmap.txt"},
+        {"background:::\nhot dog:::\nold cat:64,0,0\n", {"hot dog", "old cat"}, NULL},
+        {"\xef\xbb\xbfold cat:64,0,0\nhot dog:128,0,0\nnothing:224,224,192", {"old cat", "hot dog"}, NULL},
+        {"cat:64,0,0::\n", {NULL}, "pixel (20, 8) has the colour 128, 0, 0 of no class"},
+        {"cat:64,0,0::\ndog", {NULL}, "line 2 of its labelmap.txt"},
+        {"cat:64,0\n", {NULL}, "line 1 of its labelmap.txt"},
+    };
+    uint8_t map[W * H] = {0}, colours[W * H * 3] = {0};
+    test_fill_box(map, 1, 1, 6, 5, 1);
+    test_fill_box(map, 20, 8, 7, 5, 2);
+    test_fill_box(map, 0, 20, 5, 5, 3);  // void
+    static const uint8_t rgb[4][3] = {{0, 0, 0}, {64, 0, 0}, {128, 0, 0}, {224, 224, 192}};
+    for (size_t i = 0; i < W * H; i++) memcpy(colours + 3 * i, rgb[map[i]], 3);
+    bytes picture = make_png(W, H, (png_options){.color_type = 2, .depth = 8}, colours, sizeof colours);
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        char *dir = test_temporary_dir();
+        tm_error err = TAGMASK_ERROR_INIT;
+        tagmask_result *result = NULL;
+        write_text(dir, "x.png", (const char *)picture.data, picture.size);
+        if (cases[i].labelmap) write_text(dir, "labelmap.txt", cases[i].labelmap, strlen(cases[i].labelmap));
+        tagmask_status status = read_file("voc", dir, "x.png", &result, &err);
+        if (cases[i].error) {
+            assert_int_equal(status, TAGMASK_ERROR_FORMAT);
+            if (!strstr(err.message, cases[i].error)) fail_msg("case %zu: \"%s\"", i, err.message);
+        } else {
+            assert_ok(status, &err);
+            bool third = strstr(cases[i].labelmap ? cases[i].labelmap : "", "nothing");  // which names void
+            bool dog_first = !strcmp(cases[i].names[0], "hot dog") || !i;
+            assert_int_equal(tagmask_result_tag_count(result), third ? 3 : 2);
+            for (size_t tag = 0; tag < 2; tag++)
+                assert_string_equal(tagmask_result_tag(result, tag), cases[i].names[tag]);
+            assert_int_equal(count_label(result, 1), dog_first ? 35 : 30);
+            assert_int_equal(count_label(result, 2), dog_first ? 30 : 35);
+            assert_int_equal(tagmask_result_labels(result)[20 * W], third ? 3 : 0);
+        }
+        tagmask_result_free(result);
+        free(dir);
+    }
+    free(picture.data);
 }
 
 static void bad_files_are_named(void **state) {
@@ -410,6 +463,7 @@ int main(void) {
         cmocka_unit_test(yolo_of_others),
         cmocka_unit_test(cvat_of_others),
         cmocka_unit_test(voc_of_others),
+        cmocka_unit_test(voc_in_colours),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(too_many_labels_or_too_much_paint),
     };
