@@ -64,6 +64,8 @@ void tm_folder_close(tm_folder *folder);
 
 double tm_now_ms(void);  // monotonic
 uint64_t tm_process_id(void);
+// Calls the handler for SIGINT and SIGTERM, one at a time, unless the process was started to ignore them.
+void tm_catch_end(void (*handler)(int));
 char *tm_environment(const char *name);     // of a variable that holds a path; malloc'ed, NULL: not set or empty
 char *tm_user_cache(void);                  // where the system keeps tagmask's cache; malloc'ed, NULL: unknown
 char *tm_module_path(const void *address);  // real path of the program or library that holds it; malloc'ed

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -154,6 +155,17 @@ double tm_now_ms(void) {
 
 uint64_t tm_process_id(void) {
     return (uint64_t)getpid();
+}
+
+void tm_catch_end(void (*handler)(int)) {
+    static const int signals[] = {SIGINT, SIGTERM};
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < TM_ARRAY_LEN(signals); i++) sigaddset(&action.sa_mask, signals[i]);
+    for (size_t i = 0; i < TM_ARRAY_LEN(signals); i++) {
+        bool ignored = !sigaction(signals[i], NULL, &before) && before.sa_handler == SIG_IGN;
+        if (!ignored) sigaction(signals[i], &action, NULL);
+    }
 }
 
 char *tm_environment(const char *name) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -364,6 +365,11 @@ double tm_now_ms(void) {
 
 uint64_t tm_process_id(void) {
     return GetCurrentProcessId();
+}
+
+void tm_catch_end(void (*handler)(int)) {
+    signal(SIGINT, handler);
+    signal(SIGTERM, handler);
 }
 
 char *tm_environment(const char *name) {

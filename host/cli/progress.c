@@ -98,8 +98,7 @@ static void on_signal(int number) {
 }
 
 void cli_stop_on_signals(void) {
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
+    tm_catch_end(on_signal);
 }
 
 const char *cli_stop_reason(void) {
