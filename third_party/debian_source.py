@@ -59,7 +59,7 @@ def _fetch(names):
         lists.write_text("".join(f"deb-src [signed-by={KEYS}] {line}\n" for line in targets))
         (Path(folder) / "lists" / "partial").mkdir(parents=True)
         own = ["-q", "-o", f"Dir::Etc::SourceList={lists}", "-o", "Dir::Etc::SourceParts=/dev/null",
-               "-o", f"Dir::State::Lists={folder}/lists", "-o", "APT::Sandbox::User=root"]
+               "-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}", "-o", "APT::Sandbox::User=root"]
         _run(["apt-get", *own, "update"], "apt-get cannot read the lists of Debian's sources: check the network")
         for name in names:
             _source(["apt-get", *own, "source", "--download-only"], name, base, folder)
