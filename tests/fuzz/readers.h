@@ -21,7 +21,8 @@ extern const fuzz_reader fuzz_image, fuzz_onnx, fuzz_npy, fuzz_view_cache, fuzz_
 extern const fuzz_reader fuzz_pack, fuzz_tag_table, fuzz_labels, fuzz_preset;
 extern const fuzz_reader fuzz_csv_tags, fuzz_coco_tags, fuzz_labelme_tags, fuzz_eval_tables, fuzz_eval_record,
     fuzz_journal;
-extern const fuzz_reader fuzz_labelme, fuzz_coco, fuzz_yolo, fuzz_yolo_classes, fuzz_cvat, fuzz_label_studio, fuzz_voc;
+extern const fuzz_reader fuzz_labelme, fuzz_coco, fuzz_yolo, fuzz_yolo_classes, fuzz_cvat, fuzz_label_studio, fuzz_voc,
+    fuzz_voc_labelmap;
 // What is there already when a format writes: people's work is taken over from it.
 extern const fuzz_reader fuzz_kept_labelme, fuzz_kept_coco, fuzz_kept_yolo, fuzz_kept_cvat, fuzz_kept_label_studio,
     fuzz_kept_voc;

@@ -144,6 +144,31 @@ static bool seed_yolo_classes(size_t index, uint8_t **data, size_t *size) {
 
 const fuzz_reader fuzz_yolo_classes = {"yolo-classes", "labels", read_yolo_classes, seed_yolo_classes, NULL};
 
+// labelmap.txt beside a good mask in colours.
+static bool read_voc_labelmap(const uint8_t *data, size_t size) {
+    static uint8_t colours[W * H * 3] = {[9] = 64, [30] = 128};
+    tm_error err = TAGMASK_ERROR_INIT;
+    uint8_t *picture = NULL;
+    size_t length = 0;
+    fuzz_require(tm_png_encode(&(tm_png){.width = W, .height = H, .channels = 3, .pixels = colours}, &picture, &length,
+                               &err) == TAGMASK_OK,
+                 err.message);
+    fuzz_put("labelmap.txt", data, size);
+    bool read = read_back("voc", "a.png", picture, length);
+    remove(fuzz_path("labelmap.txt"));
+    free(picture);
+    return read;
+}
+
+static bool seed_voc_labelmap(size_t index, uint8_t **data, size_t *size) {
+    static const char *const texts[] = {
+        "# label:color_rgb\r\nbackground:0,0,0::\r\ncat:64,0,0::\r\ndog:128,0,0:a,b:c\r\n",
+        "background:::\n\ndog:::\ncat:64,0,0\n"};
+    return fuzz_text_seed(texts, TM_ARRAY_LEN(texts), index, data, size);
+}
+
+const fuzz_reader fuzz_voc_labelmap = {"voc-labelmap", "labels", read_voc_labelmap, seed_voc_labelmap, NULL};
+
 static bool write_voc(const uint8_t *data, size_t size) {
     return write_over("voc", "a.png", data, size);
 }
