@@ -54,7 +54,7 @@ static tagmask_status record_class_map(tm_work *work, const tagmask_engine *engi
     return tm_map_dispatch(work, &call, err);
 }
 
-tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_view *views, size_t view_count,
+tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, tm_view *const *views, size_t view_count,
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, tm_error *err) {
     tm_slice row_slice;
     TM_TRY(tm_scratch_alloc(work->scratch, sizeof rows->rows, &row_slice, err));
@@ -64,8 +64,8 @@ tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const 
     TM_TRY(tm_scratch_map(work, target->width, target->height, &upsampled, err));
     for (size_t v = 0; v < view_count; v++) {
         tm_map map;
-        TM_TRY(record_class_map(work, engine, &views[v], row_slice, rows->rivals, rivalry, &map, err));
-        TM_TRY(tm_map_resize(work, &map, &upsampled, NULL, views[v].mirror, err));
+        TM_TRY(record_class_map(work, engine, views[v], row_slice, rows->rivals, rivalry, &map, err));
+        TM_TRY(tm_map_resize(work, &map, &upsampled, NULL, views[v]->mirror, err));
         TM_TRY(tm_map_accumulate(work, &upsampled, target, v == 0, err));
     }
     return tm_map_normalize(work, target, target, err);

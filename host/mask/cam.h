@@ -19,7 +19,7 @@ void tm_cam_choose(const float *scores, size_t class_count, const int32_t *class
                    tm_cam_rows *rows);
 
 // target = min-max normalized sum over the views of each view's map / its maximum, bilinear to the target's size.
-tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_view *views, size_t view_count,
+tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, tm_view *const *views, size_t view_count,
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, tm_error *err);
 
 // Random-walk step on the affinity features of `view` (cam/affinity.comp): target = min-max of the spread source.

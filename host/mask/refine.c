@@ -7,27 +7,28 @@
 
 #define UPSAMPLE_BAND_BYTES ((uint64_t)32 << 20)
 
-static tm_map fused_plane(const tagmask_session *session, size_t tag) {
-    uint32_t width = session->work.width, height = session->work.height;
-    tm_map map = {tm_plane(session->fused, width, height, tag), width, height};
-    return map;
-}
-
 static uint64_t crf_plane_bytes(const tagmask_session *session) {
     return (uint64_t)session->crf_width * session->crf_height * 4;
 }
 
-// Maps at CRF size -> energies -> marginals; without iterations the maps themselves are the probabilities.
-static tagmask_status record_crf(tagmask_session *session, tm_work *work, const tm_settings *settings, size_t tag_count,
-                                 tm_error *err) {
-    uint64_t plane = crf_plane_bytes(session);
-    tm_slice unary = {session->unary, 0, plane * (tag_count + 1)};
+// Fused maps at CRF size -> energies.
+static tagmask_status record_unary(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                   size_t tag_count, tm_slice unary, tm_error *err) {
     for (size_t t = 0; t < tag_count; t++) {
-        tm_map small, map = fused_plane(session, t);
+        tm_map small, map = tm_session_fused(session, t);
         TM_TRY(tm_scratch_map(work, session->crf_width, session->crf_height, &small, err));
         TM_TRY(tm_map_resize(work, &map, &small, NULL, false, err));
         TM_TRY(tm_unary_record(work, &small, (uint32_t)t, settings, unary, err));
     }
+    return TAGMASK_OK;
+}
+
+// Energies -> marginals; without iterations the maps themselves are the probabilities.
+static tagmask_status record_crf(tagmask_session *session, tm_work *work, const tm_settings *settings, size_t tag_count,
+                                 tm_error *err) {
+    uint64_t plane = crf_plane_bytes(session);
+    tm_slice unary = {session->unary, 0, plane * (tag_count + 1)};
+    if (!session->unary_key) TM_TRY(record_unary(session, work, settings, tag_count, unary, err));
     tm_slice image = {session->crf_image, 0, plane * 4}, marginals = {session->marginals, 0, unary.size};
     tm_crf_params params = {.gaussian_sxy = settings->crf_gaussian_sxy,
                             .gaussian_compat = settings->crf_gaussian_compat,
@@ -55,15 +56,19 @@ tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *setti
                            settings->crf_gaussian_compat,  settings->crf_bilateral_sxy,    settings->crf_bilateral_srgb,
                            settings->crf_bilateral_compat, (float)settings->crf_iterations};
     uint64_t key = tm_hash64(parts, sizeof parts, session->fused_key);
+    uint64_t unary_key = tm_hash64(parts, 2 * sizeof *parts, session->fused_key) | 1;
     if (session->crf_key == key) return TAGMASK_OK;
-    session->crf_key = session->probability_key = 0;
+    session->crf_key = 0;
+    if (session->unary_key != unary_key) session->unary_key = 0;
     TM_TRY(prepare_crf(session, tag_count, err));
     tm_work work;
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = record_crf(session, &work, settings, tag_count, err);
     session->crf_image_set = false;
+    session->unary_key = 0;
     TM_TRY(tm_work_close(&work, status, err));
     session->crf_image_set = true;
+    session->unary_key = unary_key;
     session->crf_key = key;
     return TAGMASK_OK;
 }
@@ -75,10 +80,10 @@ static tagmask_status enlarge_maps(tagmask_session *session, size_t tag_count, t
     tagmask_status status = TAGMASK_OK;
     size_t pixels = (size_t)session->width * session->height;
     for (size_t t = 0; t < tag_count && !status; t++) {
-        tm_map full, map = fused_plane(session, t);
+        tm_map full, map = tm_session_fused(session, t);
         status = tm_scratch_map(&work, session->width, session->height, &full, err);
         if (!status) status = tm_map_resize(&work, &map, &full, NULL, false, err);
-        if (!status) status = tm_readback(work.recorder, full.slice, session->probability + t * pixels, err);
+        if (!status) status = tm_readback(work.recorder, full.slice, session->probability->data + t * pixels, err);
     }
     return tm_work_close(&work, status, err);
 }
@@ -94,7 +99,7 @@ static tagmask_status record_band(tagmask_session *session, tm_work *work, tm_up
     TM_TRY(tm_upsample_run(work->recorder, job, err));
     for (size_t t = 0; t < job->labels; t++) {
         tm_slice plane = {job->out.buffer, job->out.offset + t * band_bytes, band_bytes};
-        float *to = session->probability + t * pixels + (size_t)job->first_row * session->width;
+        float *to = session->probability->data + t * pixels + (size_t)job->first_row * session->width;
         TM_TRY(tm_readback(work->recorder, plane, to, err));
     }
     return TAGMASK_OK;
@@ -132,8 +137,8 @@ tagmask_status tm_session_probability(tagmask_session *session, const tm_setting
     uint64_t key = settings->crf_iterations ? session->crf_key : session->fused_key + 1;
     if (session->probability_key == key) return TAGMASK_OK;
     session->probability_key = 0;
-    free(session->probability);
-    session->probability = tm_calloc((size_t)session->width * session->height, tag_count * sizeof(float));
+    tm_planes_drop(session->probability);
+    session->probability = tm_planes_create((size_t)session->width * session->height * tag_count);
     if (!session->probability)
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
                        session->height);

@@ -17,9 +17,8 @@ static char **copy_texts(const char *const *texts, size_t count) {
     return copy;
 }
 
-tagmask_status tm_result_check_memory(uint32_t width, uint32_t height, size_t tag_count, uint32_t copies,
-                                      tm_error *err) {
-    uint64_t needed = (uint64_t)width * height * (1 + tag_count * copies * sizeof(float));
+tagmask_status tm_result_check_memory(uint32_t width, uint32_t height, size_t tag_count, tm_error *err) {
+    uint64_t needed = (uint64_t)width * height * (1 + tag_count * sizeof(float));
     uint64_t available = tm_available_memory();
     if (needed <= available) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_MEMORY,
@@ -29,33 +28,77 @@ tagmask_status tm_result_check_memory(uint32_t width, uint32_t height, size_t ta
                    (unsigned long long)(available >> 20));
 }
 
+tm_planes *tm_planes_create(size_t count) {
+    size_t bytes;
+    if (!tm_mul_size(count, sizeof(float), &bytes) || !tm_add_size(bytes, sizeof(tm_planes), &bytes)) return NULL;
+    tm_planes *planes = malloc(bytes);
+    if (planes) atomic_init(&planes->references, 1);
+    return planes;
+}
+
+tm_planes *tm_planes_keep(tm_planes *planes) {
+    atomic_fetch_add(&planes->references, 1);
+    return planes;
+}
+
+void tm_planes_drop(tm_planes *planes) {
+    if (planes && atomic_fetch_sub(&planes->references, 1) == 1) free(planes);
+}
+
+// r has sizes, labels and probabilities; the rest is made, or r is freed.
+static tagmask_status complete(tagmask_result *r, const char *const *tags, const char *const *notes,
+                               tm_region_rules rules, tagmask_result **result, tm_error *err) {
+    if (rules.min_part == 0) rules.min_part = 0.05f;
+    if (rules.tolerance == 0) rules.tolerance = 1;
+    tagmask_status status = TAGMASK_OK;
+    r->tags = copy_texts(tags, r->tag_count);
+    r->notes = copy_texts(notes, r->tag_count);
+    if (!r->tags || !r->notes)
+        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "result: no memory for the names of %zu tags", r->tag_count);
+    if (!status)
+        status =
+            tm_regions_find(r->labels, r->width, r->height, r->tag_count, r->probability, &rules, &r->regions, err);
+    if (status) {
+        tagmask_result_free(r);
+        return status;
+    }
+    *result = r;
+    return TAGMASK_OK;
+}
+
 tagmask_status tm_result_create(uint32_t width, uint32_t height, const char *const *tags, const char *const *notes,
                                 size_t count, float *probability, uint8_t *labels, tm_region_rules rules,
                                 tagmask_result **result, tm_error *err) {
-    if (rules.min_part == 0) rules.min_part = 0.05f;
-    if (rules.tolerance == 0) rules.tolerance = 1;
     tagmask_result *r = tm_calloc(1, sizeof *r);
-    tagmask_status status = TAGMASK_ERROR_MEMORY;
     if (!r) {
         free(probability);
         free(labels);
-        return tm_fail(err, status, "result: no memory for a proposal");
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "result: no memory for a proposal");
     }
-    *r = (tagmask_result){
-        .width = width, .height = height, .tag_count = count, .probability = probability, .labels = labels};
-    r->tags = copy_texts(tags, count);
-    r->notes = copy_texts(notes, count);
-    if (!r->tags || !r->notes) {
-        tm_fail(err, status, "result: no memory for the names of %zu tags", count);
-        goto failed;
+    *r = (tagmask_result){.width = width,
+                          .height = height,
+                          .tag_count = count,
+                          .probability = probability,
+                          .own = probability,
+                          .labels = labels};
+    return complete(r, tags, notes, rules, result, err);
+}
+
+tagmask_status tm_result_create_shared(uint32_t width, uint32_t height, const char *const *tags,
+                                       const char *const *notes, size_t count, tm_planes *probability, uint8_t *labels,
+                                       tm_region_rules rules, tagmask_result **result, tm_error *err) {
+    tagmask_result *r = tm_calloc(1, sizeof *r);
+    if (!r) {
+        free(labels);
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "result: no memory for a proposal");
     }
-    status = tm_regions_find(labels, width, height, count, probability, &rules, &r->regions, err);
-    if (status != TAGMASK_OK) goto failed;
-    *result = r;
-    return TAGMASK_OK;
-failed:
-    tagmask_result_free(r);
-    return status;
+    *r = (tagmask_result){.width = width,
+                          .height = height,
+                          .tag_count = count,
+                          .probability = probability->data,
+                          .shared = tm_planes_keep(probability),
+                          .labels = labels};
+    return complete(r, tags, notes, rules, result, err);
 }
 
 void tagmask_result_free(tagmask_result *result) {
@@ -66,7 +109,8 @@ void tagmask_result_free(tagmask_result *result) {
     }
     free(result->tags);
     free(result->notes);
-    free(result->probability);
+    free(result->own);
+    tm_planes_drop(result->shared);
     free(result->labels);
     tm_regions_free(&result->regions);
     free(result);

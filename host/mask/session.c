@@ -49,24 +49,22 @@ tagmask_status tagmask_session_create(tagmask_engine *engine, const tagmask_imag
     return TAGMASK_OK;
 }
 
-static void free_views(tm_view *views, size_t count) {
-    for (size_t i = 0; i < count; i++) tm_view_clear(&views[i]);
-    free(views);
-}
-
 void tagmask_session_free(tagmask_session *session) {
     if (!session) return;
-    free_views(session->classifier_views, session->classifier_count);
-    free_views(session->saliency_views, session->saliency_count);
-    free_views(session->crop_views, session->crop_count);
-    tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image, session->fused,
-                            session->saliency,    session->unary,       session->marginals, session->tag_marginals};
+    for (size_t v = 0; v < session->view_count; v++) {
+        tm_view_clear(session->views[v]);
+        free(session->views[v]);
+    }
+    free(session->views);
+    tm_session_free_maps(session);
+    tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image,    session->saliency,
+                            session->unary,       session->marginals,   session->tag_marginals};
     for (size_t i = 0; i < TM_ARRAY_LEN(buffers); i++) tm_buffer_destroy(buffers[i]);
     tm_crf_destroy(session->crf);
     tm_scratch_free(&session->scratch);
     free(session->tags);
     free(session->scores);
-    free(session->probability);
+    tm_planes_drop(session->probability);
     free(session->photo);
     free(session);
 }
@@ -109,18 +107,27 @@ tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask
     return TAGMASK_OK;
 }
 
-// Labels from probabilities: the most probable tag of a pixel, if it reaches the threshold.
+// Labels from probabilities: the most probable tag of a pixel, if it reaches the threshold. In pieces that stay in the
+// processor's cache, a tag at a time, in a form that compilers turn into vector code.
 static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, float threshold) {
+    enum { PIECE = 4096 };
     size_t pixels = (size_t)session->width * session->height;
-    uint8_t *labels = tm_calloc(pixels, 1);
-    for (size_t i = 0; labels && i < pixels; i++) {
-        float best = threshold;
-        for (size_t t = 0; t < tag_count; t++) {
-            float p = session->probability[t * pixels + i];
-            bool wins = labels[i] ? p > best : p >= best;
-            if (!wins) continue;
-            best = p;
-            labels[i] = (uint8_t)(t + 1);
+    uint8_t *labels = malloc(pixels);
+    float best[PIECE];
+    for (size_t first = 0; labels && first < pixels; first += PIECE) {
+        size_t count = TM_MIN(pixels - first, (size_t)PIECE);
+        const float *p = session->probability->data + first;
+        uint8_t *at = labels + first;
+        for (size_t i = 0; i < count; i++) at[i] = p[i] >= threshold;
+        if (tag_count > 1) memcpy(best, p, count * sizeof *best);
+        for (size_t t = 1; t < tag_count; t++) {
+            p += pixels;
+            uint8_t label = (uint8_t)(t + 1);
+            for (size_t i = 0; i < count; i++) {
+                bool wins = (p[i] > best[i]) & (p[i] >= threshold);
+                at[i] = wins ? label : at[i];
+                best[i] = wins ? p[i] : best[i];
+            }
         }
     }
     return labels;
@@ -129,23 +136,17 @@ static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, fl
 static tagmask_status make_result(const tagmask_session *session, const tm_settings *settings,
                                   const tagmask_tag_info *infos, size_t tag_count, tagmask_result **result,
                                   tm_error *err) {
-    size_t bytes = (size_t)session->width * session->height * tag_count * sizeof(float);
     const char *names[TM_MAX_TAGS], *notes[TM_MAX_TAGS];
     for (size_t t = 0; t < tag_count; t++) {
         names[t] = infos[t].name;
         notes[t] = infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
     }
-    float *probability = malloc(bytes);
     uint8_t *labels = make_labels(session, tag_count, settings->threshold);
-    if (!probability || !labels) {
-        free(probability);
-        free(labels);
-        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
+    if (!labels)
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the labels of %ux%u pixels", session->width,
                        session->height);
-    }
-    memcpy(probability, session->probability, bytes);
-    return tm_result_create(session->width, session->height, names, notes, tag_count, probability, labels,
-                            settings->regions, result, err);
+    return tm_result_create_shared(session->width, session->height, names, notes, tag_count, session->probability,
+                                   labels, settings->regions, result, err);
 }
 
 static tagmask_status run_stages(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *infos,
@@ -195,9 +196,9 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
                            "tag \"%s\" has no class in %s, and without a saliency network nothing can be proposed",
                            tags[t], session->engine->classifier.name);
     }
-    // The session keeps the probabilities, and the result gets its own.
-    TM_TRY(tm_result_check_memory(session->width, session->height, tag_count, session->probability ? 1 : 2, error));
+    TM_TRY(tm_result_check_memory(session->width, session->height, tag_count, error));
     session->tag_count = 0;
+    session->proposal++;
     TM_TRY(run_stages(session, &settings, infos, tag_count, error));
     TM_TRY(remember(session, &settings, infos, tag_count, error));
     return make_result(session, &settings, infos, tag_count, result, error);

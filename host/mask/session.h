@@ -13,6 +13,16 @@
 // The image that views are taken from is at most this long; larger photos are reduced by a whole factor on the host.
 #define TM_BASE_SIDE 4096u
 
+// Crops differ from tag to tag and from one working size to the next.
+#define TM_KEPT_VIEWS 48
+
+// A fused map that may serve again.
+typedef struct tm_kept_map {
+    uint64_t key;   // of everything it depends on; 0: it holds nothing
+    uint64_t used;  // the proposal that used it last
+    tm_buffer *buffer;
+} tm_kept_map;
+
 struct tagmask_session {
     tagmask_engine *engine;
     tm_scratch scratch;
@@ -26,26 +36,30 @@ struct tagmask_session {
     uint32_t crf_width, crf_height;
     uint64_t images_key;
 
-    tm_view *classifier_views;  // of the settings' scales
+    uint64_t proposal;  // counts them
+    tm_view **views;    // every one asked for, up to TM_KEPT_VIEWS besides those of one proposal
+    size_t view_count, view_capacity;
+    tm_view *classifier_views[2 * TM_MAX_SCALES];  // of the settings' scales
     size_t classifier_count;
     float *scores;  // mean logits over the views
-    tm_view *saliency_views;
+    tm_view *saliency_views[2];
     size_t saliency_count;
-    tm_view *crop_views;  // every crop asked for so far
-    size_t crop_count, crop_capacity;
     uint64_t views_key;
 
-    tm_buffer *fused;     // one plane a tag at working size
     tm_buffer *saliency;  // 1 + TM_MAX_CROPS planes at working size: the whole photo's, then the tag's crops
+    uint64_t saliency_key;
+    tm_kept_map *maps;  // fused maps of tags of this proposal and of earlier ones
+    size_t map_count, map_capacity;
+    tm_buffer *fused[TM_MAX_TAGS];  // of the proposal's tags in order, belonging to maps
     uint64_t fused_key;
 
     tm_crf *crf;                   // for images of the CRF's size; NULL until needed
     bool crf_image_set;            // it holds crf_image
     tm_buffer *unary, *marginals;  // [tags + 1][crf pixels], the background first
     tm_buffer *tag_marginals;      // [tags][crf pixels]
-    uint64_t crf_key;
+    uint64_t unary_key, crf_key;
 
-    float *probability;  // tags planes of the photo's size
+    tm_planes *probability;  // tags planes of the photo's size, shared with results
     uint64_t probability_key;
 
     // The last proposal, for the maps of its stages; tag_count 0: there is none that succeeded.
@@ -63,6 +77,15 @@ tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *setti
 tagmask_status tm_session_probability(tagmask_session *session, const tm_settings *settings, size_t tag_count,
                                       tm_error *err);
 
+// The view that the request describes, new or from an earlier proposal, to be run; NULL without memory.
+tm_view *tm_session_view(tagmask_session *session, const tm_view *request);
+tm_view tm_session_saliency_request(const tagmask_session *session, tm_box box, bool mirror);
+tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings *settings, tm_view *const *views,
+                                    size_t count, tm_error *err);
+
+// The fused map of a tag of the proposal whose maps hold.
+tm_map tm_session_fused(const tagmask_session *session, size_t tag);
+void tm_session_free_maps(tagmask_session *session);
 // One tag's class activation map and, in `cam`, the same after the affinity step (the map itself in presets without
 // it). The views must hold. target's size is that of both maps.
 tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,

@@ -42,8 +42,7 @@ static tagmask_status use_saliency(tagmask_session *session, tm_work *work, size
 
 static tagmask_status use_fused(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
     (void)work, (void)err;
-    uint32_t width = session->work.width, height = session->work.height;
-    *map = (tm_map){tm_plane(session->fused, width, height, tag), width, height};
+    *map = tm_session_fused(session, tag);
     return TAGMASK_OK;
 }
 
@@ -88,6 +87,10 @@ static tagmask_status read_back(tagmask_session *session, const stage_row *stage
                                 tm_error *err) {
     tm_work work;
     tm_map map;
+    // Tags suggested since the proposal may have asked for other views.
+    TM_TRY(tm_session_images(session, &session->settings, err));
+    TM_TRY(tm_session_views(session, &session->settings, err));
+    TM_TRY(tm_session_fuse(session, &session->settings, session->tags, session->tag_count, err));
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = stage->record(session, &work, tag, &map, err);
     if (!status) status = tm_readback(work.recorder, map.slice, data, err);
@@ -109,7 +112,7 @@ tagmask_status tagmask_session_map(tagmask_session *session, const char *stage_n
     if (!data) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for a map of %ux%u", width, height);
     tagmask_status status = TAGMASK_OK;
     if (stage->photo_size) {
-        memcpy(data, session->probability + tag * pixels, pixels * sizeof *data);
+        memcpy(data, session->probability->data + tag * pixels, pixels * sizeof *data);
     } else {
         status = read_back(session, stage, tag, data, error);
     }

@@ -116,7 +116,9 @@ tagmask_status tm_views_run(const tm_views_context *context, tm_view *const *vie
     bool *is_new = tm_calloc(count, sizeof *is_new), any = false;
     if (!is_new) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a list of views");
     for (size_t i = 0; i < count; i++) {
-        if (views[i]->ready || (context->cache_dir && tm_view_cache_load(context, views[i]))) continue;
+        bool listed = false;
+        for (size_t k = 0; k < i && !listed; k++) listed = views[k] == views[i];
+        if (listed || views[i]->ready || (context->cache_dir && tm_view_cache_load(context, views[i]))) continue;
         is_new[i] = any = true;
     }
     tagmask_status status = TAGMASK_OK;

@@ -19,7 +19,8 @@ typedef struct tm_view {
     bool ready;
     tm_tensor outputs[TM_VIEW_OUTPUTS];  // each slice is all of its own buffer
     size_t output_count;
-    float *scores;  // classifier: class_count logits
+    float *scores;   // classifier: class_count logits
+    uint64_t asked;  // the session's proposal that asked for it last
 } tm_view;
 void tm_view_clear(tm_view *view);  // frees the result
 
@@ -30,7 +31,8 @@ typedef struct tm_views_context {
     uint64_t photo_hash;  // names the photo in the cache
     const char *cache_dir;
 } tm_views_context;
-// Runs the network on every view that is not ready, in one recording. Takes the device's lock.
+// Runs the network on every view that is not ready, in one recording; a view may be listed twice. Takes the device's
+// lock.
 tagmask_status tm_views_run(const tm_views_context *context, tm_view *const *views, size_t count, tm_error *err);
 
 #endif

@@ -293,7 +293,8 @@ static void check_cam(fixture *f, tm_layout layout) {
     tm_view views[2] = {{.output_count = 1}, {.output_count = 1, .mirror = true}};
     views[0].outputs[0] = views[1].outputs[0] = (tm_tensor){TM_FLOAT32, layout, {4, {1, C, H, W}}, data.slice};
     tm_map to = device_map(f, W, H, NULL);
-    assert_ok(tm_cam_record(&f->work, &engine, views, 2, &rows, 0.5f, &to, &f->err), &f->err);
+    assert_ok(tm_cam_record(&f->work, &engine, (tm_view *[]){&views[0], &views[1]}, 2, &rows, 0.5f, &to, &f->err),
+              &f->err);
     float *got = fetch(f, &to);
     assert_close(got, wanted, P, 1e-4);
     tm_buffer_destroy(engine.class_weights);

@@ -1,0 +1,261 @@
+// Fused maps: for each tag its CAM, saliency of the photo and around the CAM, and what both agree on. A tag's map does
+// not depend on the other tags, so each is kept by itself and found again when tags come and go.
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/session.h"
+
+// What the kept maps may take beyond those of the proposal.
+#define KEPT_BYTES ((uint64_t)64 << 20)
+
+// ---- One tag: where its CAM is, what saliency says there, and both fused.
+
+typedef struct tag_maps {
+    uint64_t key;  // of everything the fused map depends on
+    bool missing;
+    tm_cam_rows rows;
+    tm_view *crops[TM_MAX_CROPS];
+    uint32_t crop_count;
+} tag_maps;
+
+// Reads back the CAM without competition at an eighth of the working size and asks for saliency where it is.
+static tagmask_status choose_crops(tagmask_session *session, const tm_settings *settings, tag_maps *maps,
+                                   tm_error *err) {
+    uint32_t width = tm_div_up(session->work.width, 8), height = tm_div_up(session->work.height, 8);
+    float *cam = tm_calloc((size_t)width * height, sizeof *cam);
+    if (!cam) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a CAM");
+    tm_work work;
+    tm_cam_rows rows = maps->rows;
+    rows.rivals = 0;
+    tm_map target;
+    tagmask_status status = tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err);
+    if (!status) status = tm_scratch_map(&work, width, height, &target, err);
+    if (!status)
+        status = tm_cam_record(&work, session->engine, session->classifier_views, session->classifier_count, &rows, 0,
+                               &target, err);
+    if (!status) status = tm_readback(work.recorder, target.slice, cam, err);
+    status = tm_work_close(&work, status, err);
+    float to_x = (float)session->base.width / (float)width, to_y = (float)session->base.height / (float)height;
+    for (uint32_t c = 0; c < settings->crop_count && !status; c++) {
+        tm_box box;
+        status = tm_crop_box(cam, width, height, settings->crops[c], &box, err);
+        if (status) break;
+        box = (tm_box){box.left * to_x, box.top * to_y, box.right * to_x, box.bottom * to_y};
+        tm_view request = tm_session_saliency_request(session, box, false), *view = tm_session_view(session, &request);
+        if (!view) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a crop");
+        if (view) maps->crops[maps->crop_count++] = view;
+    }
+    free(cam);
+    return status;
+}
+
+static tagmask_status run_crops(tagmask_session *session, const tm_settings *settings, const tag_maps *maps,
+                                size_t tag_count, tm_error *err) {
+    size_t count = 0, most = tag_count * TM_MAX_CROPS;
+    tm_view **views = tm_calloc(most, sizeof *views);
+    if (!views) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for views");
+    for (size_t t = 0; t < tag_count; t++) {
+        for (uint32_t c = 0; c < maps[t].crop_count; c++) views[count++] = maps[t].crops[c];
+    }
+    tagmask_status status = tm_session_run_views(session, settings, views, count, err);
+    free(views);
+    return status;
+}
+
+static const tm_view *affinity_view(const tagmask_session *session, const tm_settings *settings) {
+    size_t passes = settings->mirror ? 2 : 1;
+    for (size_t s = 0; s < settings->scale_count; s++) {
+        const tm_view *view = session->classifier_views[s * passes];
+        if (settings->scales[s] == settings->affinity_size && view->output_count > 1) return view;
+    }
+    return NULL;
+}
+
+tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                     const tm_cam_rows *rows, const tm_map *target, tm_map *high, tm_map *cam,
+                                     tm_error *err) {
+    const tm_view *affinity = affinity_view(session, settings);
+    TM_TRY(tm_scratch_map(work, target->width, target->height, high, err));
+    TM_TRY(tm_cam_record(work, session->engine, session->classifier_views, session->classifier_count, rows,
+                         settings->rivalry, high, err));
+    *cam = *high;
+    if (!affinity) return TAGMASK_OK;
+    TM_TRY(tm_scratch_map(work, target->width, target->height, cam, err));
+    return tm_affinity_record(work, affinity, settings->affinity_temperature, high, cam, err);
+}
+
+// The tag's fused map into `target`; the saliency of the whole photo is plane 0 of session->saliency.
+static tagmask_status record_tag(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                 const tag_maps *maps, const tm_map *target, tm_error *err) {
+    tm_fusion_input input;
+    TM_TRY(tm_session_record_cam(session, work, settings, &maps->rows, target, &input.high, &input.cam, err));
+    if (!session->engine->has_saliency) return tm_map_normalize(work, &input.cam, target, err);
+    for (uint32_t c = 0; c < maps->crop_count; c++) {
+        tm_map plane = {tm_plane(session->saliency, target->width, target->height, 1 + c), target->width,
+                        target->height};
+        TM_TRY(tm_saliency_paste(work, maps->crops[c], (float)target->width / (float)session->base.width,
+                                 (float)target->height / (float)session->base.height, &plane, err));
+    }
+    uint64_t plane_bytes = tm_plane_bytes(target->width, target->height);
+    input.sources = (tm_slice){session->saliency, 0, plane_bytes * (1 + maps->crop_count)};
+    input.source_stride = (uint32_t)(plane_bytes / 4);
+    input.source_count = 1 + maps->crop_count;
+    return tm_fusion_record(work, &input, settings, target, err);
+}
+
+// ---- Kept maps
+
+static tm_kept_map *find_map(tagmask_session *session, uint64_t key) {
+    for (size_t i = 0; i < session->map_count; i++) {
+        if (session->maps[i].key == key) return &session->maps[i];
+    }
+    return NULL;
+}
+
+// A place for a new map: in place of the one that was not used for the longest time when there are enough, but of none
+// that this proposal uses.
+static tagmask_status new_map(tagmask_session *session, size_t tag_count, tm_kept_map **map, tm_error *err) {
+    uint64_t bytes = tm_plane_bytes(session->work.width, session->work.height);
+    tm_kept_map *made = NULL;
+    for (size_t i = 0; i < session->map_count; i++) {
+        tm_kept_map *kept = &session->maps[i];
+        bool unused =
+            !kept->key || (kept->used != session->proposal && session->map_count >= tag_count + KEPT_BYTES / bytes);
+        if (unused && (!made || kept->used < made->used)) made = kept;
+    }
+    if (!made) {
+        if (!tm_grow((void **)&session->maps, &session->map_capacity, session->map_count + 1, sizeof *session->maps))
+            return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the maps of %zu tags", tag_count);
+        made = &session->maps[session->map_count++];
+        *made = (tm_kept_map){0};
+    }
+    made->key = 0;
+    *map = made;
+    return tm_ensure_buffer(session->engine->device->gpu, &made->buffer, bytes, err);
+}
+
+static tm_map map_of(const tagmask_session *session, tm_buffer *buffer) {
+    uint32_t width = session->work.width, height = session->work.height;
+    return (tm_map){{buffer, 0, (uint64_t)width * height * 4}, width, height};
+}
+
+tm_map tm_session_fused(const tagmask_session *session, size_t tag) {
+    return map_of(session, session->fused[tag]);
+}
+
+// ---- All tags
+
+// One recording a tag keeps the scratch memory small, however many tags there are.
+static tagmask_status fuse_tag(tagmask_session *session, const tm_settings *settings, const tag_maps *maps,
+                               bool has_class, const tm_map *target, tm_error *err) {
+    tm_work work;
+    TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
+    tagmask_status status = TAGMASK_OK;
+    if (has_class) {
+        status = record_tag(session, &work, settings, maps, target, err);
+    } else {
+        status =
+            tm_copy(work.recorder, tm_plane(session->saliency, target->width, target->height, 0), target->slice, err);
+    }
+    return tm_work_close(&work, status, err);
+}
+
+// The whole photo's saliency at working size.
+static tagmask_status hold_saliency(tagmask_session *session, tm_error *err) {
+    const uint64_t parts[] = {session->views_key, session->images_key};
+    uint64_t key = tm_hash64(parts, sizeof parts, 3);
+    uint32_t width = session->work.width, height = session->work.height;
+    if (session->saliency_key == key) return TAGMASK_OK;
+    session->saliency_key = 0;
+    TM_TRY(tm_ensure_buffer(session->engine->device->gpu, &session->saliency,
+                            tm_plane_bytes(width, height) * (1 + TM_MAX_CROPS), err));
+    if (session->engine->has_saliency) {
+        tm_map whole = {tm_plane(session->saliency, width, height, 0), width, height};
+        tm_work work;
+        TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
+        tagmask_status status =
+            tm_saliency_record(&work, session->saliency_views, session->saliency_count, &whole, err);
+        TM_TRY(tm_work_close(&work, status, err));
+    }
+    session->saliency_key = key;
+    return TAGMASK_OK;
+}
+
+static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
+                                   size_t tag_count, tag_maps *maps, tm_error *err) {
+    for (size_t t = 0; t < tag_count; t++) {
+        if (!maps[t].missing || !tags[t].class_count) continue;
+        tm_cam_choose(session->scores, (size_t)session->engine->class_count, tags[t].classes, tags[t].class_count,
+                      settings->rivals, &maps[t].rows);
+        if (session->engine->has_saliency && settings->crop_count)
+            TM_TRY(choose_crops(session, settings, &maps[t], err));
+    }
+    TM_TRY(run_crops(session, settings, maps, tag_count, err));
+    for (size_t t = 0; t < tag_count; t++) {
+        if (find_map(session, maps[t].key)) continue;
+        tm_kept_map *made = NULL;
+        TM_TRY(new_map(session, tag_count, &made, err));
+        tm_map target = map_of(session, made->buffer);
+        TM_TRY(fuse_tag(session, settings, &maps[t], tags[t].class_count > 0, &target, err));
+        made->key = maps[t].key;
+        made->used = session->proposal;
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
+                                size_t tag_count, tag_maps *maps, tm_error *err) {
+    bool any = false;
+    TM_TRY(hold_saliency(session, err));
+    for (size_t t = 0; t < tag_count; t++) {
+        tm_kept_map *kept = find_map(session, maps[t].key);
+        if (kept) kept->used = session->proposal;
+        maps[t].missing = !kept;
+        any |= !kept;
+    }
+    if (any) TM_TRY(fuse_missing(session, settings, tags, tag_count, maps, err));
+    for (size_t t = 0; t < tag_count; t++) session->fused[t] = find_map(session, maps[t].key)->buffer;
+    return TAGMASK_OK;
+}
+
+// What every tag's map depends on.
+static uint64_t settings_key(const tagmask_session *session, const tm_settings *settings) {
+    const uint64_t stages[] = {session->views_key, session->images_key};
+    const float parts[] = {settings->rivalry,
+                           (float)settings->rivals,
+                           settings->gate_low,
+                           settings->gate_span,
+                           settings->gate_strength,
+                           settings->cam_high,
+                           settings->affinity_temperature,
+                           (float)settings->affinity_size,
+                           (float)settings->crop_count};
+    uint64_t key = tm_hash64(stages, sizeof stages, 4);
+    key = tm_hash64(settings->crops, sizeof settings->crops, key);
+    return tm_hash64(parts, sizeof parts, key);
+}
+
+tagmask_status tm_session_fuse(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
+                               size_t tag_count, tm_error *err) {
+    tag_maps *maps = tm_calloc(tag_count, sizeof *maps);
+    if (!maps) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the maps of %zu tags", tag_count);
+    uint64_t common = settings_key(session, settings), key = common;
+    for (size_t t = 0; t < tag_count; t++) {
+        // 0 marks a map that is not there.
+        maps[t].key = tm_hash64(tags[t].classes, tags[t].class_count * sizeof(int32_t), common) | 1;
+        key = tm_hash64(&maps[t].key, sizeof maps[t].key, key);
+    }
+    tagmask_status status = TAGMASK_OK;
+    if (session->fused_key != key) {
+        session->fused_key = 0;
+        status = fuse_tags(session, settings, tags, tag_count, maps, err);
+        if (!status) session->fused_key = key;
+    }
+    free(maps);
+    return status;
+}
+
+void tm_session_free_maps(tagmask_session *session) {
+    for (size_t i = 0; i < session->map_count; i++) tm_buffer_destroy(session->maps[i].buffer);
+    free(session->maps);
+}

@@ -1,0 +1,237 @@
+// What a session computes anew after each kind of change, counted in dispatches by stage, and that the result is bit
+// for bit that of a session that never saw anything else.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tiny_pack.h"
+
+enum { PHOTO, NETWORKS, MAPS, REFINEMENT, MASK, STAGES };
+
+static tagmask_device *device;
+static tagmask_engine *engine;
+static uint64_t stage_start[STAGES + 1];
+
+typedef struct counts {
+    uint64_t stage[STAGES];
+} counts;
+
+static int open_engine(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tagmask_device_open(NULL, &device, &err), &err);
+    assert_ok(tagmask_engine_create(device, tiny_classifier(), tiny_saliency(), &engine, &err), &err);
+    return 0;
+}
+
+static int close_engine(void **state) {
+    (void)state;
+    tagmask_engine_free(engine);
+    tagmask_device_close(device);
+    return 0;
+}
+
+static uint64_t dispatches(void) {
+    tagmask_device_stats stats = {.struct_size = sizeof stats};
+    assert_int_equal(tagmask_device_get_stats(device, &stats), TAGMASK_OK);
+    return stats.dispatches;
+}
+
+static bool note_stage(void *user, float done, const char *stage) {
+    static const char *const names[STAGES] = {"photo", "networks", "maps", "refinement", "mask"};
+    (void)user, (void)done;
+    for (int i = 0; i < STAGES; i++) {
+        if (!strcmp(names[i], stage)) stage_start[i] = dispatches();
+    }
+    return true;
+}
+
+static tagmask_session *new_session(void) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_image photo = tiny_photo();
+    tagmask_session *session = NULL;
+    assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
+    return session;
+}
+
+// "cat,dog" with the parameters; the dispatches of each stage.
+static tagmask_result *propose(tagmask_session *session, const char *tags, const tagmask_params *changed, counts *c) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    char text[64], *rest = text;
+    const char *names[8];
+    size_t count = 0;
+    tagmask_result *result = NULL;
+    tagmask_params params = changed ? *changed : (tagmask_params){0};
+    params.struct_size = sizeof params;
+    params.progress = note_stage;
+    strcpy(text, tags);
+    for (char *name; (name = strsep(&rest, ",")) != NULL;) names[count++] = name;
+    assert_ok(tagmask_propose(session, names, count, &params, &result, &err), &err);
+    stage_start[STAGES] = dispatches();
+    for (int i = 0; i < STAGES; i++) c->stage[i] = stage_start[i + 1] - stage_start[i];
+    return result;
+}
+
+static void check_same(const tagmask_result *a, const tagmask_result *b) {
+    size_t pixels = (size_t)tagmask_result_width(a) * tagmask_result_height(a);
+    size_t tags = tagmask_result_tag_count(a), regions = tagmask_result_region_count(a);
+    assert_int_equal(tagmask_result_tag_count(b), tags);
+    assert_memory_equal(tagmask_result_labels(a), tagmask_result_labels(b), pixels);
+    for (size_t t = 0; t < tags; t++)
+        assert_memory_equal(tagmask_result_probability(a, t), tagmask_result_probability(b, t), pixels * sizeof(float));
+    assert_int_equal(tagmask_result_region_count(b), regions);
+    for (size_t i = 0; i < regions; i++) {
+        tagmask_region x = {.struct_size = sizeof x}, y = {.struct_size = sizeof y};
+        assert_int_equal(tagmask_result_region(a, i, &x), TAGMASK_OK);
+        assert_int_equal(tagmask_result_region(b, i, &y), TAGMASK_OK);
+        assert_int_equal(x.outline_points, y.outline_points);
+        assert_memory_equal(x.outline, y.outline, 2 * x.outline_points * sizeof *x.outline);
+    }
+}
+
+// Proposes in a session that has been through other things, and in a new one: the same bits. Returns what the former
+// cost.
+static counts change(tagmask_session *session, const char *tags, const tagmask_params *params) {
+    counts cost, all;
+    tagmask_result *result = propose(session, tags, params, &cost);
+    tagmask_session *fresh = new_session();
+    tagmask_result *wanted = propose(fresh, tags, params, &all);
+    assert_true(all.stage[NETWORKS] > 0 && all.stage[MAPS] > 0 && all.stage[MASK] > 0);
+    check_same(wanted, result);
+    tagmask_result_free(wanted);
+    tagmask_result_free(result);
+    tagmask_session_free(fresh);
+    return cost;
+}
+
+static void expect(counts cost, bool photo, bool networks, bool maps, bool refinement, bool mask) {
+    const bool wanted[STAGES] = {photo, networks, maps, refinement, mask};
+    for (int i = 0; i < STAGES; i++) {
+        if ((cost.stage[i] > 0) != wanted[i])
+            fail_msg("stage %d: %llu dispatches, expected %s", i, (unsigned long long)cost.stage[i],
+                     wanted[i] ? "some" : "none");
+    }
+}
+
+#define PARAMS(...) (&(tagmask_params){.struct_size = sizeof(tagmask_params), __VA_ARGS__})
+
+static void test_nothing_on_the_device(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    expect(change(session, "cat,dog", NULL), true, true, true, true, true);
+    expect(change(session, "cat,dog", PARAMS(.threshold = 0.3f)), false, false, false, false, false);
+    expect(change(session, "cat,dog", PARAMS(.threshold = 0.7f)), false, false, false, false, false);
+    expect(change(session, "cat,dog", PARAMS(.min_part = -1)), false, false, false, false, false);
+    expect(change(session, "cat,dog", PARAMS(.polygon_tolerance = 4)), false, false, false, false, false);
+    expect(change(session, "cat,dog", PARAMS(.max_parts = 1)), false, false, false, false, false);
+    expect(change(session, "cat,dog", NULL), false, false, false, false, false);
+    tagmask_session_free(session);
+}
+
+static void test_crf_only(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    uint64_t first = change(session, "cat,dog", NULL).stage[REFINEMENT];
+    counts weight = change(session, "cat,dog", PARAMS(.crf_bilateral_compat = 3));
+    expect(weight, false, false, false, true, true);
+    counts width = change(session, "cat,dog", PARAMS(.crf_bilateral_sxy = 30));
+    expect(width, false, false, false, true, true);
+    // The energies stay, and the lattice too unless its widths change.
+    assert_true(weight.stage[REFINEMENT] < width.stage[REFINEMENT] && width.stage[REFINEMENT] < first);
+    expect(change(session, "cat,dog", PARAMS(.crf_iterations = 2)), false, false, false, true, true);
+    expect(change(session, "cat,dog", PARAMS(.crf_iterations = -1)), false, false, false, false, true);
+    expect(change(session, "cat,dog", PARAMS(.crf_iterations = 2)), false, false, false, false, true);
+    tagmask_session_free(session);
+}
+
+static void test_tags_come_and_go(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    uint64_t one = change(session, "cat", NULL).stage[MAPS];
+    counts added = change(session, "cat,dog", NULL), two = change(session, "cat,dog,cup,thing", NULL);
+    expect(added, false, false, true, true, true);
+    expect(two, false, false, true, true, true);
+    // Only the new tag's map; the photo's saliency is there, and "thing" is that very map.
+    assert_true(added.stage[MAPS] < one);
+    assert_int_equal(two.stage[MAPS], added.stage[MAPS]);
+    expect(change(session, "dog,thing,cat", NULL), false, false, false, true, true);
+    expect(change(session, "cat,dog", NULL), false, false, false, true, true);
+    expect(change(session, "dog,cat", NULL), false, false, false, true, true);
+    expect(change(session, "dog,cat", PARAMS(.threshold = 0.4f)), false, false, false, false, false);
+    expect(change(session, "thing,cat,thing", NULL), false, false, false, true, true);
+    tagmask_session_free(session);
+}
+
+static void test_other_views_and_sizes(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    tagmask_params *best = PARAMS(.preset = "best"), *small = PARAMS(.working_size = 128);
+    expect(change(session, "cat,dog", NULL), true, true, true, true, true);
+    // "best" looks again where the CAM is: network passes of the stage "maps".
+    expect(change(session, "cat,dog", best), false, true, true, true, true);
+    expect(change(session, "cat,dog", small), true, false, true, true, true);
+    // Back to what was there before: maps are found again, apart from the photo's saliency.
+    counts back = change(session, "cat,dog", NULL), there = change(session, "cat,dog", best);
+    expect(back, true, false, true, true, true);
+    expect(there, false, false, true, true, true);
+    assert_true(there.stage[MAPS] < change(session, "cat,cup", best).stage[MAPS]);
+    tagmask_session_free(session);
+}
+
+// More tags, one after the other, than maps and views are kept for.
+static void test_many_tags(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    char tag[32];
+    counts cost;
+    for (int i = 1; i < 16; i++) {
+        for (int size = 128; size <= 150; size += 11) {
+            char *at = tag;
+            for (int c = 0; c < 4; c++) {
+                if (i >> c & 1) at += sprintf(at, "%s%d", at == tag ? "#" : ",", c);
+            }
+            const char *name = tag;
+            tm_error err = TAGMASK_ERROR_INIT;
+            tagmask_result *result = NULL;
+            tagmask_params params = {.struct_size = sizeof params, .preset = "best", .working_size = (uint32_t)size};
+            assert_ok(tagmask_propose(session, &name, 1, &params, &result, &err), &err);
+            tagmask_result_free(result);
+        }
+    }
+    tagmask_result_free(propose(session, "cat,sky", PARAMS(.preset = "best"), &cost));
+    (void)change(session, "cat,sky", PARAMS(.preset = "best"));
+    tagmask_session_free(session);
+}
+
+// A result lives on while its session goes on to other probabilities, or is freed.
+static void test_results_stay(void **state) {
+    (void)state;
+    counts cost;
+    tagmask_session *session = new_session();
+    tagmask_result *first = propose(session, "cat", NULL, &cost);
+    size_t bytes = (size_t)tagmask_result_width(first) * tagmask_result_height(first) * sizeof(float);
+    float *copy = malloc(bytes);
+    assert_non_null(copy);
+    memcpy(copy, tagmask_result_probability(first, 0), bytes);
+    tagmask_result *strict = propose(session, "cat", PARAMS(.threshold = 0.8f), &cost);
+    assert_ptr_equal(tagmask_result_probability(first, 0), tagmask_result_probability(strict, 0));
+    tagmask_result_free(propose(session, "dog", PARAMS(.crf_iterations = 1), &cost));
+    tagmask_session_free(session);
+    assert_memory_equal(tagmask_result_probability(first, 0), copy, bytes);
+    tagmask_result_free(first);
+    assert_memory_equal(tagmask_result_probability(strict, 0), copy, bytes);
+    tagmask_result_free(strict);
+    free(copy);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_on_the_device),
+        cmocka_unit_test(test_crf_only),
+        cmocka_unit_test(test_tags_come_and_go),
+        cmocka_unit_test(test_other_views_and_sizes),
+        cmocka_unit_test(test_many_tags),
+        cmocka_unit_test(test_results_stay),
+    };
+    return cmocka_run_group_tests(tests, open_engine, close_engine);
+}
