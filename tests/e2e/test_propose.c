@@ -171,7 +171,18 @@ static void test_errors_leave_the_session_usable(void **state) {
     tagmask_session_free(session);
 }
 
-// Network outputs kept on disk give the same result without a network, and a damaged file is ignored.
+static char *read_command(const char *format, const char *dir) {
+    char *command = tm_format(format, dir), text[200] = "";
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_non_null(fgets(text, sizeof text, pipe));
+    assert_int_equal(pclose(pipe), 0);
+    free(command);
+    return strdup(text);
+}
+
+// Network outputs kept on disk give the same result without a network; damaged files, each in another way, are ignored
+// and made anew.
 static void test_cache(void **state) {
     (void)state;
     char *folder = test_temporary_dir();
@@ -185,19 +196,32 @@ static void test_cache(void **state) {
     assert_true(dispatches() - start - full < full / 2);
     size_t bytes = (size_t)tagmask_result_width(first) * tagmask_result_height(first) * sizeof(float);
     assert_memory_equal(tagmask_result_probability(first, 0), tagmask_result_probability(cached, 0), bytes);
-    char *command = tm_format(
-        "for f in '%s'/*.view; do printf damage | dd of=\"$f\" bs=1 seek=300 conv=notrunc 2>/dev/null; done", folder);
-    assert_int_equal(system(command), 0);
+    static const char sum[] = "cat '%s'/*.view | cksum";
+    char *before = read_command(sum, folder);
+    free(
+        read_command("cd '%s'; n=0; last=/dev/null; for f in *.view; do cp \"$f\" next; case $n in"
+                     " 0) printf damage | dd of=\"$f\" bs=1 seek=300 conv=notrunc 2>/dev/null ;;"
+                     " 1) cat last >\"$f\" ;;"  // a good file, but of another view
+                     " 2) printf x | dd of=\"$f\" bs=1 seek=56 conv=notrunc 2>/dev/null ;;"
+                     " 3) head -c 400 next >\"$f\" ;;"
+                     " *) echo nonsense >\"$f\" ;; esac; mv next last; n=$((n + 1)); done; rm last; echo done",
+                     folder));
+    char *damaged = read_command(sum, folder);
+    assert_string_not_equal(before, damaged);
     tagmask_session *third = open_photo("chelsea.png");
     tagmask_result *recomputed = propose(third, "cat", &params);
     assert_memory_equal(tagmask_result_probability(first, 0), tagmask_result_probability(recomputed, 0), bytes);
+    char *after = read_command(sum, folder);
+    assert_string_equal(before, after);
     tagmask_result *results[] = {first, cached, recomputed};
     tagmask_session *sessions[] = {session, second, third};
     for (size_t i = 0; i < 3; i++) {
         tagmask_result_free(results[i]);
         tagmask_session_free(sessions[i]);
     }
-    free(command);
+    free(before);
+    free(damaged);
+    free(after);
     free(folder);
 }
 
