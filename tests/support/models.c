@@ -70,8 +70,7 @@ onnx_model *small_network(void) {
     return m;
 }
 
-// ---- Chains of operators: "Op inputs outputs attribute=1,2 other=0.5 text='x'; Op ...". What is called y or z is an
-// output of the model.
+// ---- Chains of operators
 static const char *const chains[] = {
     "Conv x,w,k a pads=1,1,1,1 group=1; ConvTranspose a,w b strides=2,2 output_padding=1,1; Relu b y",
     "MaxPool x a kernel_shape=3,3 auto_pad='SAME_UPPER' strides=2,2; AveragePool a y kernel_shape=2,2 ceil_mode=1",
@@ -118,6 +117,7 @@ static void add_constants(onnx_model *m) {
         {"zero", 0, {0}, {0}, true},
         {"one", 0, {0}, {1}, true},
         {"two", 0, {0}, {2}, true},
+        {"wide", 0, {0}, {INT64_C(1000000000000)}, true},
     };
     float *noise = test_noise(1, 256, 0.1f, 1);
     const float scales[] = {1, 1, 2, 2};
@@ -150,23 +150,44 @@ static void add_attribute(onnx_model *m, onnx_node *node, char *text) {
     }
 }
 
+// "x,[2:-3]" -> "x,[2:-3]" with a constant of that name.
+static void add_lists(onnx_model *m, const char *inputs) {
+    for (const char *at = inputs; (at = strchr(at, '[')) != NULL;) {
+        int64_t numbers[8];
+        size_t count = 0;
+        char *end = (char *)(uintptr_t)at, *name = strndup(at, strcspn(at, "]") + 1);
+        while (*end && *end != ']' && count < TM_ARRAY_LEN(numbers)) numbers[count++] = strtoll(end + 1, &end, 10);
+        onnx_constant(m, name, TM_INT64, 1, (const int64_t[]){(int64_t)count}, numbers);
+        free(name);
+        at = end;
+    }
+}
+
 static void add_operator(onnx_model *m, char *text) {
     char *state = NULL, *op = strtok_r(text, " ", &state), *inputs = strtok_r(NULL, " ", &state);
     char *outputs = strtok_r(NULL, " ", &state);
+    add_lists(m, inputs);
     onnx_node *node = onnx_add(m, op, inputs, outputs);
-    if (*outputs == 'y' || *outputs == 'z') onnx_output(m, outputs);
+    for (char *name = outputs, *end; *name; name = end + (*end == ',')) {
+        end = name + strcspn(name, ",");
+        char output[2] = {*name};
+        if (end == name + 1 && (*name == 'y' || *name == 'z')) onnx_output(m, output);
+    }
     for (char *word; (word = strtok_r(NULL, " ", &state)) != NULL;) add_attribute(m, node, word);
 }
 
-onnx_model *operator_model(size_t index) {
-    if (index >= TM_ARRAY_LEN(chains)) return NULL;
+onnx_model *chain_model(const char *chain) {
     onnx_model *m = onnx_new(17);
     onnx_input(m, "x", TM_FLOAT32, DIMS(1, 4, 6, 8));
     onnx_input(m, "m", TM_FLOAT32, DIMS(8, 6));
     onnx_input(m, "s", TM_INT64, DIMS(2));
     add_constants(m);
-    char *text = strdup(chains[index]), *state = NULL;
+    char *text = strdup(chain), *state = NULL;
     for (char *op = strtok_r(text, ";", &state); op; op = strtok_r(NULL, ";", &state)) add_operator(m, op);
     free(text);
     return m;
+}
+
+onnx_model *operator_model(size_t index) {
+    return index < TM_ARRAY_LEN(chains) ? chain_model(chains[index]) : NULL;
 }

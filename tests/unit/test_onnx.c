@@ -331,6 +331,88 @@ static void expect_values(Onnx__TensorProto *tensor, tm_dtype dtype, const void 
     free(model);
 }
 
+// Numbers that make a shape absurd: refused when the model is loaded or planned, by a sentence that names the node,
+// before memory or time is spent on them.
+static void absurd_numbers_are_refused(void **state) {
+    (void)state;
+    static const char *const chains[] = {
+        "ConstantOfShape [1000000:1000000] y",
+        "ConstantOfShape [-4] y",
+        "ConstantOfShape [4294967296:4294967296:16] y",
+        "Expand k,[1000000:1000000:4] y",
+        "Tile x,[1:1:1000000000:1000000000] y",
+        "Tile x,[1:1:-1:1] y",
+        "Range zero,wide,one y",
+        "Pad x,[0:0:0:1099511627776:0:0:0:0] y",
+        "Pad x,[0:0:-9223372036854775807:0:0:0:-9223372036854775807:0] y",
+        "Resize x,,,[1:4:4294967295:4294967295] y",
+        "Resize x,,,[1:4:-1:8] y",
+        "Conv x,w y pads=4611686018427387904,0,0,0",
+        "Conv x,w y strides=0,1",
+        "Conv x,w y dilations=9223372036854775807,1",
+        "Conv x,w y group=-1",
+        "Conv x,w y group=3",
+        "ConvTranspose x,w y strides=4294967296,4294967296",
+        "MaxPool x y kernel_shape=9223372036854775807,2",
+        "MaxPool x y kernel_shape=0,0",
+        "AveragePool x y kernel_shape=2,2 pads=-9223372036854775807,0,0,0",
+        "Slice x,[0],[2],[1],[00] y",
+        "Slice x,[0],[2],[99] y",
+        "Gather k,[4] y",
+        "Gather k,[-9223372036854775807] y",
+        "Split x,[-1:5] y,z axis=1",
+        "Split x,[4611686018427387904:4611686018427387908] y,z axis=1",
+        "Reshape x,[-1:-1] y",
+        "Reshape x,[4294967296:4294967296:-1] y",
+        "Reshape x,[-7] y",
+        "Transpose x y perm=0,0,1,2",
+        "Transpose x y perm=0,1,2,9",
+        "Concat x,x y axis=99",
+        "Concat x,m y axis=0",
+        "Flatten x y axis=-99",
+        "Squeeze x,[1] y",
+        "Unsqueeze x,[0:0] y",
+        "Unsqueeze x,[9223372036854775807] y",
+        "DepthToSpace x y blocksize=0",
+        "DepthToSpace x y blocksize=2147483648",
+        "SpaceToDepth x y blocksize=4294967296",
+        "Einsum m,n y equation='ij,jk,kl->il'",
+        "Einsum m,n y equation='->->'",
+        "ReduceSum x,[9] y",
+        "ReduceMean x y axes=9223372036854775807,0",
+        "ArgMax x y axis=-9",
+        "Softmax x y axis=77",
+        "Gemm m,n y",
+        "MatMul m,m y",
+        "Gemm x,n y",
+        "Cast x y to=8",
+        "Cast x y to=99",
+        "BatchNormalization x,k8,k8,k8,k8 y",
+        "GridSample x,k y",
+        "Where x,x,x y",
+        "PRelu x,k8 a; PRelu a,n y",
+        "LayerNormalization x,k y axis=9",
+    };
+    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 4, 6, 8), NULL), onnx_value(TM_FLOAT32, DIMS(8, 6), NULL),
+                               onnx_value(TM_INT64, DIMS(2), (const int64_t[]){8, 6})};
+    for (size_t i = 0; i < TM_ARRAY_LEN(chains); i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        tm_graph *graph = NULL;
+        tm_plan *plan;
+        size_t size;
+        onnx_model *m = chain_model(chains[i]);
+        uint8_t *bytes = onnx_bytes(m, &size);
+        tagmask_status status = load(bytes, size, &graph, &err);
+        if (status == TAGMASK_OK) status = tm_graph_plan(graph, inputs, 3, &plan, &err);
+        if (status == TAGMASK_OK || status == TAGMASK_ERROR_INTERNAL || !strstr(err.message, "m.onnx: node '")) {
+            fail_msg("%s: status %d: \"%s\"", chains[i], status, err.message);
+        }
+        tm_graph_free(graph);
+        free(bytes);
+        onnx_free(m);
+    }
+}
+
 static void every_data_type_is_read(void **state) {
     (void)state;
     int64_t dims[] = {3};
@@ -405,7 +487,7 @@ static void every_data_type_is_read(void **state) {
 
 static void wrong_amounts_of_data_are_refused(void **state) {
     (void)state;
-    int64_t dims[] = {3}, negative[] = {-3}, overflow[] = {(int64_t)1 << 62, 16};
+    int64_t dims[] = {3}, negative[] = {-3}, overflow[] = {(int64_t)1 << 62, 16}, giant[] = {1 << 29};
     char name[] = "w";
     float floats[] = {1, 2, 3};
     Onnx__TensorProto t;
@@ -430,6 +512,10 @@ static void wrong_amounts_of_data_are_refused(void **state) {
     initialize_tensor(&t, name, TM_FLOAT32, overflow, 2);
     bytes = pack_initializer(&t, &size);
     expect_failure(bytes, size, TAGMASK_ERROR_FORMAT, "impossible dimensions");
+    free(bytes);
+    initialize_tensor(&t, name, TM_FLOAT32, giant, 1);  // 2 GiB that the file does not hold
+    bytes = pack_initializer(&t, &size);
+    expect_failure(bytes, size, TAGMASK_ERROR_FORMAT, "expected 536870912 elements of data, found 0");
     free(bytes);
     initialize_tensor(&t, name, TM_STRING, dims, 1);
     bytes = pack_initializer(&t, &size);
@@ -534,6 +620,7 @@ int main(void) {
         cmocka_unit_test(unsorted_nodes_are_sorted),
         cmocka_unit_test(unsupported_operators_are_named),
         cmocka_unit_test(impossible_shapes_are_refused),
+        cmocka_unit_test(absurd_numbers_are_refused),
         cmocka_unit_test(every_data_type_is_read),
         cmocka_unit_test(wrong_amounts_of_data_are_refused),
         cmocka_unit_test(external_data_stays_in_its_folder),
