@@ -72,7 +72,7 @@ static tagmask_status paint_annotation(const tm_read_job *job, const cJSON *root
     }
     TM_TRY(tm_canvas_spend(job->canvas, looked_at, err));
     if (!*name) return tm_fail(err, TAGMASK_ERROR_FORMAT, "its category %g has no name in the file", category);
-    if (!segmentation) return TAGMASK_OK;  // a box only
+    if (!segmentation || cJSON_IsNull(segmentation)) return TAGMASK_OK;  // a box only
     TM_TRY(tm_canvas_tag(job->canvas, name, &label, err));
     if (cJSON_IsObject(segmentation)) return paint_rle(job, segmentation, label, err);
     if (cJSON_IsArray(segmentation)) return paint_polygons(job, segmentation, label, err);

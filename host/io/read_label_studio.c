@@ -1,5 +1,5 @@
-// Label Studio: brush masks and polygons of an import file or a JSON export. A task's last annotation counts, or its
-// first prediction when nobody has annotated it.
+// Label Studio: brush masks and polygons of an import file or a JSON export. A task's last annotation that was not
+// skipped counts, or its first prediction when there is none.
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +21,12 @@ static size_t address_fit(const char *address, const char *photo_path) {
 }
 
 static const cJSON *results_of(const cJSON *task) {
-    const cJSON *annotations = cJSON_GetObjectItemCaseSensitive(task, "annotations");
-    int count = cJSON_GetArraySize(annotations);
-    const cJSON *chosen = count ? cJSON_GetArrayItem(annotations, count - 1)
-                                : cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(task, "predictions"), 0);
+    const cJSON *annotation, *chosen = NULL;
+    cJSON_ArrayForEach(annotation, cJSON_GetObjectItemCaseSensitive(task, "annotations")) {
+        bool skipped = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(annotation, "was_cancelled"));
+        if (!skipped) chosen = annotation;
+    }
+    if (!chosen) chosen = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(task, "predictions"), 0);
     return cJSON_GetObjectItemCaseSensitive(chosen, "result");
 }
 

@@ -25,6 +25,8 @@ static void test_usage(void **state) {
     expect_command(run(WORDS("bench", "x.onnx", "--sise", "3")), 2, NULL, "did you mean --size?");
     expect_command(run(WORDS("propose", "x.png")), 2, NULL, "--tag");
     expect_command(run(WORDS("propose", "--tag", "cat")), 2, NULL, "IMAGE|DIR");
+    expect_command(run(WORDS("propose", "x.png", "--tag", "cat", "--format", "labelme-mask,coco,labelme")), 2, NULL,
+                   "labelme-mask and labelme write the same files");
     expect_command(run(WORDS("propose", "x.png", "--tag", "cat", "--format", "overlai")), 2, NULL,
                    "did you mean overlay?");
     expect_command(run(WORDS("propose", "x.png", "--tags-from", "xml")), 2, NULL, "csv:FILE");
@@ -46,11 +48,8 @@ static void test_no_driver(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     char *photo = tm_path_join(folder, "x.png");
     assert_ok(tm_write_file(photo, "x", 1, &err), &err);
-    const char *const *lines[] = {WORDS("devices"),
-                                  WORDS("layers", "x.onnx"),
-                                  WORDS("bench", "x.onnx", "--size", "32"),
-                                  WORDS("propose", "x.png", "--tag", "cat"),
-                                  WORDS("run", "x.onnx", "--output", "out")};
+    const char *const *lines[] = {WORDS("devices"), WORDS("layers", "x.onnx"), WORDS("bench", "x.onnx", "--size", "32"),
+                                  WORDS("propose", "x.png", "--tag", "cat"), WORDS("run", "x.onnx", "--output", "out")};
     for (size_t i = 0; i < TM_ARRAY_LEN(lines); i++) {
         const command_result *result = run_tagmask(folder, none, lines[i]);
         expect_command(result, 3, "", "ulkan");

@@ -164,6 +164,7 @@ static void coco_of_others(void **state) {
         "{\"id\": 2, \"image_id\": 3, \"category_id\": 1, \"iscrowd\": 1, \"segmentation\": {\"size\": [30, 40],"
         "\"counts\": [1170, 30]}},"
         "{\"id\": 3, \"image_id\": 3, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]},"
+        "{\"id\": 5, \"image_id\": 3, \"category_id\": 1, \"bbox\": [1, 2, 3, 4], \"segmentation\": null},"
         "{\"id\": 4, \"image_id\": 4, \"category_id\": 1, \"segmentation\": [[0, 0, 40, 0, 40, 30]]}]}");
     assert_int_equal(tagmask_result_tag_count(result), 2);
     assert_string_equal(tagmask_result_tag(result, 0), "dog");
@@ -183,7 +184,8 @@ static void label_studio_of_others(void **state) {
         "\"predictions\": [{\"result\": [{\"type\": \"polygonlabels\", \"value\": {\"points\": [[0, 0], [100, 0], [100,"
         "100]], \"polygonlabels\": [\"cat\"]}}]}], \"annotations\": [{\"result\": []}, {\"result\": ["
         "{\"type\": \"rectanglelabels\", \"value\": {}}, {\"type\": \"polygonlabels\", \"original_width\": 40,"
-        "\"value\": {\"points\": [[0, 0], [50, 0], [50, 10], [0, 10]], \"polygonlabels\": [\"dog\"]}}]}]}]");
+        "\"value\": {\"points\": [[0, 0], [50, 0], [50, 10], [0, 10]], \"polygonlabels\": [\"dog\"]}}]}, "
+        "{\"was_cancelled\": true, \"result\": []}]}]");
     assert_int_equal(tagmask_result_tag_count(result), 1);
     assert_string_equal(tagmask_result_tag(result, 0), "dog");
     assert_int_equal(count_label(result, 1), 20 * 3);
