@@ -30,10 +30,10 @@ def disc(x, y, radius):
 
 
 def parts():
-    """Two cats, one of them a ring at the photo's corner, and a cup that touches the other."""
+    """Two cats, one of them a ring at the photo's first corner, and a cup that touches the other."""
     cat = disc(100, 60, 30)
     cup = disc(135, 60, 20) & ~cat
-    cup[64:HEIGHT, 144:148] = True  # down to the bottom edge
+    cup[64:HEIGHT, 144:148] = cup[112:HEIGHT, 144:WIDTH] = True  # down to the last corner
     return [(CAT, disc(20, 20, 35) & ~disc(18, 22, 12)), (CAT, cat), (CUP, cup)]
 
 

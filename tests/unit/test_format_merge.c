@@ -182,6 +182,7 @@ static void every_change_counts(void **state) {
         {"segmentation", "[[2, 2, 16, 2, 16, 14]]", true},
         {"segmentation", "{\"size\": [30, 40], \"counts\": [1200]}", true},
         {"bbox", "[2, 2, 13, 12]", true},
+        {"bbox", "[2, 2, 14.25, 12]", true},
         {"iscrowd", "7", true},
         {"attributes", "{\"occluded\": true}", true},
         {"attributes", "{\"occluded\": false, \"track_id\": 0}", false},
