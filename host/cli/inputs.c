@@ -37,6 +37,17 @@ static bool is_photo(const char *path, uint64_t size) {
     return photo;
 }
 
+// Pictures in formats that are not read, by their names; a camera's raw files lie beside its JPEGs and are meant to.
+static bool is_other_picture(const char *path) {
+    static const char *const endings[] = {".avif", ".bmp", ".gif", ".heic", ".heif",
+                                          ".jp2",  ".jxl", ".tif", ".tiff", ".webp"};
+    const char *dot = strrchr(tm_file_name(path), '.');
+    for (size_t i = 0; dot && i < TM_ARRAY_LEN(endings); i++) {
+        if (!strcasecmp(dot, endings[i])) return true;
+    }
+    return false;
+}
+
 // ---- The list
 
 static tagmask_status add_path(cli_inputs *inputs, const char *path, const char *name, tm_error *err) {
@@ -61,6 +72,8 @@ typedef struct walk {
     cli_inputs *inputs;
     tm_file_info *seen;
     size_t count, capacity;
+    size_t passed_over;  // pictures in formats that are not read
+    char *first_passed_over;
 } walk;
 
 // false: seen before, or out of memory.
@@ -79,7 +92,9 @@ static tagmask_status walk_entry(walk *w, const char *path, const char *name, tm
     tm_file_info info;
     tm_error skipped = TAGMASK_ERROR_INIT;
     if (!tm_file_stat(path, &info)) return TAGMASK_OK;  // a link to nothing
-    if (info.regular) return is_photo(path, info.size) ? add_path(w->inputs, path, name, err) : TAGMASK_OK;
+    if (info.regular && is_photo(path, info.size)) return add_path(w->inputs, path, name, err);
+    if (info.regular && is_other_picture(path) && !w->passed_over++) w->first_passed_over = tm_strdup(path);
+    if (info.regular) return TAGMASK_OK;
     if (!info.folder || !enter(w, &info)) return TAGMASK_OK;
     tagmask_status status = walk_folder(w, path, name, &skipped);
     if (status != TAGMASK_ERROR_FILE) {
@@ -117,6 +132,12 @@ static tagmask_status add_argument(cli_inputs *inputs, const char *path, const c
     if (tm_file_stat(out, &output)) enter(&w, &output);
     enter(&w, &info);
     tagmask_status status = walk_folder(&w, path, "", err);
+    if (w.passed_over) {
+        cli_message("%s: %zu picture%s passed over, %s%s; expected PNG or JPEG: convert %s first", path, w.passed_over,
+                    w.passed_over == 1 ? " is" : "s are", w.passed_over == 1 ? "" : "such as ",
+                    w.first_passed_over ? w.first_passed_over : "", w.passed_over == 1 ? "it" : "them");
+    }
+    free(w.first_passed_over);
     free(w.seen);
     return status;
 }

@@ -87,7 +87,7 @@ static int by_target(const void *a, const void *b) {
 static void index_entries(cli_journal *j) {
     size_t tag = 0, kept = 0;
     for (size_t i = 0; i < j->count; i++) {
-        j->entries[i].values.tags = j->tags + tag;
+        j->entries[i].values.tags = j->tags ? j->tags + tag : NULL;
         tag += j->entries[i].values.tag_count;
     }
     if (j->count) qsort(j->entries, j->count, sizeof *j->entries, by_target);

@@ -196,7 +196,8 @@ static void repair_journal(uint8_t *bytes, size_t size) {
 static bool seed_journal(size_t index, uint8_t **bytes, size_t *size) {
     static const char *const texts[] = {
         "0123456789abcdef\t1\t2\t3\ta/1.jpg\tcat\thot\\t dog\n"
-        "0123456789abcdef\tff\t7\t-3\tb\\\\.jpg\n"};
+        "0123456789abcdef\tff\t7\t-3\tb\\\\.jpg\n",
+        "0123456789abcdef\t1\t2\t3\ta/1.jpg\n"};
     if (!fuzz_text_seed(texts, TM_ARRAY_LEN(texts), index, bytes, size)) return false;
     repair_journal(*bytes, *size);
     return true;
