@@ -133,7 +133,7 @@ void tm_rle_label_studio(const tm_box_mask *mask, tm_text *out) {
             value = pixel;
         }
     }
-    put_run(&w, 4 * (total - start), value ? 255 : 0);
+    put_run(&w, 4 * (total - start), 0);  // the loop has closed the last part
     put_bits(&w, 0, 8 - w.used);  // always at least one bit
 }
 
