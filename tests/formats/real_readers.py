@@ -11,6 +11,7 @@ second proposal. Prints a line a check; the exit status is 1 if one fails.
 """
 import contextlib, io, json, os, pathlib, sys, tempfile, traceback
 from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
 import stand_ins  # noqa: F401  before the programs
 import numpy as np
 from loguru import logger
@@ -282,16 +283,24 @@ def check_cvat(place):
 # ---- Label Studio
 
 
-def regions(path):
+def regions(path, control):
+    """The only task and its regions, after label-studio-sdk found them right for a labelling configuration."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it names what its other parts miss
+        from label_studio_sdk.label_interface import LabelInterface
+    labels = "".join(f"<Label value={quoteattr(tag)}/>" for tag in TAGS)
+    setting = LabelInterface(f'<View><Image name="image" value="$image"/>{control.format(labels)}</View>')
     task, = json.loads(path.read_text())
-    return task, task["predictions"][0]["result"]
+    prediction, = task["predictions"]
+    errors = setting.validate_prediction(prediction, return_errors=True)
+    expect(errors == [], f"label-studio-sdk says: {errors}")
+    return task, prediction["result"]
 
 
 def check_brush(place):
-    with contextlib.redirect_stdout(io.StringIO()):  # it names what its other converters miss
-        from label_studio_sdk.converter import brush
     path = place.write("label-studio", "label-studio.json")
-    task, found = regions(path)
+    task, found = regions(path, '<BrushLabels name="tag" toName="image">{}</BrushLabels>')
+    with contextlib.redirect_stdout(io.StringIO()):
+        from label_studio_sdk.converter import brush
     layers = [(region["value"]["brushlabels"][0],
                brush.decode_rle(region["value"]["rle"]).reshape(HEIGHT, WIDTH, 4)[:, :, 3] > 0) for region in found]
     expect_parts(layers)
@@ -309,7 +318,7 @@ def check_brush(place):
 def check_percent(place):
     import PIL.ImageDraw
     path = place.write("label-studio-polygon", "label-studio-polygon.json")
-    _, found = regions(path)
+    _, found = regions(path, '<PolygonLabels name="label" toName="image">{}</PolygonLabels>')
     drawn = []
     for region in found:
         # As label-studio-sdk's converter to COCO makes pixels of percents.

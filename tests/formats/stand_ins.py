@@ -6,8 +6,8 @@ comparison fails.
 import importlib.abc, importlib.machinery, sys, warnings
 from unittest.mock import MagicMock
 
-ABSENT = {"PyQt5", "av", "ijson", "json_stream", "matplotlib", "onnxruntime", "pandas", "pyarrow", "requests",
-          "ruamel", "shapely", "ujson"}
+ABSENT = {"PyQt5", "appdirs", "av", "httpx", "ijson", "json_stream", "jsf", "jwt", "matplotlib", "nltk", "onnxruntime",
+          "pandas", "pyarrow", "requests", "ruamel", "shapely", "ujson"}
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
