@@ -142,6 +142,10 @@ title "fuzzing, clang with address and undefined-behaviour sanitizers"
 check fuzz-build build_preset fuzz
 check fuzz sh tests/fuzz/run.sh 60
 
+title "thread sanitizer"
+check tsan-build build_preset tsan
+run_tests tsan-threads build-tsan "$lavapipe" -R '^test_threads$'
+
 title "address and undefined-behaviour sanitizers, synchronization validation"
 check sanitize-build build_preset sanitize
 # What a driver keeps until it is unloaded is no leak, but looks like one once it is unloaded: nothing is unloaded.

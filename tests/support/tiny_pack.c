@@ -1,12 +1,11 @@
 #include "tiny_pack.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "onnx_build.h"
-
-#define CLASSES 4
 
 static void write_file(const char *folder, const char *name, const void *data, size_t size) {
     tm_error err = TAGMASK_ERROR_INIT;
@@ -54,8 +53,8 @@ static char *make_classifier(void) {
     onnx_add(m, "Relu", "last", "features");
     onnx_add(m, "GlobalAveragePool", "features", "pooled");
     onnx_add(m, "Flatten", "pooled", "flat");
-    float *noise = test_noise(7, 16 * CLASSES, -1, 1);
-    onnx_constant(m, "dense", TM_FLOAT32, DIMS(16, CLASSES), noise);
+    float *noise = test_noise(7, 16 * TINY_CLASSES, -1, 1);
+    onnx_constant(m, "dense", TM_FLOAT32, DIMS(16, TINY_CLASSES), noise);
     onnx_add(m, "MatMul", "flat,dense", "logits");
     onnx_output(m, "logits");
     write_model(folder, m);
@@ -109,14 +108,21 @@ const char *tiny_saliency(void) {
     return saliency;
 }
 
-tagmask_image tiny_photo(void) {
-    enum { WIDTH = 150, HEIGHT = 100 };
-    static uint8_t pixels[WIDTH * HEIGHT * 3];
-    for (int i = 0; i < WIDTH * HEIGHT; i++) {
-        int x = i % WIDTH - 70, y = i / WIDTH - 45;
+enum { PHOTO_WIDTH = 150, PHOTO_HEIGHT = 100 };
+static uint8_t photo_pixels[PHOTO_WIDTH * PHOTO_HEIGHT * 3];
+
+static void paint_photo(void) {
+    for (int i = 0; i < PHOTO_WIDTH * PHOTO_HEIGHT; i++) {
+        int x = i % PHOTO_WIDTH - 70, y = i / PHOTO_WIDTH - 45;
         bool inside = x * x + y * y < 30 * 30;
-        for (int c = 0; c < 3; c++) pixels[3 * i + c] = (uint8_t)(inside ? 250 - 50 * c - i % 5 : 30 + i % 11 + 10 * c);
+        for (int c = 0; c < 3; c++)
+            photo_pixels[3 * i + c] = (uint8_t)(inside ? 250 - 50 * c - i % 5 : 30 + i % 11 + 10 * c);
     }
-    tagmask_image photo = {sizeof photo, WIDTH, HEIGHT, 0, pixels};
+}
+
+tagmask_image tiny_photo(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, paint_photo);
+    tagmask_image photo = {sizeof photo, PHOTO_WIDTH, PHOTO_HEIGHT, 0, photo_pixels};
     return photo;
 }

@@ -5,12 +5,14 @@
 
 #include "support.h"
 
+#define TINY_CLASSES 4
+
 // Paths of packs for tagmask_engine_create, made once a process. The classifier has the tags "cat", "dog", "cup" and
 // "sky", and the word "thing" without a class; it has an affinity layer.
 const char *tiny_classifier(void);
 const char *tiny_saliency(void);
 
-// A picture of a bright disc on a dark ground; pixels are static.
+// A picture of a bright disc on a dark ground; pixels are static. [any thread]
 tagmask_image tiny_photo(void);
 
 #endif
