@@ -99,7 +99,7 @@ propose_photo() {
 }
 
 check_format() {
-    find host plugin tests samples \( -name '*.c' -o -name '*.h' \) -exec clang-format --dry-run -Werror {} +
+    find host plugin tests samples \( -name '*.[ch]' -o -name '*.cpp' \) -exec clang-format --dry-run -Werror {} +
 }
 
 finish() {
@@ -165,4 +165,5 @@ export LD_PRELOAD ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
 export TAGMASK_VALIDATION VK_LAYER_PATH VK_LAYER_VALIDATE_SYNC VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC
 run_tests sanitize-units build-sanitize "$lavapipe" -L unit
 check sanitize-photo propose_photo
+run_tests sanitize-viewer build-sanitize "$lavapipe" -R test_viewer
 finish

@@ -43,7 +43,7 @@ install_packages() {
 
 build() {
     step "configuring (preset release)"
-    cmake --preset release >build/configure.log 2>&1 || {
+    cmake --preset release -DTAGMASK_VIEWER=ON >build/configure.log 2>&1 || {
         tail -n 20 build/configure.log >&2
         fail "cmake could not configure: see build/configure.log."
     }
