@@ -88,6 +88,10 @@ tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, 
 // Writes to a temporary name in the same folder, flushes to disk, renames over path: a reader sees the old or the whole
 // new file, never a part.
 tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err);
+// The same, but right before the renaming it asks whether the file may be replaced.
+typedef bool (*tm_may_write_fn)(const void *user, const char *path);
+tagmask_status tm_write_file_if(const char *path, const void *data, size_t size, tm_may_write_fn may, const void *user,
+                                tm_error *err);
 // Removes the temporary files that tm_write_file left in the folder when its process was killed, and no others.
 void tm_remove_leftovers(const char *folder);
 // A file that one holds at a time, in this program or another: made if missing, removed when it is released, and free

@@ -98,17 +98,29 @@ static int open_temporary(const char *path, char **temporary) {
     return -1;
 }
 
-tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err) {
+tagmask_status tm_write_file_if(const char *path, const void *data, size_t size, tm_may_write_fn may, const void *user,
+                                tm_error *err) {
     char *temporary = NULL;
     int file = open_temporary(path, &temporary);
-    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file) && tm_file_replace(temporary, path);
+    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file),
+         refused = ok && may && !may(user, path);
+    ok = ok && !refused && tm_file_replace(temporary, path);
     int reason = errno;
     if (!ok && file >= 0) tm_file_remove(temporary);
     if (file >= 0) tm_file_close(file);  // after the renaming, because of the lock
     free(temporary);
     if (ok) return TAGMASK_OK;
+    if (refused) {
+        return tm_fail(
+            err, TAGMASK_ERROR_FILE,
+            "%s: another program has changed it meanwhile; it is not overwritten; propose again to add to it", path);
+    }
     return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s%s", path, strerror(reason),
                    reason == ENOSPC ? "; make room, or write to another place" : "");
+}
+
+tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err) {
+    return tm_write_file_if(path, data, size, NULL, NULL, err);
 }
 
 void tm_remove_leftovers(const char *folder) {

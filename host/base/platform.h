@@ -25,7 +25,7 @@
 typedef struct tm_file_info {
     bool regular, folder;
     uint64_t size;
-    int64_t changed;          // seconds since 1970
+    int64_t changed;          // nanoseconds since 1970
     uint64_t device, number;  // two paths name one file when both are equal
 } tm_file_info;
 bool tm_file_stat(const char *path, tm_file_info *info);  // follows links
@@ -64,7 +64,7 @@ void tm_folder_close(tm_folder *folder);
 
 double tm_now_ms(void);  // monotonic
 uint64_t tm_process_id(void);
-// Calls the handler for SIGINT and SIGTERM, one at a time, unless the process was started to ignore them.
+// Calls the handler for SIGINT and SIGTERM, on any thread, unless the process was started to ignore them.
 void tm_catch_end(void (*handler)(int));
 char *tm_environment(const char *name);     // of a variable that holds a path; malloc'ed, NULL: not set or empty
 char *tm_user_cache(void);                  // where the system keeps tagmask's cache; malloc'ed, NULL: unknown

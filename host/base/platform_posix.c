@@ -23,7 +23,7 @@ static tm_file_info describe(const struct stat *info) {
     return (tm_file_info){.regular = S_ISREG(info->st_mode),
                           .folder = S_ISDIR(info->st_mode),
                           .size = info->st_size > 0 ? (uint64_t)info->st_size : 0,
-                          .changed = (int64_t)info->st_mtime,
+                          .changed = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec,
                           .device = (uint64_t)info->st_dev,
                           .number = (uint64_t)info->st_ino};
 }
@@ -161,7 +161,6 @@ void tm_catch_end(void (*handler)(int)) {
     static const int signals[] = {SIGINT, SIGTERM};
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < TM_ARRAY_LEN(signals); i++) sigaddset(&action.sa_mask, signals[i]);
     for (size_t i = 0; i < TM_ARRAY_LEN(signals); i++) {
         bool ignored = !sigaction(signals[i], NULL, &before) && before.sa_handler == SIG_IGN;
         if (!ignored) sigaction(signals[i], &action, NULL);

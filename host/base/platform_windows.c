@@ -142,7 +142,7 @@ static bool describe(HANDLE handle, tm_file_info *info) {
     *info = (tm_file_info){.regular = !folder && GetFileType(handle) == FILE_TYPE_DISK,
                            .folder = folder,
                            .size = (uint64_t)found.nFileSizeHigh << 32 | found.nFileSizeLow,
-                           .changed = (int64_t)(ticks / 10000000) - SECONDS_1601_TO_1970,
+                           .changed = ((int64_t)ticks - SECONDS_1601_TO_1970 * 10000000) * 100,
                            .device = found.dwVolumeSerialNumber,
                            .number = (uint64_t)found.nFileIndexHigh << 32 | found.nFileIndexLow};
     return true;

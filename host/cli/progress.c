@@ -1,6 +1,7 @@
 // Messages and progress on stderr.
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/platform.h"
@@ -89,12 +90,12 @@ bool cli_progress_stage(void *user, float done, const char *stage) {
     return !cli_stop_reason();
 }
 
-static volatile sig_atomic_t stop_signal;
+static atomic_int stop_signal;
 
 static void on_signal(int number) {
-    stop_signal = number;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    if (!atomic_exchange(&stop_signal, number)) return;
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 void cli_stop_on_signals(void) {
@@ -102,7 +103,8 @@ void cli_stop_on_signals(void) {
 }
 
 const char *cli_stop_reason(void) {
-    return stop_signal == SIGINT ? "interrupted" : stop_signal ? "asked to end" : NULL;
+    int number = atomic_load(&stop_signal);
+    return number == SIGINT ? "interrupted" : number ? "asked to end" : NULL;
 }
 
 void cli_progress_end(void) {

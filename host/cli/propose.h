@@ -19,6 +19,7 @@ typedef struct propose_options {
 // Where results go: for each format a writer into the main folder, and one into the further root that was used last.
 typedef struct propose_output {
     const cli_inputs *inputs;
+    cli_summary *summary;
     cli_list formats;
     tagmask_writer **writers[2];
     size_t root;  // of the second
@@ -29,14 +30,16 @@ typedef struct propose_output {
     bool journal_failed;
 } propose_output;
 
-// formats and journal are the caller's; the writers are the output's.
+// inputs, summary, formats and journal are the caller's; the writers are the output's.
 tagmask_status propose_output_open(propose_output *output, tm_error *err);
 // Whether an earlier run did all of this.
 bool propose_output_is_done(propose_output *output, const cli_input *input, const cli_journal_entry *entry);
 // Writes the result in all formats. Every failure but the last is said on stderr, that one in err.
 tagmask_status propose_output_write(propose_output *output, const cli_input *input, const tagmask_result *result,
                                     const tagmask_image *photo, tm_error *err);
-// The photo is done: it will be in the journal as soon as its labels are on disk for certain.
+// The photo is done: it will be in the journal as soon as its labels are on disk for certain. When they cannot be
+// written, it and the others that wait have failed, those are counted so, and the writers start anew with what is on
+// disk.
 tagmask_status propose_output_settle(propose_output *output, const cli_journal_entry *entry, tm_error *err);
 // Writes what waits and closes the writers. Every failure but the last is said on stderr, that one in err.
 tagmask_status propose_output_close(propose_output *output, tm_error *err);

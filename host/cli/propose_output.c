@@ -69,9 +69,8 @@ static tagmask_status open_writers(propose_output *output, int place, size_t roo
     return status;
 }
 
-static tagmask_status flush(propose_output *output, tm_error *err) {
+static tagmask_status write_waiting(propose_output *output, tm_error *err) {
     tagmask_status worst = TAGMASK_OK;
-    double start = tm_now_ms();
     for (size_t i = 0; i < 2 * output->formats.count; i++) {
         tagmask_writer **writers = output->writers[i % 2];
         tm_error one = TAGMASK_ERROR_INIT;
@@ -82,21 +81,39 @@ static tagmask_status flush(propose_output *output, tm_error *err) {
         worst = cli_journal_add(output->journal, &output->waiting[i], err);
         output->journal_failed = worst != TAGMASK_OK;
     }
-    if (worst == TAGMASK_OK) free_waiting(output);
+    return worst;
+}
+
+// counted: how many of those that wait were counted as done.
+static void fail_waiting(propose_output *output, size_t counted, const char *why) {
+    for (size_t i = 0; i < counted; i++) cli_summary_fail(output->summary, output->waiting[i].target, why);
+    output->summary->done -= counted;
+    output->summary->failed += counted;
+    for (int place = 0; place < 2; place++) {
+        tm_error again = TAGMASK_ERROR_INIT;  // was said
+        close_writers(output, place, &again);
+    }
+}
+
+static tagmask_status flush(propose_output *output, size_t counted, tm_error *err) {
+    double start = tm_now_ms();
+    tagmask_status status = write_waiting(output, err);
+    if (status != TAGMASK_OK) fail_waiting(output, counted, err->message);
+    free_waiting(output);
     output->flushed_ms = tm_now_ms();
     output->flush_cost_ms = output->flushed_ms - start;
-    return worst;
+    return status;
 }
 
 static tagmask_status writers_for(propose_output *output, const cli_input *input, tagmask_writer ***writers,
                                   tm_error *err) {
     int place = input->root != 0;
     if (place && output->writers[1] && output->root != input->root) {
-        TM_TRY(flush(output, err));
+        TM_TRY(flush(output, output->waiting_count, err));
         TM_TRY(close_writers(output, 1, err));
     }
     if (!output->writers[place]) {
-        output->root = input->root;
+        if (place) output->root = input->root;
         TM_TRY(open_writers(output, place, input->root, err));
     }
     *writers = output->writers[place];
@@ -152,23 +169,24 @@ tagmask_status propose_output_write(propose_output *output, const cli_input *inp
         if (tagmask_writer_add_as(writers[i], result, input->path, input->name, photo, &one) == TAGMASK_OK) continue;
         keep_failure(&worst, err, &one);
     }
+    // A file with many photos that cannot be written would fail all that follow, too.
+    tm_error flushing = TAGMASK_ERROR_INIT;
+    if (worst != TAGMASK_OK) flush(output, output->waiting_count, &flushing);
     return worst;
 }
 
 tagmask_status propose_output_settle(propose_output *output, const cli_journal_entry *entry, tm_error *err) {
     if (!add_waiting(output, entry)) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
     bool due = tm_now_ms() - output->flushed_ms >= FLUSH_SHARE * output->flush_cost_ms;
-    return due ? flush(output, err) : TAGMASK_OK;
+    return due ? flush(output, output->waiting_count - 1, err) : TAGMASK_OK;
 }
 
 tagmask_status propose_output_close(propose_output *output, tm_error *err) {
-    tagmask_status worst = flush(output, err);
+    tagmask_status worst = flush(output, output->waiting_count, err);
     for (int place = 0; place < 2; place++) {
         tm_error one = TAGMASK_ERROR_INIT;
-        // What could not be flushed fails here once more, and was said.
-        if (close_writers(output, place, &one) != TAGMASK_OK && worst == TAGMASK_OK) keep_failure(&worst, err, &one);
+        if (close_writers(output, place, &one) != TAGMASK_OK) keep_failure(&worst, err, &one);
     }
-    free_waiting(output);
     free(output->waiting);
     return worst;
 }

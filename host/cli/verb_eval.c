@@ -34,7 +34,7 @@ static void add_library(cJSON *root) {
     char *library = tm_module_path((const void *)(uintptr_t)tagmask_version);
     if (library && tm_file_stat(library, &file)) {
         cJSON_AddNumberToObject(root, "library_bytes", (double)file.size);
-        cJSON_AddNumberToObject(root, "library_time", (double)file.changed);
+        cJSON_AddNumberToObject(root, "library_time", (double)(file.changed / 1000000000));
     }
     free(library);
 }

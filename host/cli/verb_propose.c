@@ -122,6 +122,7 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     job->threshold = options->params.threshold != 0 ? options->params.threshold : defaults.threshold;
     job->settings = hash_settings(job);
     job->output.inputs = &job->inputs;
+    job->output.summary = &job->summary;
     return propose_output_open(&job->output, &err) == TAGMASK_OK ? CLI_DONE : cli_fail(&err);
 }
 

@@ -13,6 +13,7 @@
 #include "io/kept.h"
 #include "io/keyhole.h"
 #include "io/region_mask.h"
+#include "io/watched.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 static const char polygon_name[] = "coco.json", rle_name[] = "coco-rle.json", crowd_name[] = "coco-rle-crowd.json";
@@ -25,6 +26,7 @@ typedef struct photo {
 
 typedef struct coco {
     char *path;
+    tm_watched file;
     bool rle, crowd;
     char *others;  // further members of the file: "\"key\": value,\n"...
     cJSON *categories;
@@ -203,7 +205,8 @@ static tagmask_status begin(const char *out, const char *name, void **state, tm_
         free_coco(c);
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write a COCO file", out);
     }
-    tagmask_status status = tm_file_exists(c->path) ? read_file(c, err) : TAGMASK_OK;
+    tm_watch(&c->file, c->path);
+    tagmask_status status = c->file.there ? read_file(c, err) : TAGMASK_OK;
     if (status != TAGMASK_OK) {
         free_coco(c);
         return status;
@@ -245,7 +248,7 @@ static tagmask_status flush(void *state, tm_error *err) {
         cJSON_free(printed);
     }
     tm_text_add(&text, "\n]\n}\n");
-    TM_TRY(tm_text_write(&text, c->path, err));
+    TM_TRY(tm_watched_write(&c->file, &text, c->path, err));
     c->pending = 0;
     return TAGMASK_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "io/formats.h"
 #include "io/region_mask.h"
+#include "io/watched.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 #define FILE_NAME "cvat.xml"
@@ -22,6 +23,7 @@ typedef struct block {
 
 typedef struct cvat {
     char *path;
+    tm_watched file;
     char **labels;  // escaped
     block *blocks;
     size_t label_count, label_capacity, block_count, block_capacity, pending;
@@ -144,7 +146,8 @@ static tagmask_status begin(const char *out, void **state, tm_error *err) {
     if (!c || !c->path) {
         tm_fail(err, status, "%s/" FILE_NAME ": no memory to write it", out);
     } else {
-        status = tm_file_exists(c->path) ? read_file(c, err) : TAGMASK_OK;
+        tm_watch(&c->file, c->path);
+        status = c->file.there ? read_file(c, err) : TAGMASK_OK;
     }
     if (status != TAGMASK_OK) {
         free_cvat(c);
@@ -171,7 +174,7 @@ static tagmask_status flush(void *state, tm_error *err) {
     }
     tm_text_add(&text, "</annotations>\n");
     if (!text.failed) tm_text_add(&text, SEAL "%016llx -->\n", (unsigned long long)tm_hash64(text.data, text.size, 1));
-    TM_TRY(tm_text_write(&text, c->path, err));
+    TM_TRY(tm_watched_write(&c->file, &text, c->path, err));
     c->pending = 0;
     return TAGMASK_OK;
 }

@@ -12,6 +12,7 @@
 #include "io/kept.h"
 #include "io/keyhole.h"
 #include "io/region_mask.h"
+#include "io/watched.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 static const char brush_name[] = "label-studio.json", polygon_name[] = "label-studio-polygon.json";
@@ -24,6 +25,7 @@ typedef struct task {
 
 typedef struct tasks {
     char *path;
+    tm_watched file;
     bool polygons;
     task *items;
     size_t count, capacity, pending;
@@ -90,7 +92,8 @@ static tagmask_status begin(const char *out, bool polygons, void **state, tm_err
     if (!t || !t->path) {
         tm_fail(err, status, "%s: no memory to write a Label Studio file", out);
     } else {
-        status = tm_file_exists(t->path) ? read_file(t, err) : TAGMASK_OK;
+        tm_watch(&t->file, t->path);
+        status = t->file.there ? read_file(t, err) : TAGMASK_OK;
     }
     if (status != TAGMASK_OK) {
         free_tasks(t);
@@ -117,7 +120,7 @@ static tagmask_status flush(void *state, tm_error *err) {
         tm_text_add(&text, i + 1 < t->count ? ",\n" : "\n");
     }
     tm_text_add(&text, "]\n");
-    TM_TRY(tm_text_write(&text, t->path, err));
+    TM_TRY(tm_watched_write(&t->file, &text, t->path, err));
     t->pending = 0;
     return TAGMASK_OK;
 }

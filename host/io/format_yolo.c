@@ -10,12 +10,13 @@
 #include "base/platform.h"
 #include "io/formats.h"
 #include "io/keyhole.h"
-#include "io/text.h"
+#include "io/watched.h"
 
 #define MAX_FILE_BYTES ((size_t)256 << 20)
 
 typedef struct yolo {
     char *classes_path, *record_path;
+    tm_watched classes_file;
     char **classes;
     size_t class_count, class_capacity;
     uint64_t *written;  // hashes of name and content
@@ -85,6 +86,7 @@ static tagmask_status begin(const char *out, void **state, tm_error *err) {
     if (!y || !y->classes_path || !y->record_path) {
         tm_fail(err, status, "%s: no memory to write labels", out);
     } else {
+        tm_watch(&y->classes_file, y->classes_path);
         status = read_lines(y, y->classes_path, true, err);
     }
     if (status == TAGMASK_OK) status = read_lines(y, y->record_path, false, err);
@@ -102,24 +104,32 @@ static tagmask_status end(void *state, tm_error *err) {
     return TAGMASK_OK;
 }
 
-// The numbers of the result's tags; a new class is written before a file uses it.
-static tagmask_status number_classes(yolo *y, const tagmask_result *r, size_t numbers[256], tm_error *err) {
-    bool added = false;
+static tagmask_status add_classes(yolo *y, const tagmask_result *r, size_t numbers[256], tm_error *err) {
     for (size_t tag = 0; tag < r->tag_count; tag++) {
         size_t i = 0;
         while (i < y->class_count && strcmp(y->classes[i], r->tags[tag])) i++;
         numbers[tag] = i;
         if (i < y->class_count) continue;
-        added = true;
         if (strchr(r->tags[tag], '\n') || !add_class(y, r->tags[tag], strlen(r->tags[tag]))) {
             return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: \"%s\" cannot be added as a class", y->classes_path,
                            r->tags[tag]);
         }
     }
-    if (!added) return TAGMASK_OK;
+    return TAGMASK_OK;
+}
+
+// The numbers of the result's tags; a new class is written before a file uses it.
+static tagmask_status number_classes(yolo *y, const tagmask_result *r, size_t numbers[256], tm_error *err) {
+    size_t written = y->class_count;
     tm_text text = {0};
+    tagmask_status status = add_classes(y, r, numbers, err);
     for (size_t i = 0; i < y->class_count; i++) tm_text_add(&text, "%s\n", y->classes[i]);
-    return tm_text_write(&text, y->classes_path, err);
+    if (status == TAGMASK_OK && y->class_count > written) {
+        status = tm_watched_write(&y->classes_file, &text, y->classes_path, err);
+    }
+    free(text.data);
+    while (status != TAGMASK_OK && y->class_count > written) free(y->classes[--y->class_count]);
+    return status;
 }
 
 static void add_part(tm_text *text, const tagmask_result *r, const tagmask_region *region, size_t number) {

@@ -211,11 +211,43 @@ static void yolo_keeps_one_list_of_classes(void **state) {
     free(out);
 }
 
+// Another program saves the file between two of our writes.
+static void changes_of_the_meantime_stay(void **state) {
+    (void)state;
+    size_t formats = 0;
+    for (size_t f = 0; tm_label_format_at(f); f++) {
+        const tm_label_format *format = tm_label_format_at(f);
+        bool classes = !strcmp(format->name, "yolo");
+        if (!format->has && !classes) continue;
+        tm_error err = TAGMASK_ERROR_INIT;
+        char *out = test_temporary_dir(), *path = tm_path_join(out, classes ? "classes.txt" : format->ending);
+        tagmask_writer *writer = open_writer(format->name, out);
+        if (!classes) add(writer, 0);
+        assert_ok(tagmask_writer_flush(writer, &err), &err);
+        assert_ok(tm_write_file(path, "mine\n", 5, &err), &err);
+        tagmask_result *result = box_at(2);
+        tagmask_status status = tagmask_writer_add_as(writer, result, "/photos/b/1.jpg", "b/1.jpg", NULL, &err);
+        if (status == TAGMASK_OK) status = tagmask_writer_flush(writer, &err);
+        assert_int_equal(status, TAGMASK_ERROR_FILE);
+        assert_non_null(strstr(err.message, path));
+        assert_non_null(strstr(err.message, "another program has changed it meanwhile"));
+        char *text = text_of(out, tm_file_name(path));
+        assert_string_equal(text, "mine\n");
+        tagmask_writer_close(writer, NULL);
+        tagmask_result_free(result);
+        free(text);
+        free(path);
+        free(out);
+        formats++;
+    }
+    assert_int_equal(formats, 7);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(photos_of_one_name_stay_apart),  cmocka_unit_test(the_best_name_is_read),
         cmocka_unit_test(writers_know_what_is_there),     cmocka_unit_test(names_stay_below_the_folder),
-        cmocka_unit_test(yolo_keeps_one_list_of_classes),
+        cmocka_unit_test(yolo_keeps_one_list_of_classes), cmocka_unit_test(changes_of_the_meantime_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
