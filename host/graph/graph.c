@@ -282,6 +282,24 @@ static tagmask_status check_outputs(const tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// Takes the elements that folding would go through from what is left of them.
+static bool can_afford(const tm_op_ctx *ctx) {
+    tm_graph *graph = ctx->graph;
+    size_t elements = 0, count;
+    for (size_t i = 0; i < ctx->input_count; i++) {
+        bool read = ctx->in[i].data && !ctx->node->op->fold_from_shapes;
+        if (read && tm_shape_count(&ctx->in[i].shape, &count)) elements += count;
+    }
+    for (size_t i = 0; i < ctx->output_count; i++) {
+        if (ctx->node->outputs[i] < 0 || !tm_shape_count(&ctx->out[i].shape, &count)) continue;
+        if (count > TM_FOLD_MAX / tm_dtype_size(ctx->out[i].dtype)) return false;
+        elements += count;
+    }
+    if (elements > graph->most_folded - graph->folded) return false;
+    graph->folded += elements;
+    return true;
+}
+
 tagmask_status tm_evaluate(tm_op_ctx *ctx, bool allow_fold, bool *folded, tm_error *err) {
     const tm_op *op = ctx->node->op;
     *folded = false;
@@ -291,15 +309,16 @@ tagmask_status tm_evaluate(tm_op_ctx *ctx, bool allow_fold, bool *folded, tm_err
     for (size_t i = 0; i < ctx->input_count; i++)
         known = known && (op->fold_from_shapes || ctx->node->inputs[i] < 0 || ctx->in[i].data);
     if (!known) return TAGMASK_OK;
+    if (!can_afford(ctx)) {
+        if (op->record) return TAGMASK_OK;
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+                          "what the model computes from constants is out of proportion to their size");
+    }
     for (size_t i = 0; i < ctx->output_count; i++) {
-        size_t count = 0;
         if (ctx->node->outputs[i] < 0) continue;
+        size_t count = 0;
         tm_shape_count(&ctx->out[i].shape, &count);
-        size_t bytes = count * tm_dtype_size(ctx->out[i].dtype);
-        if (bytes > TM_FOLD_MAX)
-            return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "its constant output would take %zu MiB",
-                              bytes >> 20);
-        ctx->out[i].data = tm_arena_alloc(ctx->arena, bytes);
+        ctx->out[i].data = tm_arena_alloc(ctx->arena, count * tm_dtype_size(ctx->out[i].dtype));
         if (!ctx->out[i].data) return tm_memory_fail(err);
     }
     tm_error why = TAGMASK_ERROR_INIT;

@@ -8,9 +8,14 @@
 #define TM_OPSET_MAX 28
 // One host value (a constant or what is computed from shapes) may not be larger than this.
 #define TM_HOST_VALUE_MAX ((size_t)1 << 31)
-// What folding may allocate: for one output, and for all that one plan or the constant-folding pass computes.
+// What folding may allocate: for one output, for all that the constant-folding pass computes, and for one plan.
 #define TM_FOLD_MAX ((size_t)1 << 28)
 #define TM_FOLD_TOTAL_MAX ((size_t)1 << 30)
+#define TM_PLAN_HOST_MAX ((size_t)1 << 27)
+// A few bytes of a file can ask for any number of elements: the pass, and each plan, go through this many and so many
+// times the constants of the file, and leave the rest to the device.
+#define TM_FOLD_ELEMENTS ((size_t)1 << 24)
+#define TM_FOLD_REPEATS 4
 
 typedef enum tm_attr_kind {
     TM_ATTR_INT,
@@ -67,7 +72,8 @@ struct tm_graph {
     size_t input_count, output_count;
     tm_value_info *input_infos, *output_infos;
     tm_weight_pool pool;
-    tm_plan *plans;  // most recently used first
+    size_t folded, most_folded;  // elements that folding went through since the pass or plan began, and may
+    tm_plan *plans;              // most recently used first
     size_t plan_count;
     struct tm_activations *activations;
     tm_cam_head head;  // found at load; features NULL: head_error says why there is none

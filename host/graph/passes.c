@@ -83,7 +83,11 @@ static tagmask_status fold_node(tm_graph *graph, tm_node *node, size_t *total, t
 }
 
 tagmask_status tm_pass_fold_constants(tm_graph *graph, tm_error *err) {
-    size_t total = 0;
+    size_t total = 0, constants = 0, count;
+    for (size_t i = 0; i < graph->value_count; i++) {
+        if (graph->values[i].data && tm_shape_count(&graph->values[i].shape, &count)) constants += count;
+    }
+    graph->most_folded = TM_FOLD_ELEMENTS + TM_FOLD_REPEATS * constants;
     for (size_t n = 0; n < graph->node_count; n++) TM_TRY(fold_node(graph, &graph->nodes[n], &total, err));
     return TAGMASK_OK;
 }

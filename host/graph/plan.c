@@ -230,7 +230,8 @@ static tagmask_status make_plan(tm_graph *graph, const tm_host_tensor *inputs, t
     tm_plan *plan = tm_calloc(1, sizeof *plan);
     if (!plan) return tm_memory_fail(err);
     plan->graph = graph;
-    plan->arena.limit = TM_FOLD_TOTAL_MAX;
+    plan->arena.limit = TM_PLAN_HOST_MAX;
+    graph->folded = 0;
     tagmask_status status = set_values(plan, inputs, err);
     for (size_t n = 0; status == TAGMASK_OK && n < graph->node_count; n++) status = infer_node(plan, n, err);
     if (status == TAGMASK_OK) status = drop_unneeded(plan, err);

@@ -26,6 +26,8 @@ tagmask_status tagmask_session_create(tagmask_engine *engine, const tagmask_imag
                        "the engine was made without a device and only knows tags; a session needs one with a device");
     size_t stride = 0;
     TM_TRY(check_photo(photo, &stride, error));
+    // A photo of which not even one tag could be proposed is refused before it is copied.
+    TM_TRY(tm_result_check_memory(photo->width, photo->height, 1, error));
     tagmask_session *made = tm_calloc(1, sizeof *made);
     size_t pixels = (size_t)photo->width * photo->height;
     if (made) made->photo = tm_calloc(pixels, sizeof *made->photo);
