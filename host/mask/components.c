@@ -1,20 +1,31 @@
 #include "mask/components.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+// Where the run that starts at x ends; eight pixels at a time, since most runs are long.
+static uint32_t run_end(const uint8_t *row, uint32_t x, uint32_t width) {
+    const uint8_t label = row[x];
+    const uint64_t same = label * 0x0101010101010101u;
+    for (x++; width - x >= 8; x += 8) {
+        uint64_t eight;
+        memcpy(&eight, row + x, sizeof eight);
+        if (eight != same) break;
+    }
+    while (x < width && row[x] == label) x++;
+    return x;
+}
 
 static size_t count_runs(const uint8_t *row, uint32_t width) {
-    size_t count = 1;
-    for (uint32_t x = 1; x < width; x++) count += row[x] != row[x - 1];
+    size_t count = 0;
+    for (uint32_t x = 0; x < width; x = run_end(row, x, width)) count++;
     return count;
 }
 
 static void fill_runs(const uint8_t *row, uint32_t width, tm_run *runs, size_t first) {
     size_t at = first;
-    for (uint32_t x = 0; x < width; x++) {
-        if (x && row[x] == row[x - 1]) continue;
+    for (uint32_t x = 0; x < width; x = run_end(row, x, width), at++)
         runs[at] = (tm_run){.component = (uint32_t)at, .x = (uint16_t)x, .label = row[x]};
-        at++;
-    }
 }
 
 static bool make_runs(tm_components *c, const uint8_t *labels) {

@@ -142,6 +142,17 @@ static bool trace_all(builder *b, const uint8_t *labels, const tm_components *c,
 
 // ---- Assembly -------------------------------------------------------------------------------------------------------
 
+// Four sums at a time: one alone would wait for each addition.
+static double sum_run(const float *values, size_t count) {
+    double sums[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        for (int k = 0; k < 4; k++) sums[k] += (double)values[i + (size_t)k];
+    }
+    for (; i < count; i++) sums[0] += (double)values[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 static double *mean_probabilities(const tm_components *c, const float *probability) {
     size_t plane = (size_t)c->width * c->height;
     double *mean = tm_calloc(c->count, sizeof *mean);
@@ -149,13 +160,9 @@ static double *mean_probabilities(const tm_components *c, const float *probabili
     for (uint32_t y = 0; y < c->height; y++) {
         for (size_t i = c->row[y]; i < c->row[y + 1]; i++) {
             if (!c->runs[i].label) continue;
-            uint32_t end = tm_run_end(c, y, i);
-            double sum = 0;
-            if (!probability) sum = end - c->runs[i].x;
-            for (uint32_t x = c->runs[i].x; probability && x < end; x++) {
-                sum += probability[(c->runs[i].label - 1u) * plane + (size_t)y * c->width + x];
-            }
-            mean[c->runs[i].component] += sum;
+            size_t at = (size_t)y * c->width + c->runs[i].x, length = tm_run_end(c, y, i) - c->runs[i].x;
+            const float *tag = probability ? probability + (c->runs[i].label - 1u) * plane : NULL;
+            mean[c->runs[i].component] += tag ? sum_run(tag + at, length) : (double)length;
         }
     }
     for (uint32_t i = 0; i < c->count; i++) mean[i] /= c->items[i].area;
