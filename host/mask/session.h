@@ -37,7 +37,7 @@ struct tagmask_session {
     uint64_t images_key;
 
     uint64_t proposal;  // counts them
-    tm_view **views;    // every one asked for, up to TM_KEPT_VIEWS besides those of one proposal
+    tm_view **views;    // every one asked for: up to TM_KEPT_VIEWS, or what one proposal needs
     size_t view_count, view_capacity;
     tm_view *classifier_views[2 * TM_MAX_SCALES];  // of the settings' scales
     size_t classifier_count;
