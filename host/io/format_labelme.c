@@ -17,6 +17,7 @@
 #include "io/keyhole.h"
 #include "io/labelme_mask.h"
 #include "io/region_mask.h"
+#include "io/watched.h"
 
 enum { MAX_FILE_BYTES = 256 << 20 };
 
@@ -298,12 +299,14 @@ static bool fill_root(cJSON *root, const tm_label_job *job, const tm_region_mask
 static tagmask_status write_file(const tm_label_job *job, const tm_region_masks *masks, tm_error *err) {
     char *path = NULL, *text = NULL;
     cJSON *root = NULL;
+    tm_watched before;
     TM_TRY(tm_proposals_check_count(job->photo_path, job->result->regions.count, err));
     TM_TRY(tm_label_path(job, NULL, tm_format_labelme.ending, &path, err));
+    tm_watch(&before, path);
     tagmask_status status = open_root(path, job, &root, err);
     if (status != TAGMASK_OK) goto done;
     if (fill_root(root, job, masks)) text = cJSON_Print(root);
-    status = text ? tm_write_file(path, text, strlen(text), err)
+    status = text ? tm_write_file_if(path, text, strlen(text), tm_is_as_watched, &before, err)
                   : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path);
 done:
     cJSON_Delete(root);

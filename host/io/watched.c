@@ -7,7 +7,7 @@ void tm_watch(tm_watched *watched, const char *path) {
     watched->there = tm_file_stat(path, &watched->info);
 }
 
-static bool is_as_watched(const void *user, const char *path) {
+bool tm_is_as_watched(const void *user, const char *path) {
     const tm_watched *before = user;
     tm_watched now;
     tm_watch(&now, path);
@@ -17,8 +17,9 @@ static bool is_as_watched(const void *user, const char *path) {
 }
 
 tagmask_status tm_watched_write(tm_watched *watched, tm_text *text, const char *path, tm_error *err) {
-    tagmask_status status = text->failed ? tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path)
-                                         : tm_write_file_if(path, text->data, text->size, is_as_watched, watched, err);
+    tagmask_status status = text->failed
+                                ? tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path)
+                                : tm_write_file_if(path, text->data, text->size, tm_is_as_watched, watched, err);
     free(text->data);
     *text = (tm_text){0};
     if (status == TAGMASK_OK) tm_watch(watched, path);

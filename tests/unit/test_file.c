@@ -137,12 +137,41 @@ static void a_failed_write_changes_nothing(void **state) {
     free(folder);
 }
 
+static bool ask(const void *user, const char *path) {
+    char *text = tm_format("asked about %s", tm_file_name(path));
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_write_file(user, text, strlen(text), &err), &err);
+    free(text);
+    return strstr(path, "yes");
+}
+
+// The question comes when the new file is ready and before it is there.
+static void a_refused_write_changes_nothing(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *no = tm_path_join(folder, "no.txt"), *yes = tm_path_join(folder, "yes.txt");
+    char *asked = tm_path_join(folder, "asked.txt");
+    put(folder, "no.txt", "old");
+    put(folder, "yes.txt", "old");
+    assert_int_equal(tm_write_file_if(no, "new", 3, ask, asked, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "no.txt: another program has changed it meanwhile"));
+    expect_text(asked, "asked about no.txt");
+    expect_text(no, "old");
+    assert_ok(tm_write_file_if(yes, "new", 3, ask, asked, &err), &err);
+    expect_text(asked, "asked about yes.txt");
+    expect_text(yes, "new");
+    assert_int_equal(files_in(folder), 3);
+    free(asked);
+    free(yes);
+    free(no);
+    free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leftovers_are_removed),
-        cmocka_unit_test(a_living_writer_keeps_its_file),
-        cmocka_unit_test(names_in_use_are_passed_over),
-        cmocka_unit_test(a_failed_write_changes_nothing),
+        cmocka_unit_test(leftovers_are_removed),           cmocka_unit_test(a_living_writer_keeps_its_file),
+        cmocka_unit_test(names_in_use_are_passed_over),    cmocka_unit_test(a_failed_write_changes_nothing),
+        cmocka_unit_test(a_refused_write_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
