@@ -435,6 +435,28 @@ static void bad_files_are_named(void **state) {
     free(dir);
 }
 
+// Nine entities, each ten times the one before: a gigabyte of text in half a kilobyte.
+static void xml_bombs_are_refused(void **state) {
+    (void)state;
+    char text[4096], *dir = test_temporary_dir();
+    size_t used = (size_t)sprintf(text, "<!DOCTYPE a [<!ENTITY e0 \"lol\">");
+    for (int i = 1; i <= 9; i++) {
+        used += (size_t)sprintf(text + used, "<!ENTITY e%d \"", i);
+        for (int k = 0; k < 10; k++) used += (size_t)sprintf(text + used, "&e%d;", i - 1);
+        used += (size_t)sprintf(text + used, "\">");
+    }
+    static const char *const uses[] = {"]><a>&e9;</a>", "]><a><image name=\"&e9;\"/></a>"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(uses); i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        tagmask_result *result = NULL;
+        strcpy(text + used, uses[i]);
+        write_text(dir, "a.xml", text, strlen(text));
+        assert_int_equal(read_file("cvat", dir, "a.xml", &result, &err), TAGMASK_ERROR_FORMAT);
+        if (!strstr(err.message, "amplification")) fail_msg("%s", err.message);
+    }
+    free(dir);
+}
+
 static void too_many_labels_or_too_much_paint(void **state) {
     (void)state;
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "a.txt"), *text = malloc(4 << 20);
@@ -467,6 +489,7 @@ int main(void) {
         cmocka_unit_test(voc_of_others),
         cmocka_unit_test(voc_in_colours),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(xml_bombs_are_refused),
         cmocka_unit_test(too_many_labels_or_too_much_paint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
