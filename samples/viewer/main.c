@@ -184,7 +184,7 @@ static viewer *viewer_of(GLFWwindow *window) {
     return glfwGetWindowUserPointer(window);
 }
 
-static void use_key(viewer *v, int key, int mods) {
+static void use_letter(viewer *v, int key, int mods) {
     bool control = mods & GLFW_MOD_CONTROL;
     if (control && key == GLFW_KEY_Q) v->quit = true;
     if (control) return;
@@ -204,10 +204,8 @@ static void use_key(viewer *v, int key, int mods) {
     }
 }
 
-static void on_key(GLFWwindow *window, int key, int scancode, int action, int mods) {
-    viewer *v = viewer_of(window);
-    ui_key(key, scancode, action, mods);
-    bool typing = ui_takes_keys(), pressed = action != GLFW_RELEASE;
+void viewer_use_key(viewer *v, int key, int action, int mods, bool typing) {
+    bool pressed = action != GLFW_RELEASE;
     if (key == GLFW_KEY_SPACE) v->peek = pressed && !typing;
     if (!pressed) return;
     if (key == GLFW_KEY_F1) v->help = !v->help;
@@ -215,7 +213,12 @@ static void on_key(GLFWwindow *window, int key, int scancode, int action, int mo
     if (key == GLFW_KEY_PAGE_DOWN || (key == GLFW_KEY_RIGHT && !typing)) v->step = 1;
     if (key == GLFW_KEY_PAGE_UP || (key == GLFW_KEY_LEFT && !typing)) v->step = -1;
     if (key == GLFW_KEY_ESCAPE && !typing) v->cancel = true;
-    if (!typing || mods & GLFW_MOD_CONTROL) use_key(v, key, mods);
+    if (!typing || mods & GLFW_MOD_CONTROL) use_letter(v, key, mods);
+}
+
+static void on_key(GLFWwindow *window, int key, int scancode, int action, int mods) {
+    (void)viewer_of(window);
+    ui_key(key, scancode, action, mods);
 }
 
 static void on_size(GLFWwindow *window, int width, int height) {

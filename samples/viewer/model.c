@@ -383,6 +383,7 @@ bool model_take(model *m, model_output *output) {
 void model_get_status(model *m, model_status *status) {
     pthread_mutex_lock(&m->lock);
     *status = m->status;
+    status->cancelling = m->status.busy && m->cancel;
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -54,6 +54,7 @@ typedef struct model_output {
 
 typedef struct model_status {
     bool busy, ready;  // ready: the vocabulary is known
+    bool cancelling;   // the work ends at its next step
     float done;
     char stage[64];
     char saved[MODEL_PATH + 300];  // the newest file written, or why it was not

@@ -55,26 +55,32 @@ namespace {
 struct key_event {
     int key, scancode, action, mods;  // key 0: a letter, in scancode
 };
-constexpr int max_events = 256;
+constexpr int max_events = 256, most_held = 3;
 key_event events[max_events];
-int event_count;
+int event_count, held_frames;
 
 void keep_event(key_event event) {
     if (event_count < max_events) events[event_count++] = event;
 }
 
-// As many as a frame tells apart: after a key went down nothing but its repetition.
+// As many as a frame tells apart: nothing after a key went down, no key after letters, and nothing on the way to a text
+// field that is about to take them.
 void deliver_events() {
     int done = 0;
-    bool pressed = false;
+    bool pressed = false, letters = false;
+    if (ui.v->focus_entry && ui.v->status.ready && held_frames++ < most_held) return;
+    held_frames = 0;
     for (; done < event_count && !pressed; done++) {
         const key_event &event = events[done];
-        if (event.key) {
-            ImGui_ImplGlfw_KeyCallback(ui.v->window, event.key, event.scancode, event.action, event.mods);
-        } else {
+        if (!event.key) {
             ImGui_ImplGlfw_CharCallback(ui.v->window, static_cast<unsigned>(event.scancode));
+            letters = true;
+            continue;
         }
-        pressed = event.key && event.action != GLFW_RELEASE;
+        pressed = event.action != GLFW_RELEASE;
+        if (pressed && letters) break;
+        viewer_use_key(ui.v, event.key, event.action, event.mods, ImGui::GetIO().WantTextInput);
+        ImGui_ImplGlfw_KeyCallback(ui.v->window, event.key, event.scancode, event.action, event.mods);
     }
     event_count -= done;
     memmove(events, events + done, static_cast<size_t>(event_count) * sizeof events[0]);
@@ -100,7 +106,9 @@ void describe_state(char *text, size_t size) {
     if (output->error[0]) {
         snprintf(text, size, "see the message");
     } else if (output->proposed) {
-        snprintf(text, size, "%u x %u, proposed in %.0f ms", output->width, output->height, output->milliseconds);
+        bool seconds = output->milliseconds >= 1000;
+        snprintf(text, size, "%u x %u, proposed in %.*f %s", output->width, output->height, seconds,
+                 output->milliseconds / (seconds ? 1000 : 1), seconds ? "s" : "ms");
     } else {
         snprintf(text, size, "%u x %u", output->width, output->height);
     }
@@ -113,7 +121,8 @@ void status_line(ImVec2 at, ImVec2 size) {
     ImGui::BeginChild("status", size, false, ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse);
     if (v->status.busy) {
         char text[100];
-        snprintf(text, sizeof text, "%.0f %%  %s", 100.0 * static_cast<double>(v->status.done), v->status.stage);
+        const char *stage = v->status.cancelling ? "ending ..." : v->status.stage;
+        snprintf(text, sizeof text, "%.0f %%  %s", 100.0 * static_cast<double>(v->status.done), stage);
         ImGui::ProgressBar(v->status.done, ImVec2(std::fmin(size.x * 0.36f, 280), ImGui::GetFrameHeight()), text);
         ImGui::SameLine();
         if (ImGui::Button("Cancel")) v->cancel = true;
@@ -203,6 +212,7 @@ void set_style(float scale) {
     c[ImGuiCol_FrameBg] = ImVec4(0.19f, 0.205f, 0.235f, 1);
     c[ImGuiCol_FrameBgHovered] = ImVec4(0.24f, 0.26f, 0.3f, 1);
     c[ImGuiCol_FrameBgActive] = ImVec4(0.27f, 0.3f, 0.35f, 1);
+    c[ImGuiCol_SliderGrab] = ImVec4(0.31f, 0.6f, 0.87f, 0.6f);  // the number can be read through it
     c[ImGuiCol_Button] = ImVec4(0.22f, 0.245f, 0.285f, 1);
     c[ImGuiCol_PlotHistogram] = ImVec4(0.24f, 0.46f, 0.68f, 1);
     c[ImGuiCol_TitleBgActive] = ImVec4(0.17f, 0.3f, 0.44f, 1);
@@ -282,10 +292,6 @@ void ui_layout(viewer *v) {
 void ui_draw(VkCommandBuffer commands) {
     ui.commands = commands;
     ImGui_ImplVulkan_RenderDrawData(ImGui::GetDrawData(), commands);
-}
-
-bool ui_takes_keys(void) {
-    return ImGui::GetCurrentContext() && ImGui::GetIO().WantTextInput;
 }
 
 bool ui_is_lively(void) {

@@ -107,16 +107,14 @@ void tag_entry() {
     bool ready = v->status.ready;
     ImGuiInputTextFlags flags = ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CallbackEdit |
                                 ImGuiInputTextFlags_CallbackHistory | ImGuiInputTextFlags_CallbackCompletion;
-    if (v->focus_entry && ready) {
-        ImGui::SetKeyboardFocusHere();
-        v->focus_entry = false;
-    }
+    if (v->focus_entry && ready) ImGui::SetKeyboardFocusHere();
     ImGui::BeginDisabled(!ready);
     ImGui::SetNextItemWidth(-FLT_MIN);
     const char *hint = ready ? "what the photo shows, then Enter" : "the networks are being loaded ...";
     bool entered = ImGui::InputTextWithHint("##tag", hint, entry.text, sizeof entry.text, flags, on_entry);
     note_rect("tag");
     ui.entry_active = ImGui::IsItemActive();
+    if (ui.entry_active) v->focus_entry = false;
     ImGui::EndDisabled();
     if (entered) {
         char text[MODEL_TAG_SIZE];

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "ui_parts.h"
 
@@ -56,7 +57,10 @@ const char *title_of(int view) {
     if (view < VIEW_STAGE) return stage_titles[view];
     const char *stage = tagmask_stage_name(static_cast<size_t>(view - VIEW_STAGE));
     snprintf(title, sizeof title, "%s", stage ? stage : "");
-    title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
+    bool initials = strcmp(title, "cam") == 0;
+    for (size_t i = 0; title[i] && (!i || initials); i++) {
+        title[i] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[i])));
+    }
     return stage ? title : nullptr;
 }
 
@@ -174,6 +178,7 @@ void strip(ImVec2 at, ImVec2 size) {
     ImGui::SetCursorPos(at);
     ImGui::BeginChild("strip", size, false, ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse);
     ImDrawList *list = ImGui::GetWindowDrawList();
+    bool numbered = width > ImGui::CalcTextSize("0 Probability").x;
     for (int view = 0; view < views; view++) {
         ImVec2 box(width, size.y - line);
         ImGui::SetCursorPos(ImVec2(static_cast<float>(view) * (width + gap), 0));
@@ -193,11 +198,12 @@ void strip(ImVec2 at, ImVec2 size) {
         if (view == v->view || hovered)
             list->AddRect(low, ImVec2(low.x + box.x, low.y + box.y), view == v->view ? accent : faint, 3, 0, 2);
         char title[40];
+        int skipped = numbered ? 0 : 2;  // the digit that is also its key
         snprintf(title, sizeof title, "%d %.30s", view + 1, title_of(view));
-        if (ImGui::CalcTextSize(title).x > width) snprintf(title, sizeof title, "%.30s", title_of(view));
-        float text_x = low.x + std::fmax((width - ImGui::CalcTextSize(title).x) / 2, 0);
+        const char *shown = title + skipped;
+        float text_x = low.x + std::fmax((width - ImGui::CalcTextSize(shown).x) / 2, 0);
         ImVec4 clip(low.x, low.y, low.x + width, low.y + size.y);
-        list->AddText(nullptr, 0, ImVec2(text_x, low.y + box.y + 1), view == v->view ? IM_COL32_WHITE : faint, title,
+        list->AddText(nullptr, 0, ImVec2(text_x, low.y + box.y + 1), view == v->view ? IM_COL32_WHITE : faint, shown,
                       nullptr, 0, &clip);
     }
     ImGui::EndChild();

@@ -65,6 +65,8 @@ static inline viewer_photo *viewer_here(viewer *v) {
 // Adds a tag to the photo unless it is there; false when there are too many.
 bool viewer_add_tag(viewer *v, const char *tag);
 void viewer_remove_tag(viewer *v, size_t index);
+// A key of the keyboard; typing: it also goes to a text field.
+void viewer_use_key(viewer *v, int key, int action, int mods, bool typing);
 
 // ---- ui*.cpp: the only files that know Dear ImGui
 
@@ -73,8 +75,6 @@ void ui_close(void);
 // Lays a frame out; afterwards ui_draw records it.
 void ui_layout(viewer *v);
 void ui_draw(VkCommandBuffer commands);
-// Whether a key goes to a text field.
-bool ui_takes_keys(void);
 // Whether something moves without an event, such as a cursor that blinks.
 bool ui_is_lively(void);
 // Keys and letters; more than one frame may be needed to take them in.
