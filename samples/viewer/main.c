@@ -430,23 +430,19 @@ static int run(viewer *v, const options *given) {
 
 static int open_and_run(viewer *v, const options *given) {
     tagmask_error error = TAGMASK_ERROR_INIT;
+    model_options settings = {.device = given->device, .pack = given->pack, .out = given->out, .wake = on_news};
+    v->worker = model_open(&settings, &error);
+    if (!v->worker) {
+        say(error.message);
+        return error.status == TAGMASK_ERROR_NO_DEVICE ? EXIT_NO_DEVICE : 1;
+    }
     gpu_opened opened = gpu_open(v->device, v->window);
     if (opened != GPU_OPEN_OK) {
         say(v->device->why);
         return opened == GPU_OPEN_NO_DRIVER ? EXIT_NO_DEVICE : 1;
     }
     uint32_t side = v->device->max_side;
-    model_options settings = {.device = given->device,
-                              .pack = given->pack,
-                              .out = given->out,
-                              .photo_side = side < PHOTO_SIDE ? side : PHOTO_SIDE,
-                              .mask_side = side < MASK_SIDE ? side : MASK_SIDE,
-                              .wake = on_news};
-    v->worker = model_open(&settings, &error);
-    if (!v->worker) {
-        say(error.message);
-        return error.status == TAGMASK_ERROR_NO_DEVICE ? EXIT_NO_DEVICE : 1;
-    }
+    model_limit(v->worker, side < PHOTO_SIDE ? side : PHOTO_SIDE, side < MASK_SIDE ? side : MASK_SIDE);
     if (!ui_open(v)) {
         say("Dear ImGui could not start");
         return 1;

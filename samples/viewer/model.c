@@ -12,6 +12,7 @@ enum { PROGRESS_MS = 100 };
 
 struct model {
     model_options options;
+    uint32_t photo_side, mask_side;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t news;  // for the worker
@@ -133,7 +134,7 @@ static tagmask_status need_photo(model *m, const model_request *before, model_ou
         tagmask_status status = tagmask_image_read(m->current.photo, &m->photo, error);
         if (status) return status;
         model_output early = {.request = m->current, .width = m->photo.width, .height = m->photo.height};
-        if (!picture_of_photo(&m->photo, m->options.photo_side, &early.photo)) return output_no_memory(error);
+        if (!picture_of_photo(&m->photo, m->photo_side, &early.photo)) return output_no_memory(error);
         publish(m, &early);
     }
     output->width = m->photo.width;
@@ -178,8 +179,8 @@ static tagmask_status make_maps(model *m, model_output *output, tagmask_error *e
             continue;
         }
         if (status) return status;
-        bool made = picture_of_map(map.data, (uint32_t)map.dims[1], (uint32_t)map.dims[0], m->options.mask_side,
-                                   &output->maps[i]);
+        bool made =
+            picture_of_map(map.data, (uint32_t)map.dims[1], (uint32_t)map.dims[0], m->mask_side, &output->maps[i]);
         tagmask_tensor_release(&map);
         if (!made) return output_no_memory(error);
     }
@@ -200,7 +201,7 @@ static tagmask_status propose(model *m, model_output *output, tagmask_error *err
     if (status) return status;
     tagmask_result_free(m->result);
     m->result = result;
-    status = output_describe(output, result, m->options.mask_side, error);
+    status = output_describe(output, result, m->mask_side, error);
     if (!status && !(m->has_maps && same_maps(&m->mapped, request))) status = make_maps(m, output, error);
     memcpy(output->map_note, m->map_note, sizeof output->map_note);
     output->proposed = !status;
@@ -342,6 +343,13 @@ uint64_t model_close(model *m) {
     pthread_mutex_destroy(&m->lock);
     free(m);
     return stats.validation_errors;
+}
+
+void model_limit(model *m, uint32_t photo_side, uint32_t mask_side) {
+    pthread_mutex_lock(&m->lock);
+    m->photo_side = photo_side;
+    m->mask_side = mask_side;
+    pthread_mutex_unlock(&m->lock);
 }
 
 void model_ask(model *m, const model_request *request) {

@@ -64,14 +64,15 @@ typedef struct model_status {
 
 typedef struct model_options {
     const char *device, *pack, *out;
-    uint32_t photo_side, mask_side;  // most pixels of a picture's side
-    void (*wake)(void);              // called from the worker when there is news
+    void (*wake)(void);  // called from the worker when there is news
 } model_options;
 
 // Opens the device, then starts the worker. NULL with *error filled when there is no device.
 model *model_open(const model_options *options, tagmask_error *error);
 // Stops the worker. Returns how many messages active validation layers had about tagmask's device.
 uint64_t model_close(model *m);
+// Most pixels of a picture's side; before the first request.
+void model_limit(model *m, uint32_t photo_side, uint32_t mask_side);
 void model_ask(model *m, const model_request *request);
 void model_cancel(model *m);
 // Writes the newest proposal once it is there. sub: "" or a folder below --out, for photos of one name.
