@@ -25,8 +25,9 @@ static void remove_folder(void) {
 }
 
 const char *fuzz_folder(void) {
-    static const char *const places[] = {"/dev/shm", "/tmp"};
+    const char *const places[] = {getenv("TMPDIR"), "/dev/shm", "/tmp"};
     for (size_t i = 0; i < TM_ARRAY_LEN(places) && !*folder; i++) {
+        if (!places[i] || !*places[i]) continue;
         snprintf(folder, sizeof folder, "%s/tagmask-fuzz-XXXXXX", places[i]);
         if (mkdtemp(folder)) {
             atexit(remove_folder);

@@ -27,7 +27,7 @@ extern const fuzz_reader fuzz_labelme, fuzz_coco, fuzz_yolo, fuzz_yolo_classes, 
 extern const fuzz_reader fuzz_kept_labelme, fuzz_kept_coco, fuzz_kept_yolo, fuzz_kept_cvat, fuzz_kept_label_studio,
     fuzz_kept_voc;
 
-// A folder for the files of this process, in memory where the system has that; removed at exit.
+// A folder for the files of this process, in TMPDIR or in memory where the system has that; removed at exit.
 const char *fuzz_folder(void);
 // The path of a file there; valid for the next few calls.
 const char *fuzz_path(const char *name);

@@ -8,6 +8,10 @@ cd "$(dirname "$0")/../.."
 
 seconds=${1:-60}
 mkdir -p build-fuzz/found
+# libFuzzer ends without the exit handlers that would remove the targets' files.
+TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 
 # fuzz TARGET LARGEST_INPUT
 fuzz() {
