@@ -83,14 +83,17 @@ static tagmask_status check(const tagmask_session *session, const stage_row *sta
     return TAGMASK_OK;
 }
 
+// Tags suggested since the proposal may have asked for another working size and other views.
+static tagmask_status restore(tagmask_session *session, tm_error *err) {
+    TM_TRY(tm_session_images(session, &session->settings, err));
+    TM_TRY(tm_session_views(session, &session->settings, err));
+    return tm_session_fuse(session, &session->settings, session->tags, session->tag_count, err);
+}
+
 static tagmask_status read_back(tagmask_session *session, const stage_row *stage, size_t tag, float *data,
                                 tm_error *err) {
     tm_work work;
     tm_map map;
-    // Tags suggested since the proposal may have asked for other views.
-    TM_TRY(tm_session_images(session, &session->settings, err));
-    TM_TRY(tm_session_views(session, &session->settings, err));
-    TM_TRY(tm_session_fuse(session, &session->settings, session->tags, session->tag_count, err));
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = stage->record(session, &work, tag, &map, err);
     if (!status) status = tm_readback(work.recorder, map.slice, data, err);
@@ -105,6 +108,7 @@ tagmask_status tagmask_session_map(tagmask_session *session, const char *stage_n
     const stage_row *stage = find_stage(stage_name, error);
     if (!stage) return TAGMASK_ERROR_ARGUMENT;
     TM_TRY(check(session, stage, tag, error));
+    if (!stage->photo_size) TM_TRY(restore(session, error));
     uint32_t width = stage->photo_size ? session->width : session->work.width;
     uint32_t height = stage->photo_size ? session->height : session->work.height;
     size_t pixels = (size_t)width * height;

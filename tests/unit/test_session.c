@@ -224,6 +224,41 @@ static void test_results_stay(void **state) {
     free(copy);
 }
 
+static tagmask_tensor stage_map(tagmask_session *session, const char *stage) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_ok(tagmask_session_map(session, stage, 0, &map, &err), &err);
+    return map;
+}
+
+// Suggestions may be asked for at another working size; the maps are still those of the last proposal.
+static void test_maps_after_suggestions(void **state) {
+    (void)state;
+    static const uint32_t sizes[2][2] = {{250, 128}, {128, 250}};
+    for (int i = 0; i < 2; i++) {
+        tagmask_params proposed = {.struct_size = sizeof proposed, .preset = "fast", .working_size = sizes[i][0]};
+        tagmask_params suggested = {.struct_size = sizeof suggested, .preset = "fast", .working_size = sizes[i][1]};
+        tagmask_session *session = new_session();
+        counts cost;
+        tagmask_result_free(propose(session, "cat", &proposed, &cost));
+        const char *stage;
+        for (size_t s = 0; (stage = tagmask_stage_name(s)) != NULL; s++) {
+            tm_error err = TAGMASK_ERROR_INIT;
+            const char *name;
+            size_t count;
+            tagmask_tensor before = stage_map(session, stage);
+            assert_ok(tagmask_session_auto_tags(session, &suggested, 1, &name, NULL, &count, &err), &err);
+            tagmask_tensor after = stage_map(session, stage);
+            assert_int_equal(after.dims[0], before.dims[0]);
+            assert_int_equal(after.dims[1], before.dims[1]);
+            assert_memory_equal(after.data, before.data, (size_t)(before.dims[0] * before.dims[1]) * sizeof(float));
+            tagmask_tensor_release(&before);
+            tagmask_tensor_release(&after);
+        }
+        tagmask_session_free(session);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_on_the_device),
@@ -232,6 +267,7 @@ int main(void) {
         cmocka_unit_test(test_other_views_and_sizes),
         cmocka_unit_test(test_many_tags),
         cmocka_unit_test(test_results_stay),
+        cmocka_unit_test(test_maps_after_suggestions),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
