@@ -22,8 +22,8 @@ tagmask_status tm_read_cvat(const tm_read_job *job, tm_error *err);
 
 // An error when the parsed text would not fit into the memory that the machine can give.
 tagmask_status tm_json_check_memory(const char *path, const uint8_t *bytes, size_t size, tm_error *err);
-// The text of the file `name` in the label file's folder or the nearest one above it; malloc'ed, *text NULL when there is
-// none. A byte order mark is left out.
+// The text of the file `name` in the label file's folder or the nearest one above it; malloc'ed, *text NULL when there
+// is none. A byte order mark is left out.
 tagmask_status tm_read_nearest(const char *path, const char *name, char **text, tm_error *err);
 // The whole file as JSON; freed with cJSON_Delete.
 tagmask_status tm_read_json(const char *path, cJSON **root, tm_error *err);

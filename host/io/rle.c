@@ -134,7 +134,7 @@ void tm_rle_label_studio(const tm_box_mask *mask, tm_text *out) {
         }
     }
     put_run(&w, 4 * (total - start), 0);  // the loop has closed the last part
-    put_bits(&w, 0, 8 - w.used);  // always at least one bit
+    put_bits(&w, 0, 8 - w.used);          // always at least one bit
 }
 
 typedef struct bit_reader {

@@ -57,7 +57,8 @@ static tagmask_status run_crops(tagmask_session *session, const tm_settings *set
     for (size_t t = 0; t < tag_count; t++) {
         for (uint32_t c = 0; c < maps[t].crop_count; c++) views[count++] = maps[t].crops[c];
     }
-    tagmask_status status = tm_session_run_views(session, settings, views, count, err);
+    const tm_progress_span span = {"maps", 0.6f, 0.75f};
+    tagmask_status status = tm_session_run_views(session, settings, views, count, span, err);
     free(views);
     return status;
 }

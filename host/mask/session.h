@@ -80,8 +80,14 @@ tagmask_status tm_session_probability(tagmask_session *session, const tm_setting
 // The view that the request describes, new or from an earlier proposal, to be run; NULL without memory.
 tm_view *tm_session_view(tagmask_session *session, const tm_view *request);
 tm_view tm_session_saliency_request(const tagmask_session *session, tm_box box, bool mirror);
+// Runs those that are not ready, one recording each, so that a host may stop between them; `span` is what the progress
+// callback is told.
+typedef struct tm_progress_span {
+    const char *stage;
+    float from, to;
+} tm_progress_span;
 tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings *settings, tm_view *const *views,
-                                    size_t count, tm_error *err);
+                                    size_t count, tm_progress_span span, tm_error *err);
 
 // The fused map of a tag of the proposal whose maps hold.
 tm_map tm_session_fused(const tagmask_session *session, size_t tag);

@@ -166,10 +166,15 @@ static tagmask_status list_views(tagmask_session *session, const tm_settings *se
 }
 
 tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings *settings, tm_view *const *views,
-                                    size_t count, tm_error *err) {
+                                    size_t count, tm_progress_span span, tm_error *err) {
     tm_views_context context = {session->engine, &session->scratch, session->base, session->photo_hash,
                                 settings->cache_dir};
-    return tm_views_run(&context, views, count, err);
+    for (size_t v = 0; v < count; v++) {
+        float done = span.from + (span.to - span.from) * (float)v / (float)count;
+        if (v && !views[v]->ready) TM_TRY(tm_session_progress(settings, done, span.stage, err));
+        TM_TRY(tm_views_run(&context, &views[v], 1, err));
+    }
+    return TAGMASK_OK;
 }
 
 static tagmask_status mean_scores(tagmask_session *session, tm_error *err) {
@@ -198,7 +203,7 @@ tagmask_status tm_session_views(tagmask_session *session, const tm_settings *set
         size_t count = 0;
         for (size_t v = 0; v < session->classifier_count; v++) views[count++] = session->classifier_views[v];
         for (size_t v = 0; v < session->saliency_count; v++) views[count++] = session->saliency_views[v];
-        TM_TRY(tm_session_run_views(session, settings, views, count, err));
+        TM_TRY(tm_session_run_views(session, settings, views, count, (tm_progress_span){"networks", 0.05f, 0.6f}, err));
         TM_TRY(mean_scores(session, err));
     }
     session->views_key = key;

@@ -11,6 +11,7 @@ enum { PHOTO, NETWORKS, MAPS, REFINEMENT, MASK, STAGES };
 static tagmask_device *device;
 static tagmask_engine *engine;
 static uint64_t stage_start[STAGES + 1];
+static int stage_calls[STAGES];  // of the proposal that runs
 
 typedef struct counts {
     uint64_t stage[STAGES];
@@ -41,7 +42,7 @@ static bool note_stage(void *user, float done, const char *stage) {
     static const char *const names[STAGES] = {"photo", "networks", "maps", "refinement", "mask"};
     (void)user, (void)done;
     for (int i = 0; i < STAGES; i++) {
-        if (!strcmp(names[i], stage)) stage_start[i] = dispatches();
+        if (!strcmp(names[i], stage) && !stage_calls[i]++) stage_start[i] = dispatches();
     }
     return true;
 }
@@ -65,6 +66,7 @@ static tagmask_result *propose(tagmask_session *session, const char *tags, const
     params.struct_size = sizeof params;
     params.progress = note_stage;
     strcpy(text, tags);
+    memset(stage_calls, 0, sizeof stage_calls);
     for (char *name; (name = strsep(&rest, ",")) != NULL;) names[count++] = name;
     assert_ok(tagmask_propose(session, names, count, &params, &result, &err), &err);
     stage_start[STAGES] = dispatches();
@@ -224,6 +226,34 @@ static void test_results_stay(void **state) {
     free(copy);
 }
 
+static bool stop_at_third_pass(void *user, float done, const char *stage) {
+    int *calls = user;
+    assert_true(done >= 0 && done < 0.6f);
+    return strcmp(stage, "networks") != 0 || ++*calls < 3;
+}
+
+// A host may stop between the passes of the networks; those that are done are not run again.
+static void test_stops_between_passes(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    tagmask_result *result = NULL;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const char *tag = "cat";
+    int calls = 0;
+    tagmask_params params = {.struct_size = sizeof params, .progress = stop_at_third_pass, .progress_user = &calls};
+    assert_int_equal(tagmask_propose(session, &tag, 1, &params, &result, &err), TAGMASK_ERROR_ABORTED);
+    assert_null(result);
+    counts stopped, whole;
+    tagmask_session *other = new_session();
+    tagmask_result *after = propose(session, "cat", NULL, &stopped), *fresh = propose(other, "cat", NULL, &whole);
+    assert_true(stopped.stage[NETWORKS] > 0 && stopped.stage[NETWORKS] < whole.stage[NETWORKS]);
+    check_same(after, fresh);
+    tagmask_result_free(after);
+    tagmask_result_free(fresh);
+    tagmask_session_free(session);
+    tagmask_session_free(other);
+}
+
 static tagmask_tensor stage_map(tagmask_session *session, const char *stage) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_tensor map = {.struct_size = sizeof map};
@@ -268,6 +298,7 @@ int main(void) {
         cmocka_unit_test(test_many_tags),
         cmocka_unit_test(test_results_stay),
         cmocka_unit_test(test_maps_after_suggestions),
+        cmocka_unit_test(test_stops_between_passes),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -97,8 +97,8 @@ TAGMASK_API void tagmask_set_log(tagmask_log_fn fn, void *user);
 /* "0.1.0" [any thread] */
 TAGMASK_API const char *tagmask_version(void);
 
-/* Called between stages with 0 <= done <= 1 and the stage's name; return false to stop (TAGMASK_ERROR_ABORTED). Called
- * on the thread that runs the function. */
+/* Called between stages, and between the passes of a network, with 0 <= done <= 1 and the stage's name; return false to
+ * stop (TAGMASK_ERROR_ABORTED). Called on the thread that runs the function. */
 typedef bool (*tagmask_progress_fn)(void *user, float done, const char *stage);
 
 /* ---- Devices ----------------------------------------------------------------------------------------------------- */
