@@ -353,10 +353,10 @@ static bool keep_work(coco *c, cJSON *annotations, cJSON *proposals, tm_kept *ke
     int stay = 0;
     for (cJSON *item = annotations->child, *next; item; item = next) {
         next = item->next;
-        if (is_untouched(c, item)) {
+        const char *id = tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "tagmask"), "id");
+        if (is_untouched(c, item) && tm_proposals_forget(proposals, id)) {  // else copied from another image
             if (!removed) *place = stay;
             removed = true;
-            tm_proposals_forget(proposals, tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "tagmask"), "id"));
             ok = ok && free_id(c, number_of(item, "id"));
             cJSON_Delete(cJSON_DetachItemViaPointer(annotations, item));
             continue;

@@ -122,17 +122,18 @@ static bool is_untouched(const cJSON *shape, uint64_t *budget) {
 }
 
 // Takes the untouched proposals out of both lists. What is left, a person's shapes and the proposals that they changed
-// or deleted, goes into `kept`. *place: where the first of them was, else behind the last shape.
+// or deleted, goes into `kept`. A shape that is not in the list of this file's proposals was pasted by a person:
+// labelme copies the mark, too. *place: where the first of them was, else behind the last shape.
 static bool keep_work(cJSON *shapes, uint64_t budget, cJSON *proposals, tm_kept *kept, int *place) {
     double sides[4];
     bool ok = true, removed = false;
     int stay = 0;
     for (cJSON *shape = shapes->child, *next; shape; shape = next) {
         next = shape->next;
-        if (is_untouched(shape, &budget)) {
+        const char *id = tm_json_text(cJSON_GetObjectItemCaseSensitive(shape, "tagmask"), "id");
+        if (is_untouched(shape, &budget) && tm_proposals_forget(proposals, id)) {
             if (!removed) *place = stay;
             removed = true;
-            tm_proposals_forget(proposals, tm_json_text(cJSON_GetObjectItemCaseSensitive(shape, "tagmask"), "id"));
             cJSON_Delete(cJSON_DetachItemViaPointer(shapes, shape));
             continue;
         }

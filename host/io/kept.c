@@ -55,12 +55,13 @@ bool tm_proposals_add(cJSON *proposals, const char *id, const char *tag, const t
            cJSON_AddItemToObject(entry, "box", cJSON_CreateDoubleArray(sides, 4));
 }
 
-void tm_proposals_forget(cJSON *proposals, const char *id) {
+bool tm_proposals_forget(cJSON *proposals, const char *id) {
     for (cJSON *entry = proposals->child; entry; entry = entry->next) {
         if (strcmp(tm_json_text(entry, "id"), id)) continue;
         cJSON_Delete(cJSON_DetachItemViaPointer(proposals, entry));
-        return;
+        return true;
     }
+    return false;
 }
 
 bool tm_proposals_keep(const cJSON *proposals, tm_kept *kept) {

@@ -23,7 +23,7 @@ enum { TM_PROPOSALS_MAX = 30000 };
 tagmask_status tm_proposals_check_count(const char *name, size_t count, tm_error *err);
 bool tm_proposals_valid(const cJSON *proposals);
 bool tm_proposals_add(cJSON *proposals, const char *id, const char *tag, const tagmask_region *region);
-void tm_proposals_forget(cJSON *proposals, const char *id);
+bool tm_proposals_forget(cJSON *proposals, const char *id);  // false: it is none of them
 bool tm_proposals_keep(const cJSON *proposals, tm_kept *kept);
 
 // The member's text, or "".

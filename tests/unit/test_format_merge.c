@@ -201,6 +201,45 @@ static void every_change_counts(void **state) {
     free(root);
 }
 
+// labelme's copy and "Keep Previous Annotation" carry the mark of a proposal to another photo.
+static void pasted_shapes_are_a_persons(void **state) {
+    (void)state;
+    for (size_t f = 0; f < TM_ARRAY_LEN(edited); f++) {
+        char *dir = test_temporary_dir();
+        tagmask_result *result = test_example("cup"), *bird = test_one_bird();
+        tm_error err = TAGMASK_ERROR_INIT;
+        bool one_file = strcmp(edited[f].name, "a.json");
+        const char *name = one_file ? edited[f].name : "b.json";
+        propose(result, edited[f].format, dir);
+        assert_ok(write_photo(bird, edited[f].format, "b.jpg", dir, &err), &err);
+        cJSON *from = test_read_json(dir, edited[f].name), *root = test_read_json(dir, name);
+        cJSON *pasted = cJSON_Duplicate(test_member(from, edited[f].list)->child, true);
+        if (one_file) {
+            cJSON_SetNumberValue(test_member(pasted, "id"), 77);
+            cJSON_SetNumberValue(test_member(pasted, "image_id"), 2);
+        }
+        char *before = cJSON_PrintUnformatted(pasted);
+        cJSON_AddItemToArray(test_member(root, edited[f].list), pasted);
+        test_write_json(dir, name, root);
+        for (int again = 0; again < 2; again++) {
+            propose(result, edited[f].format, dir);
+            assert_ok(write_photo(bird, edited[f].format, "b.jpg", dir, &err), &err);
+        }
+        root = test_read_json(dir, name);
+        int count = cJSON_GetArraySize(test_member(root, edited[f].list));
+        if (count != (one_file ? 5 : 2)) fail_msg("%s: %d entries are left", edited[f].format, count);
+        char *after = cJSON_PrintUnformatted(cJSON_GetArrayItem(test_member(root, edited[f].list), count - 1));
+        assert_string_equal(before, after);
+        cJSON_Delete(root);
+        cJSON_Delete(from);
+        cJSON_free(before);
+        cJSON_free(after);
+        free(dir);
+        tagmask_result_free(bird);
+        tagmask_result_free(result);
+    }
+}
+
 // ---- labelme --------------------------------------------------------------------------------------------------------
 
 // labelme decodes masks and packs them anew when it saves.
@@ -505,6 +544,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rewritten_files_are_untouched),
         cmocka_unit_test(every_change_counts),
+        cmocka_unit_test(pasted_shapes_are_a_persons),
         cmocka_unit_test(repacked_masks_are_untouched),
         cmocka_unit_test(polygons_and_masks_replace_each_other),
         cmocka_unit_test(files_of_the_first_kind_are_taken_up),
