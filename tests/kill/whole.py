@@ -113,9 +113,10 @@ def yolo(path, out):
         require(all(0 <= float(share) <= 1 for share in shares), path, "a share is none")
     below = path.relative_to(out)
     folder = below.parent.as_posix() + "/" if below.parent.name else ""
-    value = fnv(path.read_bytes(), fnv(below.name.encode(), fnv(folder.encode(), 1)))
+    name = fnv(below.name.encode(), fnv(folder.encode(), 1))
+    line = f"{name:016x} {fnv(path.read_bytes(), name):016x}"
     record = (out / ".tagmask-yolo").read_text().split("\n")
-    require(f"{value:016x}" in record, path, "is not in the record")
+    require(f"? {line}" in record, path, "is not in the record")
 
 
 def png(path, _):
@@ -154,7 +155,7 @@ def journal(path, _):
 
 
 def record(path, _):
-    require(all(len(line) in (0, 16) for line in path.read_text().split("\n")), path, "a line is cut short")
+    require(all(len(line) in (0, 35) for line in path.read_text().split("\n")), path, "a line is cut short")
 
 
 def kind_of(path):

@@ -255,18 +255,100 @@ static void yolo_files_of_others_are_kept(void **state) {
     text[2] = '1';
     test_write_text(dir, "a.txt", text);
     expect_refusal(result, "yolo", dir, "a.txt", "not as tagmask wrote it");
-    // A line of the record that was cut short does not spoil the next.
     unlink(path);
-    char *record = test_read_text(dir, ".tagmask-yolo");
-    record[20] = 0;
-    test_write_text(dir, ".tagmask-yolo", record);
     propose(bird, "yolo", "a.jpg", dir);
-    propose(result, "yolo", "a.jpg", dir);
     tm_error err = TAGMASK_ERROR_INIT;
     assert_int_equal(tagmask_result_write(result, "yolo", "classes.png", NULL, dir, &err), TAGMASK_ERROR_FILE);
-    free(record);
     free(text);
     free(path);
+    free(dir);
+    tagmask_result_free(bird);
+    tagmask_result_free(result);
+}
+
+static tagmask_result *nothing(void) {
+    static const char *const tags[] = {"dog"};
+    return test_result_of((const uint8_t[W *H]){0}, tags, 1);
+}
+
+// What tagmask wrote once is a person's work when they put it back: "there is no object".
+static void yolo_files_that_were_put_back_are_kept(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    tagmask_result *result = example(), *bird = test_one_bird(), *none = nothing();
+    tm_error err = TAGMASK_ERROR_INIT;
+    propose(none, "yolo", "a.jpg", dir);
+    char *empty = test_read_text(dir, "a.txt");
+    assert_string_equal(empty, "");
+    propose(bird, "yolo", "a.jpg", dir);
+    char *one = test_read_text(dir, "a.txt");
+    test_write_text(dir, "a.txt", "");
+    expect_refusal(result, "yolo", dir, "a.txt", "not as tagmask wrote it");
+    test_write_text(dir, "a.txt", one);
+    propose(result, "yolo", "a.jpg", dir);
+    test_write_text(dir, "a.txt", one);
+    expect_refusal(bird, "yolo", dir, "a.txt", "not as tagmask wrote it");
+    // What another photo's file says is its own affair.
+    assert_ok(tagmask_result_write(bird, "yolo", "b.jpg", NULL, dir, &err), &err);
+    expect_refusal(bird, "yolo", dir, "a.txt", "not as tagmask wrote it");
+    free(empty);
+    free(one);
+    free(dir);
+    tagmask_result_free(none);
+    tagmask_result_free(bird);
+    tagmask_result_free(result);
+}
+
+// A program that is killed while it writes leaves the old file or the new one, and the record ends in the middle.
+static void yolo_goes_on_after_a_kill(void **state) {
+    (void)state;
+    enum { LINE = 36 };
+    char *root = test_temporary_dir();
+    tagmask_result *result = example(), *bird = test_one_bird(), *none = nothing();
+    for (int replaced = 0; replaced < 2; replaced++) {
+        for (int cut = 0; cut < LINE; cut++) {  // inside the line that is written last
+            char *dir = tm_format("%s/%d-%d", root, replaced, cut);
+            propose(none, "yolo", "a.jpg", dir);
+            propose(result, "yolo", "a.jpg", dir);
+            char *before = test_read_text(dir, "a.txt");
+            propose(bird, "yolo", "a.jpg", dir);
+            char *record = test_read_text(dir, ".tagmask-yolo");
+            assert_int_equal(strlen(record), 6 * LINE);
+            record[(replaced ? 5 : 4) * LINE + cut] = 0;
+            test_write_text(dir, ".tagmask-yolo", record);
+            if (!replaced) test_write_text(dir, "a.txt", before);
+            char *now = test_read_text(dir, "a.txt");
+            test_write_text(dir, "a.txt", "");
+            expect_refusal(result, "yolo", dir, "a.txt", "not as tagmask wrote it");
+            test_write_text(dir, "a.txt", now);
+            propose(result, "yolo", "a.jpg", dir);
+            propose(bird, "yolo", "a.jpg", dir);
+            free(record);
+            free(before);
+            free(now);
+            free(dir);
+        }
+    }
+    free(root);
+    tagmask_result_free(none);
+    tagmask_result_free(bird);
+    tagmask_result_free(result);
+}
+
+// Earlier versions had lines of one hash for all files, in which any content counts until a file is written anew.
+static void yolo_records_of_earlier_versions_are_taken_up(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    tagmask_result *result = example(), *bird = test_one_bird();
+    propose(bird, "yolo", "a.jpg", dir);
+    char *record = test_read_text(dir, ".tagmask-yolo"), *one = test_read_text(dir, "a.txt");
+    record[strlen(record) - 1] = 0;
+    test_write_text(dir, ".tagmask-yolo", strrchr(record, ' ') + 1);
+    propose(result, "yolo", "a.jpg", dir);
+    test_write_text(dir, "a.txt", one);
+    expect_refusal(bird, "yolo", dir, "a.txt", "not as tagmask wrote it");
+    free(record);
+    free(one);
     free(dir);
     tagmask_result_free(bird);
     tagmask_result_free(result);
@@ -483,12 +565,22 @@ static void a_batch_without_photos_leaves_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(coco_holds_the_masks),          cmocka_unit_test(coco_collects_photos),
-        cmocka_unit_test(coco_keeps_a_persons_work),     cmocka_unit_test(odd_coco_files_are_kept),
-        cmocka_unit_test(yolo_lines_hold_the_masks),     cmocka_unit_test(yolo_files_of_others_are_kept),
-        cmocka_unit_test(label_studio_holds_the_masks),  cmocka_unit_test(label_studio_keeps_changed_tasks),
-        cmocka_unit_test(cvat_holds_the_masks),          cmocka_unit_test(changed_cvat_files_are_kept),
-        cmocka_unit_test(a_batch_is_written_on_the_way), cmocka_unit_test(a_batch_without_photos_leaves_nothing),
+        cmocka_unit_test(coco_holds_the_masks),
+        cmocka_unit_test(coco_collects_photos),
+        cmocka_unit_test(coco_keeps_a_persons_work),
+        cmocka_unit_test(odd_coco_files_are_kept),
+        cmocka_unit_test(yolo_lines_hold_the_masks),
+        cmocka_unit_test(yolo_files_of_others_are_kept),
+        cmocka_unit_test(yolo_files_that_were_put_back_are_kept),
+        cmocka_unit_test(yolo_goes_on_after_a_kill),
+        cmocka_unit_test(yolo_records_of_earlier_versions_are_taken_up),
+
+        cmocka_unit_test(label_studio_holds_the_masks),
+        cmocka_unit_test(label_studio_keeps_changed_tasks),
+        cmocka_unit_test(cvat_holds_the_masks),
+        cmocka_unit_test(changed_cvat_files_are_kept),
+        cmocka_unit_test(a_batch_is_written_on_the_way),
+        cmocka_unit_test(a_batch_without_photos_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
