@@ -29,7 +29,7 @@ struct cli_journal {
 };
 
 // A line is "CHECK\tSETTINGS\tSIZE\tCHANGED\tTARGET\tTAG...\n", with \t, \n and \\ inside names; CHECK is the hash of
-// what follows it.
+// what follows it. A line that voids a target has zeros and no tags, which no photo that is done has: it is not empty.
 
 // ---- Reading
 
@@ -156,6 +156,10 @@ tagmask_status cli_journal_add(cli_journal *journal, const cli_journal_entry *en
     return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s", journal->path, strerror(errno));
 }
 
+tagmask_status cli_journal_void(cli_journal *journal, const char *target, tm_error *err) {
+    return cli_journal_add(journal, &(cli_journal_entry){.target = target}, err);
+}
+
 // ---- Opening
 
 static void close_file(cli_journal *j) {
@@ -177,11 +181,11 @@ static tagmask_status open_file(cli_journal *j, tm_error *err) {
     return TAGMASK_OK;
 }
 
-// Repeated runs add lines for the same photos; a file with few that count is written anew, unless another run may be
-// adding lines.
+// Every run adds two lines for each of its photos; a file with few that count is written anew, unless another run may
+// be adding lines.
 static tagmask_status tidy(cli_journal *j, tm_error *err) {
     tm_text text = {0};
-    if (!j->locked || j->lines <= 2 * j->count + 1000) return TAGMASK_OK;
+    if (!j->locked || j->lines <= 3 * j->count + 1000) return TAGMASK_OK;
     for (size_t i = 0; i < j->count; i++) add_line(&text, &j->entries[i].values);
     close_file(j);
     j->open_line = false;

@@ -34,9 +34,10 @@ typedef struct propose_output {
 tagmask_status propose_output_open(propose_output *output, tm_error *err);
 // Whether an earlier run did all of this.
 bool propose_output_is_done(propose_output *output, const cli_input *input, const cli_journal_entry *entry);
-// Writes the result in all formats. Every failure but the last is said on stderr, that one in err.
-tagmask_status propose_output_write(propose_output *output, const cli_input *input, const tagmask_result *result,
-                                    const tagmask_image *photo, tm_error *err);
+// Writes the result in all formats; from then on the journal says nothing of the target. Every failure but the last is
+// said on stderr, that one in err.
+tagmask_status propose_output_write(propose_output *output, const cli_input *input, const char *target,
+                                    const tagmask_result *result, const tagmask_image *photo, tm_error *err);
 // The photo is done: it will be in the journal as soon as its labels are on disk for certain. When they cannot be
 // written, it and the others that wait have failed, those are counted so, and the writers start anew with what is on
 // disk.

@@ -159,11 +159,12 @@ bool propose_output_is_done(propose_output *output, const cli_input *input, cons
     return true;
 }
 
-tagmask_status propose_output_write(propose_output *output, const cli_input *input, const tagmask_result *result,
-                                    const tagmask_image *photo, tm_error *err) {
+tagmask_status propose_output_write(propose_output *output, const cli_input *input, const char *target,
+                                    const tagmask_result *result, const tagmask_image *photo, tm_error *err) {
     tagmask_status worst = TAGMASK_OK;
     tagmask_writer **writers = NULL;
     TM_TRY(writers_for(output, input, &writers, err));
+    TM_TRY(cli_journal_void(output->journal, target, err));
     for (size_t i = 0; i < output->formats.count; i++) {
         tm_error one = TAGMASK_ERROR_INIT;
         if (tagmask_writer_add_as(writers[i], result, input->path, input->name, photo, &one) == TAGMASK_OK) continue;

@@ -86,7 +86,7 @@ static bool describe(const propose_job *job, propose_photo *photo) {
     const char *root = job->inputs.roots[input->root] + strlen(job->inputs.roots[0]);
     tm_file_info info = {0};
     while (tm_is_separator(*root)) root++;
-    photo->target = tm_path_join(root, input->name);
+    photo->target = tm_path_join(root, input->stem);
     photo->entry = (cli_journal_entry){.target = photo->target, .settings = job->settings};
     for (size_t i = 0; i < photo->tags.count; i++) {
         tagmask_tag_info tag = {.struct_size = sizeof tag};
@@ -168,7 +168,8 @@ static tagmask_status propose_masks(propose_job *job, propose_photo *photo, bool
     TM_TRY(check_tags(job, photo, err));
     TM_TRY(tagmask_propose(photo->session, photo->tags.items, photo->tags.count, &job->options->params, &photo->result,
                            err));
-    TM_TRY(propose_output_write(&job->output, photo->input, photo->result, &photo->image, err));
+    if (!photo->target) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
+    TM_TRY(propose_output_write(&job->output, photo->input, photo->target, photo->result, &photo->image, err));
     print_photo(job, photo);
     return described ? settle(job, photo, err) : TAGMASK_OK;
 }

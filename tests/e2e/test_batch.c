@@ -170,6 +170,44 @@ static void what_is_done_is_skipped(void **state) {
     free(longer);
 }
 
+static const command_result *propose_one(const char *photo, const char *source, const char *tags, const char *format,
+                                         const char *more) {
+    return run_tagmask(NULL, NULL,
+                       WORDS("propose", photo, source, tags, "--format", format, "--out", "out", "--model",
+                             tiny_classifier(), "--saliency", tiny_saliency(), QUICK, more));
+}
+
+// Labels that another run wrote meanwhile, in whole or in part, are done again.
+static void labels_of_another_run_are_not_skipped(void **state) {
+    (void)state;
+    put("t.csv", "2.png,dog\n2.png,none such\n");
+    expect_command(propose_one("p/2.png", "--tag", "cup", "labelme", NULL), 0, "1 done", NULL);
+    expect_command(propose_one("p/2.png", "--tag", "cup", "labelme", "--resume"), 0, "1 skipped", NULL);
+    expect_command(propose_one("p/2.png", "--tags-from", "csv:t.csv", "labelme", NULL), 1, "1 failed", NULL);
+    assert_true(count_in("out/2.json", "\"dog\""));
+    expect_command(propose_one("p/2.png", "--tag", "cup", "labelme", "--resume"), 0, "1 done, 0 skipped", NULL);
+    assert_false(count_in("out/2.json", "\"dog\""));
+    // The second format fails when the first is written.
+    expect_command(propose_one("p/2.png", "--tag", "cup", "labelme,overlay", NULL), 0, "1 done", NULL);
+    assert_true(tm_file_replace("out/2.overlay.png", "kept.png"));
+    put("out/2.overlay.png", "of a person");
+    expect_command(propose_one("p/2.png", "--tag", "dog", "labelme,overlay", NULL), 1, "1 failed", NULL);
+    assert_true(tm_file_replace("kept.png", "out/2.overlay.png"));
+    expect_command(propose_one("p/2.png", "--tag", "cup", "labelme,overlay", "--resume"), 0, "1 done, 0 skipped", NULL);
+    assert_false(count_in("out/2.json", "\"dog\""));
+}
+
+// Photos of one stem share their label files, whatever their endings.
+static void labels_of_another_photo_are_not_skipped(void **state) {
+    (void)state;
+    put_photo("x/1.png");
+    put_photo("y/1.jpg");  // by its content a PNG
+    expect_command(propose_one("x/1.png", "--tag", "cup", "voc", NULL), 0, "1 done", NULL);
+    expect_command(propose_one("y/1.jpg", "--tag", "dog", "voc", NULL), 0, "1 done", NULL);
+    expect_command(propose_one("x/1.png", "--tag", "cup", "voc", "--resume"), 0, "1 done, 0 skipped", NULL);
+    expect_command(propose_one("x/1.png", "--tag", "cup", "voc", "--resume"), 0, "0 done, 1 skipped", NULL);
+}
+
 static void leftovers_go(void **state) {
     (void)state;
     tm_error err = TAGMASK_ERROR_INIT;
@@ -349,6 +387,8 @@ int main(void) {
         IN_FOLDER(folders_can_be_the_tags),
         IN_FOLDER(empty_tags_are_named),
         IN_FOLDER(what_is_done_is_skipped),
+        IN_FOLDER(labels_of_another_run_are_not_skipped),
+        IN_FOLDER(labels_of_another_photo_are_not_skipped),
         IN_FOLDER(leftovers_go),
         IN_FOLDER(a_signal_ends_a_batch_in_order),
         IN_FOLDER(a_second_signal_ends_it_at_once),

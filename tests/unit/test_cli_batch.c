@@ -271,6 +271,25 @@ static void the_journal_remembers(void **state) {
     cli_journal_close(journal);
 }
 
+// Labels that a run begins to change are no earlier run's any more.
+static void a_voided_photo_is_not_done(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    cli_journal *journal = open_journal();
+    for (uint64_t i = 0; i < 1200; i++) add_entry(journal, "again", 5);  // enough lines to write the file anew
+    add_entry(journal, "a/1", 5);
+    assert_ok(cli_journal_void(journal, "a/1", &err), &err);
+    assert_ok(cli_journal_void(journal, "again", &err), &err);
+    add_entry(journal, "again", 5);
+    cli_journal_close(journal);
+    for (int i = 0; i < 2; i++) {
+        journal = open_journal();
+        assert_false(has_entry(journal, "a/1", 5));
+        assert_true(has_entry(journal, "again", 5));
+        cli_journal_close(journal);
+    }
+}
+
 // Cut anywhere, or changed anywhere, the file keeps its other lines, and takes new ones.
 static void a_damaged_journal_is_read(void **state) {
     (void)state;
@@ -383,6 +402,7 @@ int main(void) {
         IN_FOLDER(tags_of_labelme),
         IN_FOLDER(tags_of_folders),
         IN_FOLDER(the_journal_remembers),
+        IN_FOLDER(a_voided_photo_is_not_done),
         IN_FOLDER(a_damaged_journal_is_read),
         IN_FOLDER(repeated_lines_are_dropped),
         IN_FOLDER(two_runs_share_a_journal),
