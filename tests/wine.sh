@@ -65,4 +65,9 @@ expect 1 '1 skipped' windows "$@" 'out ü\windows' --resume
 expect 0 'mèow' windows propose 'фото 猫\m*.png' --tag cat --out out2 # cmd.exe leaves wildcards to programs
 expect 1 'aux.png' windows propose aux.png --tag cat --out out3
 expect 1 'nul' windows propose 'фото 猫' --tag cat --out nul
+# A label file on another drive names its photo by an absolute path.
+mkdir other
+cp 'фото 猫/mèow.png' other
+expect 0 'mèow' windows propose 'фото 猫' --tag cat --out 'C:\labels'
+expect 1 'belongs to the photo' windows propose other --tag cat --out 'C:\labels'
 echo "wine: passed"

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/platform.h"
 #include "io/formats.h"
 #include "io/kept.h"
 #include "io/keyhole.h"
@@ -156,7 +157,7 @@ static tagmask_status check_size(const char *path, const cJSON *root, const char
 // a.jpg and a.png, or photos of one name in two folders, would have the same label file.
 static tagmask_status check_photo(const char *path, const cJSON *root, const tm_label_job *job, tm_error *err) {
     const char *name = tm_json_text(root, "imagePath");
-    char *other = *name == '/' ? tm_strdup(name) : tm_path_join(job->out, name);
+    char *other = tm_path_root(name) ? tm_strdup(name) : tm_path_join(job->out, name);
     if (!other) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path);
     for (char *at = other; *at; at++) {
         if (*at == '\\') *at = '/';  // labelme reads Windows' paths everywhere
