@@ -102,6 +102,12 @@ static tagmask_status begin(const char *out, void **state, tm_error *err) {
         status = read_lines(y, y->classes_path, true, err);
     }
     if (status == TAGMASK_OK) status = read_lines(y, y->record_path, false, err);
+    if (status == TAGMASK_OK && y->entry_count && !y->classes_file.there) {
+        status = tm_fail(err, TAGMASK_ERROR_FILE,
+                         "%s: is gone, but label files hold numbers of its lines; put it back, or delete those files "
+                         "and %s to start anew",
+                         y->classes_path, y->record_path);
+    }
     if (status != TAGMASK_OK) {
         free_yolo(y);
         return status;
@@ -130,13 +136,14 @@ static tagmask_status add_classes(yolo *y, const tagmask_result *r, size_t numbe
     return TAGMASK_OK;
 }
 
-// The numbers of the result's tags; a new class is written before a file uses it.
+// The numbers of the result's tags; a new class is written before a file uses it. Without any class the list is
+// written, too: it is missed once there are label files.
 static tagmask_status number_classes(yolo *y, const tagmask_result *r, size_t numbers[256], tm_error *err) {
     size_t written = y->class_count;
     tm_text text = {0};
     tagmask_status status = add_classes(y, r, numbers, err);
     for (size_t i = 0; i < y->class_count; i++) tm_text_add(&text, "%s\n", y->classes[i]);
-    if (status == TAGMASK_OK && y->class_count > written) {
+    if (status == TAGMASK_OK && (y->class_count > written || !y->classes_file.there)) {
         status = tm_watched_write(&y->classes_file, &text, y->classes_path, err);
     }
     free(text.data);

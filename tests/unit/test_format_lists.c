@@ -335,6 +335,31 @@ static void yolo_goes_on_after_a_kill(void **state) {
     tagmask_result_free(result);
 }
 
+// A new list would give other names to the numbers that are in label files.
+static void yolo_misses_its_list_of_classes(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir(), *path = tm_path_join(dir, "classes.txt"), *record;
+    tagmask_result *bird = test_one_bird(), *none = test_result_of((const uint8_t[W *H]){0}, NULL, 0);
+    tm_error err = TAGMASK_ERROR_INIT;
+    for (int again = 0; again < 2; again++) propose(none, "yolo", "a.jpg", dir);  // no class, and still a list
+    propose(bird, "yolo", "a.jpg", dir);
+    assert_int_equal(unlink(path), 0);
+    expect_refusal(bird, "yolo", dir, ".tagmask-yolo", "classes.txt: is gone");
+    assert_int_equal(tagmask_result_write(bird, "yolo", "b.jpg", NULL, dir, &err), TAGMASK_ERROR_FILE);
+    assert_false(tm_file_exists(path));
+    test_write_text(dir, "classes.txt", "bird\n");
+    propose(bird, "yolo", "b.jpg", dir);
+    assert_int_equal(unlink(path), 0);
+    record = tm_path_join(dir, ".tagmask-yolo");
+    assert_int_equal(unlink(record), 0);
+    assert_ok(tagmask_result_write(bird, "yolo", "c.jpg", NULL, dir, &err), &err);
+    free(record);
+    free(path);
+    free(dir);
+    tagmask_result_free(none);
+    tagmask_result_free(bird);
+}
+
 // Earlier versions had lines of one hash for all files, in which any content counts until a file is written anew.
 static void yolo_records_of_earlier_versions_are_taken_up(void **state) {
     (void)state;
@@ -573,6 +598,7 @@ int main(void) {
         cmocka_unit_test(yolo_files_of_others_are_kept),
         cmocka_unit_test(yolo_files_that_were_put_back_are_kept),
         cmocka_unit_test(yolo_goes_on_after_a_kill),
+        cmocka_unit_test(yolo_misses_its_list_of_classes),
         cmocka_unit_test(yolo_records_of_earlier_versions_are_taken_up),
 
         cmocka_unit_test(label_studio_holds_the_masks),
