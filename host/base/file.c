@@ -200,10 +200,12 @@ tagmask_status tm_list_folder(const char *path, char ***names, size_t *count, tm
         room = tm_grow((void **)&list, &capacity, listed + 1, sizeof *list);
         if (room) room = (list[listed] = tm_strdup(name)) != NULL;
     }
+    int reason = room ? errno : 0;
     tm_folder_close(folder);
-    if (!room) {
+    if (!room || reason) {
         tm_free_names(list, listed);
-        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for the names in it", path);
+        return room ? tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be listed: %s", path, strerror(reason))
+                    : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for the names in it", path);
     }
     if (listed) qsort(list, listed, sizeof *list, by_name);
     *names = list;

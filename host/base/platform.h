@@ -57,7 +57,8 @@ char *tm_real_path(const char *path);                    // absolute, without li
 
 typedef struct tm_folder tm_folder;
 tm_folder *tm_folder_open(const char *path);
-const char *tm_folder_next(tm_folder *folder);  // a name other than "." and "..", valid until the next call; NULL: end
+const char *tm_folder_next(tm_folder *folder);  // a name other than "." and "..", valid until the next call
+                                                // NULL: at the end with errno 0, else a failure
 void tm_folder_close(tm_folder *folder);
 
 // ---- The process and the machine

@@ -136,6 +136,7 @@ tm_folder *tm_folder_open(const char *path) {
 const char *tm_folder_next(tm_folder *folder) {
     const struct dirent *entry;
     do {
+        errno = 0;
         entry = readdir((DIR *)folder);
     } while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
     return entry ? entry->d_name : NULL;

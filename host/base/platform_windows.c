@@ -337,7 +337,12 @@ tm_folder *tm_folder_open(const char *path) {
 
 const char *tm_folder_next(tm_folder *folder) {
     for (;;) {
-        if (!folder->waiting && !FindNextFileW(folder->search, &folder->entry)) return NULL;
+        if (!folder->waiting && !FindNextFileW(folder->search, &folder->entry)) {
+            bool end = GetLastError() == ERROR_NO_MORE_FILES;
+            failed();
+            if (end) errno = 0;
+            return NULL;
+        }
         folder->waiting = false;
         const wchar_t *name = folder->entry.cFileName;
         if (!wcscmp(name, L".") || !wcscmp(name, L"..")) continue;

@@ -1,5 +1,6 @@
 #include "cli/inputs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,34 +77,36 @@ typedef struct walk {
     char *first_passed_over;
 } walk;
 
-// false: seen before, or out of memory.
-static bool enter(walk *w, const tm_file_info *folder) {
+// *first: it was not entered before.
+static tagmask_status enter(walk *w, const tm_file_info *folder, bool *first, tm_error *err) {
+    *first = false;
     for (size_t i = 0; i < w->count; i++) {
-        if (w->seen[i].number == folder->number && w->seen[i].device == folder->device) return false;
+        if (w->seen[i].number == folder->number && w->seen[i].device == folder->device) return TAGMASK_OK;
     }
-    if (!tm_grow((void **)&w->seen, &w->capacity, w->count + 1, sizeof *w->seen)) return false;
+    if (!tm_grow((void **)&w->seen, &w->capacity, w->count + 1, sizeof *w->seen)) {
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of folders");
+    }
     w->seen[w->count++] = *folder;
-    return true;
+    *first = true;
+    return TAGMASK_OK;
 }
 
 static tagmask_status walk_folder(walk *w, const char *folder, const char *below, tm_error *err);
 
+// FILE: it may be a photo, or hold some, but cannot be looked at.
 static tagmask_status walk_entry(walk *w, const char *path, const char *name, tm_error *err) {
     tm_file_info info;
-    tm_error skipped = TAGMASK_ERROR_INIT;
-    if (!tm_file_stat(path, &info)) return TAGMASK_OK;  // a link to nothing
+    bool first;
+    if (!tm_file_stat(path, &info)) {
+        if (errno == ENOENT || errno == ELOOP) return TAGMASK_OK;  // a link to nothing
+        return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be looked at and is left out: %s", path, strerror(errno));
+    }
     if (info.regular && is_photo(path, info.size)) return add_path(w->inputs, path, name, err);
     if (info.regular && is_other_picture(path) && !w->passed_over++) w->first_passed_over = tm_strdup(path);
     if (info.regular) return TAGMASK_OK;
-    if (!info.folder || !enter(w, &info)) return TAGMASK_OK;
-    tagmask_status status = walk_folder(w, path, name, &skipped);
-    if (status != TAGMASK_ERROR_FILE) {
-        if (status != TAGMASK_OK) *err = skipped;
-        return status;
-    }
-    cli_message("%s", skipped.message);
-    w->inputs->incomplete = true;
-    return TAGMASK_OK;
+    if (!info.folder) return TAGMASK_OK;
+    TM_TRY(enter(w, &info, &first, err));
+    return first ? walk_folder(w, path, name, err) : TAGMASK_OK;
 }
 
 // below: the folder's path below the one that was given, "" for that one.
@@ -115,8 +118,15 @@ static tagmask_status walk_folder(walk *w, const char *folder, const char *below
     for (size_t i = 0; i < count && status == TAGMASK_OK; i++) {
         if (*names[i] == '.') continue;
         char *path = tm_path_join(folder, names[i]), *name = tm_path_join(below, names[i]);
-        status = path && name ? walk_entry(w, path, name, err)
-                              : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
+        tm_error left_out = TAGMASK_ERROR_INIT;
+        status = path && name ? walk_entry(w, path, name, &left_out)
+                              : tm_fail(&left_out, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
+        if (status == TAGMASK_ERROR_FILE) {  // the others are taken
+            cli_message("%s", left_out.message);
+            w->inputs->incomplete = true;
+            status = TAGMASK_OK;
+        }
+        if (status != TAGMASK_OK) *err = left_out;
         free(path);
         free(name);
     }
@@ -129,9 +139,10 @@ static tagmask_status add_argument(cli_inputs *inputs, const char *path, const c
     walk w = {.inputs = inputs};
     if (!tm_file_stat(path, &info) || !info.folder) return add_path(inputs, path, tm_file_name(path), err);
     tm_file_info output;
-    if (tm_file_stat(out, &output)) enter(&w, &output);
-    enter(&w, &info);
-    tagmask_status status = walk_folder(&w, path, "", err);
+    bool first;
+    tagmask_status status = tm_file_stat(out, &output) ? enter(&w, &output, &first, err) : TAGMASK_OK;
+    if (status == TAGMASK_OK) status = enter(&w, &info, &first, err);
+    if (status == TAGMASK_OK) status = walk_folder(&w, path, "", err);
     if (w.passed_over) {
         cli_message("%s: %zu picture%s passed over, %s%s; expected PNG or JPEG: convert %s first", path, w.passed_over,
                     w.passed_over == 1 ? " is" : "s are", w.passed_over == 1 ? "" : "such as ",
@@ -220,7 +231,8 @@ tagmask_status cli_inputs_collect(char **arguments, int count, const char *out, 
     memset(inputs, 0, sizeof *inputs);
     for (int i = 0; i < count; i++) TM_TRY(add_argument(inputs, arguments[i], out, err));
     if (!inputs->count) {
-        return tm_fail(err, TAGMASK_ERROR_FILE, "%s: holds no picture; expected PNG or JPEG files", arguments[0]);
+        return tm_fail(err, TAGMASK_ERROR_FILE, "%s: holds no picture%s; expected PNG or JPEG files", arguments[0],
+                       inputs->incomplete ? " that can be reached" : "");
     }
     drop_repeated(inputs);
     return choose_folders(inputs, out, err);

@@ -17,7 +17,7 @@ typedef struct cli_inputs {
     size_t count, capacity;
     char **roots;  // the output folder; further ones for photos whose results would have the same names
     size_t root_count;
-    bool incomplete;  // a sub-folder could not be listed; it was named
+    bool incomplete;  // a sub-folder could not be listed, or a file in one not be looked at; it was named
 } cli_inputs;
 
 // Files are kept as given, whatever they hold. A folder gives its pictures (PNG and JPEG, by ending or by content) and

@@ -1,4 +1,6 @@
 // Parts of a batch: the list of photos, where their tags come from, the list of what is done, and the summary.
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +90,50 @@ static void links_lead_nowhere_twice(void **state) {
     assert_int_equal(symlink("../elsewhere", "p/far"), 0);
     assert_int_equal(symlink("nowhere", "p/broken.jpg"), 0);
     assert_string_equal(PHOTOS("out", "p"), "p/a/1.jpg>out/a/1 p/far/2.jpg>out/far/2 ");
+}
+
+static int unreadable_after = -1;  // names; -1: never
+
+struct dirent *__real_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder) {
+    if (unreadable_after < 0 || unreadable_after--) return __real_readdir(folder);
+    errno = EIO;
+    return NULL;
+}
+
+// What may be a photo and cannot be reached is no link to nothing: the run is not complete.
+static void what_cannot_be_reached_is_named(void **state) {
+    (void)state;
+    char *words[] = {"p"}, name[301];
+    tm_error err = TAGMASK_ERROR_INIT;
+    cli_inputs inputs;
+    put("p/1.jpg", "x");
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    assert_int_equal(symlink("nowhere", "p/broken.jpg"), 0);
+    assert_int_equal(symlink("loop.jpg", "p/loop.jpg"), 0);
+    assert_ok(cli_inputs_collect(words, 1, "out", &inputs, &err), &err);
+    assert_int_equal(inputs.count, 1);
+    assert_false(inputs.incomplete);
+    cli_inputs_free(&inputs);
+    assert_int_equal(symlink(name, "p/0.jpg"), 0);  // longer than a name can be, which not even root can look at
+    assert_ok(cli_inputs_collect(words, 1, "out", &inputs, &err), &err);
+    assert_int_equal(inputs.count, 1);
+    assert_true(inputs.incomplete);
+    cli_inputs_free(&inputs);
+}
+
+static void a_folder_that_ends_in_an_error_is_named(void **state) {
+    (void)state;
+    put("p/1.jpg", "x");
+    put("p/2.jpg", "x");
+    for (int after = 0; after < 3; after++) {
+        unreadable_after = after;
+        assert_non_null(strstr(PHOTOS("out", "p"), "p: cannot be listed: "));
+        unreadable_after = -1;
+    }
+    assert_string_equal(PHOTOS("out", "p"), "p/1.jpg>out/1 p/2.jpg>out/2 ");
 }
 
 static void results_are_no_photos(void **state) {
@@ -394,6 +440,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(folders_are_walked),
         IN_FOLDER(links_lead_nowhere_twice),
+        IN_FOLDER(what_cannot_be_reached_is_named),
+        IN_FOLDER(a_folder_that_ends_in_an_error_is_named),
         IN_FOLDER(results_are_no_photos),
         IN_FOLDER(equal_names_go_apart),
         IN_FOLDER(tags_of_csv),
