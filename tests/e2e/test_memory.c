@@ -70,7 +70,8 @@ static void memory_does_not_grow(void **state) {
     for (int i = 0; i < count; i++) {
         propose_crop(engine, &photo, i, out);
         size_t now = resident_bytes();
-        // A plan keeps the activations' buffer that a larger plan has outgrown until it runs again, with the second photo.
+        // A plan keeps the activations' buffer that a larger plan has outgrown until it runs again, with the second
+        // photo.
         if (i < 2) between = allocations(device);
         assert_int_equal(allocations(device), between);
         if (i + 1 == WARM) warm = now;
