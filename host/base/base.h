@@ -86,7 +86,7 @@ void tm_arena_free(tm_arena *arena);
 tagmask_status tm_check_regular(const char *path, tm_error *err);
 tagmask_status tm_read_file(const char *path, size_t max_bytes, uint8_t **data, size_t *size, tm_error *err);
 // Writes to a temporary name in the same folder, flushes to disk, renames over path: a reader sees the old or the whole
-// new file, never a part.
+// new file, never a part. What a link leads to is replaced, not the link; permissions stay.
 tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err);
 // The same, but right before the renaming it asks whether the file may be replaced.
 typedef bool (*tm_may_write_fn)(const void *user, const char *path);

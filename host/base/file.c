@@ -100,15 +100,18 @@ static int open_temporary(const char *path, char **temporary) {
 
 tagmask_status tm_write_file_if(const char *path, const void *data, size_t size, tm_may_write_fn may, const void *user,
                                 tm_error *err) {
-    char *temporary = NULL;
-    int file = open_temporary(path, &temporary);
+    char *temporary = NULL, *target = tm_real_path(path);  // a link stays one; NULL: the file is new
+    const char *place = target ? target : path;
+    int file = open_temporary(place, &temporary);
+    if (file >= 0 && target) tm_file_copy_mode(file, target);  // before anyone can read what is private
     bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file),
          refused = ok && may && !may(user, path);
-    ok = ok && !refused && tm_file_replace(temporary, path);
+    ok = ok && !refused && tm_file_replace(temporary, place);
     int reason = errno;
     if (!ok && file >= 0) tm_file_remove(temporary);
     if (file >= 0) tm_file_close(file);  // after the renaming, because of the lock
     free(temporary);
+    free(target);
     if (ok) return TAGMASK_OK;
     if (refused) {
         return tm_fail(

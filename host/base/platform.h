@@ -46,6 +46,7 @@ bool tm_file_close(int file);
 bool tm_file_map(int file, size_t size, const void **data);
 void tm_file_unmap(const void *data, size_t size);
 
+void tm_file_copy_mode(int file, const char *path);      // who may read and write it: as at path; not on Windows
 FILE *tm_file_stream(const char *path, char mode);       // fopen with mode 'r', 'w' or 'a'; binary
 bool tm_file_replace(const char *from, const char *to);  // renames; a reader of `to` sees the old file or the new
 bool tm_file_remove(const char *path);                   // a file or a link

@@ -96,6 +96,11 @@ void tm_file_unmap(const void *data, size_t size) {
     munmap((void *)(uintptr_t)data, size);
 }
 
+void tm_file_copy_mode(int file, const char *path) {
+    struct stat found;
+    if (!stat(path, &found)) (void)fchmod(file, found.st_mode & 0777);  // fails where a file system has no modes
+}
+
 FILE *tm_file_stream(const char *path, char mode) {
     return fopen(path, (const char[]){mode, 'e', 0});
 }

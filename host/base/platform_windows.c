@@ -232,6 +232,11 @@ void tm_file_unmap(const void *data, size_t size) {
     UnmapViewOfFile(data);
 }
 
+void tm_file_copy_mode(int file, const char *path) {
+    (void)file;  // files have the permissions of their folder
+    (void)path;
+}
+
 FILE *tm_file_stream(const char *path, char mode) {
     wchar_t *wide = system_path(path);
     FILE *file = wide ? _wfopen(wide, (const wchar_t[]){(wchar_t)mode, L'b', L'N', 0}) : NULL;

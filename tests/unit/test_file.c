@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,11 +168,47 @@ static void a_refused_write_changes_nothing(void **state) {
     free(folder);
 }
 
+static mode_t mode_of(const char *path) {
+    struct stat info;
+    assert_int_equal(lstat(path, &info), 0);
+    return info.st_mode;
+}
+
+static void links_and_modes_stay(void **state) {
+    (void)state;
+    static const mode_t modes[] = {0600, 0640, 0666, 0444};
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *kept = tm_path_join(folder, "kept"), *work = tm_path_join(folder, "work");
+    char *real = tm_path_join(kept, "a.json"), *link = tm_path_join(work, "a.json"), *fresh = tm_path_join(work, "b");
+    assert_true(tm_folder_make(kept) && tm_folder_make(work));
+    put(kept, "a.json", "old");
+    assert_int_equal(symlink("../kept/a.json", link), 0);
+    for (size_t i = 0; i < TM_ARRAY_LEN(modes); i++) {
+        assert_int_equal(chmod(real, modes[i]), 0);
+        assert_ok(tm_write_file(i % 2 ? real : link, "new", 3, &err), &err);
+        expect_text(real, "new");
+        assert_true(S_ISLNK(mode_of(link)));
+        assert_int_equal(mode_of(real) & 0777, modes[i]);
+    }
+    assert_int_equal(files_in(kept), 1);
+    assert_int_equal(files_in(work), 1);
+    mode_t mask = umask(027);
+    assert_ok(tm_write_file(fresh, "new", 3, &err), &err);
+    umask(mask);
+    assert_int_equal(mode_of(fresh) & 0777, 0640);
+    free(fresh);
+    free(link);
+    free(real);
+    free(work);
+    free(kept);
+    free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leftovers_are_removed),           cmocka_unit_test(a_living_writer_keeps_its_file),
         cmocka_unit_test(names_in_use_are_passed_over),    cmocka_unit_test(a_failed_write_changes_nothing),
-        cmocka_unit_test(a_refused_write_changes_nothing),
+        cmocka_unit_test(a_refused_write_changes_nothing), cmocka_unit_test(links_and_modes_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
