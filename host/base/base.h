@@ -92,6 +92,10 @@ tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm
 typedef bool (*tm_may_write_fn)(const void *user, const char *path);
 tagmask_status tm_write_file_if(const char *path, const void *data, size_t size, tm_may_write_fn may, const void *user,
                                 tm_error *err);
+// The same; *written is what the new file was before it got its name, and so before anybody could change it.
+struct tm_file_info;
+tagmask_status tm_write_file_known(const char *path, const void *data, size_t size, tm_may_write_fn may,
+                                   const void *user, struct tm_file_info *written, tm_error *err);
 // Removes the temporary files that tm_write_file left in the folder when its process was killed, and no others.
 void tm_remove_leftovers(const char *folder);
 // A file that one holds at a time, in this program or another: made if missing, removed when it is released, and free

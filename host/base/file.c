@@ -98,13 +98,13 @@ static int open_temporary(const char *path, char **temporary) {
     return -1;
 }
 
-tagmask_status tm_write_file_if(const char *path, const void *data, size_t size, tm_may_write_fn may, const void *user,
-                                tm_error *err) {
+tagmask_status tm_write_file_known(const char *path, const void *data, size_t size, tm_may_write_fn may,
+                                   const void *user, tm_file_info *written, tm_error *err) {
     char *temporary = NULL, *target = tm_real_path(path);  // a link stays one; NULL: the file is new
     const char *place = target ? target : path;
     int file = open_temporary(place, &temporary);
     if (file >= 0 && target) tm_file_copy_mode(file, target);  // before anyone can read what is private
-    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file),
+    bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file) && tm_file_stat_open(file, written),
          refused = ok && may && !may(user, path);
     ok = ok && !refused && tm_file_replace(temporary, place);
     int reason = errno;
@@ -120,6 +120,12 @@ tagmask_status tm_write_file_if(const char *path, const void *data, size_t size,
     }
     return tm_fail(err, TAGMASK_ERROR_FILE, "%s: cannot be written: %s%s", path, strerror(reason),
                    reason == ENOSPC ? "; make room, or write to another place" : "");
+}
+
+tagmask_status tm_write_file_if(const char *path, const void *data, size_t size, tm_may_write_fn may, const void *user,
+                                tm_error *err) {
+    tm_file_info written;
+    return tm_write_file_known(path, data, size, may, user, &written, err);
 }
 
 tagmask_status tm_write_file(const char *path, const void *data, size_t size, tm_error *err) {

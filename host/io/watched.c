@@ -17,11 +17,12 @@ bool tm_is_as_watched(const void *user, const char *path) {
 }
 
 tagmask_status tm_watched_write(tm_watched *watched, tm_text *text, const char *path, tm_error *err) {
-    tagmask_status status = text->failed
-                                ? tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path)
-                                : tm_write_file_if(path, text->data, text->size, tm_is_as_watched, watched, err);
+    tm_file_info written;
+    tagmask_status status =
+        text->failed ? tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path)
+                     : tm_write_file_known(path, text->data, text->size, tm_is_as_watched, watched, &written, err);
     free(text->data);
     *text = (tm_text){0};
-    if (status == TAGMASK_OK) tm_watch(watched, path);
+    if (status == TAGMASK_OK) *watched = (tm_watched){true, written};
     return status;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/platform.h"
+#include "io/watched.h"
 #include "support.h"
 
 static void put(const char *folder, const char *name, const char *text) {
@@ -204,11 +205,55 @@ static void links_and_modes_stay(void **state) {
     free(folder);
 }
 
+static bool person_saves;  // right after the renaming
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to) {
+    int failed = __real_rename(from, to);
+    if (!failed && person_saves) {
+        FILE *file = fopen(to, "a");
+        assert_non_null(file);
+        assert_true(fputs(" and a person's", file) >= 0);
+        assert_int_equal(fclose(file), 0);
+    }
+    return failed;
+}
+
+static tagmask_status write_watched(tm_watched *watched, const char *path, tm_error *err) {
+    tm_text text = {0};
+    tm_text_add(&text, "ours");
+    return tm_watched_write(watched, &text, path, err);
+}
+
+// However soon after ours a person saves the file, that is seen.
+static void a_save_right_after_a_write_stays(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_watched watched;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "coco.json");
+    tm_watch(&watched, path);
+    assert_ok(write_watched(&watched, path, &err), &err);
+    assert_ok(write_watched(&watched, path, &err), &err);
+    person_saves = true;
+    assert_ok(write_watched(&watched, path, &err), &err);
+    person_saves = false;
+    assert_int_equal(write_watched(&watched, path, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "coco.json: another program has changed it meanwhile"));
+    expect_text(path, "ours and a person's");
+    free(path);
+    free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leftovers_are_removed),           cmocka_unit_test(a_living_writer_keeps_its_file),
-        cmocka_unit_test(names_in_use_are_passed_over),    cmocka_unit_test(a_failed_write_changes_nothing),
-        cmocka_unit_test(a_refused_write_changes_nothing), cmocka_unit_test(links_and_modes_stay),
+        cmocka_unit_test(leftovers_are_removed),
+        cmocka_unit_test(a_living_writer_keeps_its_file),
+        cmocka_unit_test(names_in_use_are_passed_over),
+        cmocka_unit_test(a_failed_write_changes_nothing),
+        cmocka_unit_test(a_refused_write_changes_nothing),
+        cmocka_unit_test(links_and_modes_stay),
+        cmocka_unit_test(a_save_right_after_a_write_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
