@@ -18,8 +18,8 @@ fail() {
     echo "wine: $*" >&2
     exit 1
 }
-for tool in wine wineserver Xvfb; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: install wine, wine64 and xvfb."
+for tool in wine wineserver Xvfb x86_64-w64-mingw32-gcc; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: install wine, wine64, xvfb and gcc-mingw-w64-x86-64-win32."
 done
 
 unset TAGMASK_MODELS TAGMASK_CACHE DISPLAY
@@ -70,4 +70,9 @@ mkdir other
 cp 'фото 猫/mèow.png' other
 expect 0 'mèow' windows propose 'фото 猫' --tag cat --out 'C:\labels'
 expect 1 'belongs to the photo' windows propose other --tag cat --out 'C:\labels'
+# What hosts do: a program with the library.
+x86_64-w64-mingw32-gcc -Wall -Wextra -Werror -I "$root/plugin/include" "$root/tests/e2e/windows_names.c" \
+    "$root/build-mingw/lib/libtagmask.dll.a" -o "$work/photos/names.exe"
+cp "$root/build-mingw/bin/libtagmask.dll" .
+timeout 100 wine names.exe || fail "a program with the library failed"
 echo "wine: passed"

@@ -15,7 +15,7 @@
 
 #define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 #define LARGEST_CHUNK ((size_t)1 << 30)
-#define REPLACE_TRIES 20  // of 50 ms
+#define TRIES 20  // of 50 ms, while another program has the file
 #define SECONDS_1601_TO_1970 11644473600
 
 // ---- Errors and texts
@@ -167,8 +167,15 @@ int tm_file_open(const char *path) {
     return descriptor(open_handle(path, GENERIC_READ, OPEN_EXISTING));
 }
 
+// A file that was removed refuses everybody until its last holder closes it, and a virus scanner shares none.
 int tm_file_create(const char *path) {
-    return descriptor(open_handle(path, GENERIC_WRITE, CREATE_ALWAYS));
+    HANDLE handle = INVALID_HANDLE_VALUE;
+    for (int i = 0; handle == INVALID_HANDLE_VALUE && i < TRIES; i++) {
+        if (i) Sleep(50);
+        handle = open_handle(path, GENERIC_WRITE, CREATE_ALWAYS);
+        if (handle == INVALID_HANDLE_VALUE && errno != EACCES) break;
+    }
+    return descriptor(handle);
 }
 
 int tm_file_create_new(const char *path) {
@@ -247,7 +254,7 @@ FILE *tm_file_stream(const char *path, char mode) {
 bool tm_file_replace(const char *from, const char *to) {
     wchar_t *wide_from = system_path(from), *wide_to = wide_from ? system_path(to) : NULL;
     bool ok = false;
-    for (int i = 0; wide_to && !ok && i < REPLACE_TRIES; i++) {
+    for (int i = 0; wide_to && !ok && i < TRIES; i++) {
         ok = MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH);
         DWORD error = ok ? 0 : GetLastError();
         if (ok || (!failed() && error != ERROR_ACCESS_DENIED && error != ERROR_SHARING_VIOLATION)) break;

@@ -197,10 +197,11 @@ tagmask_status tagmask_writer_open(const char *format, const char *out, tagmask_
     return TAGMASK_OK;
 }
 
-// A path below a folder: names with / between, none of them "." or "..".
+// A path below a folder: names with separators between, none of them "." or "..".
 static bool is_relative_name(const char *name) {
+    if (tm_path_root(name)) return false;
     for (const char *at = name;; at++) {
-        size_t length = strcspn(at, "/");
+        size_t length = strcspn(at, TM_SEPARATORS);
         if (!length || (length <= 2 && !strncmp(at, "..", length))) return false;
         at += length;
         if (!*at) return true;
@@ -220,6 +221,15 @@ static tagmask_status check_photo(const tm_label_format *format, const tm_label_
     if (is_relative_name(job->name)) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the name \"%s\" must be a path below a folder, such as a/1.jpg",
                    job->photo_path, job->name);
+}
+
+// With / between, so that a photo has one name on every system; malloc'ed, NULL: out of memory.
+static char *plain_name(const char *name) {
+    char *plain = tm_strdup(name);
+    for (char *at = plain; at && *at; at++) {
+        if (tm_is_separator(*at)) *at = '/';
+    }
+    return plain;
 }
 
 // The folder of the photo's own files; malloc'ed, NULL: out of memory.
@@ -248,15 +258,17 @@ tagmask_status tagmask_writer_add_as(tagmask_writer *writer, const tagmask_resul
     }
     tm_label_job job = {.result = result, .photo_path = photo_path, .name = name, .photo = photo};
     TM_TRY(check_photo(writer->format, &job, err));
-    char *stem = stem_of(name), *folder = own_folder(writer, name);
+    char *plain = plain_name(name), *stem = stem_of(name), *folder = plain ? own_folder(writer, plain) : NULL;
     tagmask_status status = stem && folder ? TAGMASK_OK : TAGMASK_ERROR_MEMORY;
     if (status != TAGMASK_OK) tm_fail(err, status, "%s: no memory to write its labels", photo_path);
     if (status == TAGMASK_OK && strcmp(folder, writer->out)) status = tm_make_dirs(folder, err);
+    job.name = plain;
     job.out = folder;
     job.stem = stem;
     if (status == TAGMASK_OK) status = writer->format->add(writer->state, &job, err);
     free(folder);
     free(stem);
+    free(plain);
     return status;
 }
 
@@ -268,16 +280,17 @@ tagmask_status tagmask_writer_flush(tagmask_writer *writer, tm_error *err) {
 bool tagmask_writer_has(const tagmask_writer *writer, const char *name, const char *const *tags, size_t tag_count) {
     if (!writer || !name || !is_relative_name(name)) return false;
     const tm_label_format *format = writer->format;
-    if (format->has) return format->has(writer->state, name);
-    char *stem = stem_of(name), *folder = own_folder(writer, name);
+    char *plain = plain_name(name), *stem = stem_of(name), *folder = plain ? own_folder(writer, plain) : NULL;
     bool there = stem && folder && (!format->each_tag || (tags && tag_count));
-    for (size_t i = 0; there && i < (format->each_tag ? tag_count : 1); i++) {
+    if (there && format->has) there = format->has(writer->state, plain);
+    for (size_t i = 0; there && !format->has && i < (format->each_tag ? tag_count : 1); i++) {
         char *path = tm_label_file(folder, stem, format->each_tag ? tags[i] : NULL, format->ending);
         there = path && tm_file_exists(path);
         free(path);
     }
     free(folder);
     free(stem);
+    free(plain);
     return there;
 }
 
