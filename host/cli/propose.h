@@ -16,6 +16,12 @@ typedef struct propose_options {
     tagmask_params params;
 } propose_options;
 
+// A photo that is written, but perhaps not yet in the files of many photos on disk.
+typedef struct propose_waiting {
+    cli_journal_entry entry;  // a copy
+    const char *path;         // of the photo
+} propose_waiting;
+
 // Where results go: for each format a writer into the main folder, and one into the further root that was used last.
 typedef struct propose_output {
     const cli_inputs *inputs;
@@ -24,7 +30,7 @@ typedef struct propose_output {
     tagmask_writer **writers[2];
     size_t root;  // of the second
     cli_journal *journal;
-    cli_journal_entry *waiting;  // written, but perhaps not yet in the files of many photos on disk; copies
+    propose_waiting *waiting;
     size_t waiting_count, waiting_capacity;
     double flushed_ms, flush_cost_ms;  // when it ended last, and how long it took
     bool journal_failed;
@@ -41,7 +47,8 @@ tagmask_status propose_output_write(propose_output *output, const cli_input *inp
 // The photo is done: it will be in the journal as soon as its labels are on disk for certain. When they cannot be
 // written, it and the others that wait have failed, those are counted so, and the writers start anew with what is on
 // disk.
-tagmask_status propose_output_settle(propose_output *output, const cli_journal_entry *entry, tm_error *err);
+tagmask_status propose_output_settle(propose_output *output, const cli_input *input, const cli_journal_entry *entry,
+                                     tm_error *err);
 // Writes what waits and closes the writers. Every failure but the last is said on stderr, that one in err.
 tagmask_status propose_output_close(propose_output *output, tm_error *err);
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/platform.h"
 #include "cli/propose.h"
@@ -7,9 +8,14 @@
 // A file with many photos is rewritten whole: not more than about a ninth of the time goes into that.
 #define FLUSH_SHARE 8
 
+// Formats that keep all photos in one file.
+static bool collects(const char *format) {
+    return !strncmp(format, "coco", 4) || !strcmp(format, "cvat") || !strncmp(format, "label-studio", 12);
+}
+
 static void free_waiting(propose_output *output) {
     for (size_t i = 0; i < output->waiting_count; i++) {
-        cli_journal_entry *entry = &output->waiting[i];
+        cli_journal_entry *entry = &output->waiting[i].entry;
         for (size_t t = 0; t < entry->tag_count; t++) free((char *)entry->tags[t]);
         free((void *)entry->tags);
         free((char *)entry->target);
@@ -17,14 +23,16 @@ static void free_waiting(propose_output *output) {
     output->waiting_count = 0;
 }
 
-static bool add_waiting(propose_output *output, const cli_journal_entry *entry) {
+static bool add_waiting(propose_output *output, const cli_input *input, const cli_journal_entry *entry) {
     if (!tm_grow((void **)&output->waiting, &output->waiting_capacity, output->waiting_count + 1,
                  sizeof *output->waiting)) {
         return false;
     }
-    cli_journal_entry *copy = &output->waiting[output->waiting_count++];
+    propose_waiting *waiting = &output->waiting[output->waiting_count++];
+    cli_journal_entry *copy = &waiting->entry;
     char **tags = tm_calloc(entry->tag_count, sizeof *tags);
     bool ok = tags != NULL;
+    waiting->path = input->path;
     *copy = *entry;
     copy->target = tm_strdup(entry->target);
     copy->tag_count = 0;
@@ -78,7 +86,7 @@ static tagmask_status write_waiting(propose_output *output, tm_error *err) {
         keep_failure(&worst, err, &one);
     }
     for (size_t i = 0; worst == TAGMASK_OK && i < output->waiting_count && !output->journal_failed; i++) {
-        worst = cli_journal_add(output->journal, &output->waiting[i], err);
+        worst = cli_journal_add(output->journal, &output->waiting[i].entry, err);
         output->journal_failed = worst != TAGMASK_OK;
     }
     return worst;
@@ -86,7 +94,7 @@ static tagmask_status write_waiting(propose_output *output, tm_error *err) {
 
 // counted: how many of those that wait were counted as done.
 static void fail_waiting(propose_output *output, size_t counted, const char *why) {
-    for (size_t i = 0; i < counted; i++) cli_summary_fail(output->summary, output->waiting[i].target, why);
+    for (size_t i = 0; i < counted; i++) cli_summary_fail(output->summary, output->waiting[i].path, why);
     output->summary->done -= counted;
     output->summary->failed += counted;
     for (int place = 0; place < 2; place++) {
@@ -159,25 +167,46 @@ bool propose_output_is_done(propose_output *output, const cli_input *input, cons
     return true;
 }
 
+// A labelme file in the main folder may have the name of the one that collects all photos, NAME.json of format NAME.
+static tagmask_status check_name(const propose_output *output, const cli_input *input, tm_error *err) {
+    const char *const *formats = (const char *const *)output->formats.items;
+    for (size_t i = 0; i < output->formats.count; i++) {
+        if (strncmp(formats[i], "labelme", 7)) continue;
+        for (size_t k = 0; k < output->formats.count; k++) {
+            if (!collects(formats[k]) || !strcmp(formats[k], "cvat") || strcasecmp(formats[k], input->stem)) continue;
+            return tm_fail(err, TAGMASK_ERROR_FILE,
+                           "%s/%s.json: is the file in which %s keeps all photos, and %s needs it for this one; rename "
+                           "the photo, or write one of the formats to another folder",
+                           output->inputs->roots[input->root], formats[k], formats[k], formats[i]);
+        }
+    }
+    return TAGMASK_OK;
+}
+
 tagmask_status propose_output_write(propose_output *output, const cli_input *input, const char *target,
                                     const tagmask_result *result, const tagmask_image *photo, tm_error *err) {
     tagmask_status worst = TAGMASK_OK;
     tagmask_writer **writers = NULL;
+    bool collecting = false;
+    TM_TRY(check_name(output, input, err));
     TM_TRY(writers_for(output, input, &writers, err));
     TM_TRY(cli_journal_void(output->journal, target, err));
     for (size_t i = 0; i < output->formats.count; i++) {
         tm_error one = TAGMASK_ERROR_INIT;
         if (tagmask_writer_add_as(writers[i], result, input->path, input->name, photo, &one) == TAGMASK_OK) continue;
         keep_failure(&worst, err, &one);
+        collecting |= collects(output->formats.items[i]);
     }
     // A file with many photos that cannot be written would fail all that follow, too.
     tm_error flushing = TAGMASK_ERROR_INIT;
-    if (worst != TAGMASK_OK) flush(output, output->waiting_count, &flushing);
+    if (collecting) flush(output, output->waiting_count, &flushing);
     return worst;
 }
 
-tagmask_status propose_output_settle(propose_output *output, const cli_journal_entry *entry, tm_error *err) {
-    if (!add_waiting(output, entry)) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
+tagmask_status propose_output_settle(propose_output *output, const cli_input *input, const cli_journal_entry *entry,
+                                     tm_error *err) {
+    if (!add_waiting(output, input, entry))
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
     bool due = tm_now_ms() - output->flushed_ms >= FLUSH_SHARE * output->flush_cost_ms;
     return due ? flush(output, output->waiting_count - 1, err) : TAGMASK_OK;
 }

@@ -16,19 +16,32 @@ typedef struct propose_photo {
     cli_list tags;
     cli_journal_entry entry;  // its target is `target`
     char *target;
-    bool complete;  // no tag had to be left out
+    bool complete;   // no tag had to be left out
+    char **unknown;  // what is wrong with those that were
+    size_t unknown_count, unknown_capacity;
 } propose_photo;
 
 // ---- Its tags
 
-// Adds a tag by its canonical name, so that "cat" and "cats" are one; an unknown one is named and left out.
-static tagmask_status add_tag(propose_job *job, propose_photo *photo, const char *tag, tm_error *err) {
+// It is said when the photo is counted, and so not twice when that is tried again.
+static tagmask_status leave_out(propose_photo *photo, const char *why, tm_error *err) {
+    photo->complete = false;
+    char *copy = tm_strdup(why);
+    if (copy &&
+        tm_grow((void **)&photo->unknown, &photo->unknown_capacity, photo->unknown_count + 1, sizeof *photo->unknown)) {
+        photo->unknown[photo->unknown_count++] = copy;
+        return TAGMASK_OK;
+    }
+    free(copy);
+    return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of tags");
+}
+
+// Adds a tag by its canonical name, so that "cat" and "cats" are one; an unknown one is left out.
+static tagmask_status add_tag(const propose_job *job, propose_photo *photo, const char *tag, tm_error *err) {
     tagmask_tag_info info = {.struct_size = sizeof info};
     tm_error unknown = TAGMASK_ERROR_INIT;
     if (tagmask_engine_resolve_tag(job->engine, tag, &info, &unknown) != TAGMASK_OK) {
-        cli_summary_fail(&job->summary, photo->input->path, unknown.message);
-        photo->complete = false;
-        return TAGMASK_OK;
+        return leave_out(photo, unknown.message, err);
     }
     for (size_t i = 0; i < photo->tags.count; i++) {
         tagmask_tag_info other = {.struct_size = sizeof other};
@@ -105,7 +118,7 @@ static tagmask_status settle(propose_job *job, propose_photo *photo, tm_error *e
     for (size_t i = 0; i < count; i++) tags[i] = tagmask_result_tag(photo->result, i);
     photo->entry.tags = tags;
     photo->entry.tag_count = count;
-    return propose_output_settle(&job->output, &photo->entry, err);
+    return propose_output_settle(&job->output, photo->input, &photo->entry, err);
 }
 
 // ---- What is said about it
@@ -178,6 +191,8 @@ static void free_photo(propose_photo *photo) {
     tagmask_result_free(photo->result);
     tagmask_session_free(photo->session);
     tagmask_image_release(&photo->image);
+    for (size_t i = 0; i < photo->unknown_count; i++) free(photo->unknown[i]);
+    free(photo->unknown);
     free(photo->tags.items);
     free(photo->target);
 }
@@ -219,6 +234,9 @@ bool propose_run_photo(propose_job *job, const cli_input *input) {
         job->summary.skipped++;
     } else if (status != TAGMASK_ERROR_ABORTED) {
         bool failed = status != TAGMASK_OK || !photo.complete;
+        for (size_t i = 0; i < photo.unknown_count; i++) {
+            cli_summary_fail(&job->summary, input->path, photo.unknown[i]);
+        }
         if (status != TAGMASK_OK) cli_summary_fail(&job->summary, input->path, err.message);
         job->summary.failed += failed;
         job->summary.done += !failed;

@@ -177,6 +177,26 @@ static const command_result *propose_one(const char *photo, const char *source, 
                              tiny_classifier(), "--saliency", tiny_saliency(), QUICK, more));
 }
 
+// coco.json cannot be both the labels of coco.png and the file of all photos.
+static void a_photo_is_not_named_like_a_file_of_all(void **state) {
+    (void)state;
+    static const char *const formats[] = {"labelme,coco", "label-studio,labelme-mask"};
+    static const char *const names[] = {"coco", "label-studio"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(names); i++) {
+        char *photo = tm_format("q%zu/%s.png", i, names[i]), *folder = tm_format("q%zu", i);
+        char *why = tm_format("%s.json: is the file in which %s keeps all photos", names[i], names[i]);
+        char *other = tm_format("q%zu/other%zu.png", i, i);
+        put_photo(photo);
+        put_photo(other);
+        expect_command(propose_one(folder, "--tag", "cup", formats[i], NULL), 1, "2 photos: 1 done", why);
+        expect_command(propose_one(folder, "--tag", "cup", names[i], NULL), 0, "2 photos: 2 done", NULL);
+        free(other);
+        free(why);
+        free(folder);
+        free(photo);
+    }
+}
+
 // Labels that another run wrote meanwhile, in whole or in part, are done again.
 static void labels_of_another_run_are_not_skipped(void **state) {
     (void)state;
@@ -387,6 +407,7 @@ int main(void) {
         IN_FOLDER(folders_can_be_the_tags),
         IN_FOLDER(empty_tags_are_named),
         IN_FOLDER(what_is_done_is_skipped),
+        IN_FOLDER(a_photo_is_not_named_like_a_file_of_all),
         IN_FOLDER(labels_of_another_run_are_not_skipped),
         IN_FOLDER(labels_of_another_photo_are_not_skipped),
         IN_FOLDER(leftovers_go),

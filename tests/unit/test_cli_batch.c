@@ -9,9 +9,11 @@
 #include "base/platform.h"
 #include "cli/inputs.h"
 #include "cli/journal.h"
+#include "cli/propose.h"
 #include "cli/summary.h"
 #include "cli/tag_source.h"
 #include "io/formats.h"
+#include "labels.h"
 #include "support.h"
 
 // Every test works in a folder of its own.
@@ -409,6 +411,51 @@ static void two_runs_share_a_journal(void **state) {
     assert_non_null(strstr(err.message, "no/such/folder/.tagmask-done"));
 }
 
+static tagmask_status write_and_settle(propose_output *output, const cli_input *input, tm_error *err) {
+    tagmask_result *result = test_example("dog");
+    cli_journal_entry entry = entry_of(input->stem, 1);
+    tagmask_status status = propose_output_write(output, input, input->stem, result, NULL, err);
+    if (status == TAGMASK_OK) status = propose_output_settle(output, input, &entry, err);
+    if (status == TAGMASK_OK) output->summary->done++;
+    tagmask_result_free(result);
+    return status;
+}
+
+// Only where a file with many photos could not be written, those that wait for it are looked at.
+static void a_failure_of_one_photo_is_its_own(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *arguments[] = {"p"};
+    const char *formats[] = {"coco", "voc"};
+    cli_inputs inputs;
+    cli_summary summary = {0};
+    for (int i = 1; i <= 3; i++) {
+        char *path = tm_format("p/%d.jpg", i);
+        put(path, "x");
+        free(path);
+    }
+    put("out/2.png", "of a person");
+    assert_ok(cli_inputs_collect(arguments, 1, "out", &inputs, &err), &err);
+    propose_output output = {.inputs = &inputs, .summary = &summary, .formats = {formats, 2, 2}};
+    assert_ok(cli_journal_open("out", &output.journal, &err), &err);
+    assert_ok(propose_output_open(&output, &err), &err);
+    output.flushed_ms = tm_now_ms();
+    output.flush_cost_ms = 1e9;  // none is due by itself
+    assert_ok(write_and_settle(&output, &inputs.items[0], &err), &err);
+    assert_int_equal(write_and_settle(&output, &inputs.items[1], &err), TAGMASK_ERROR_FILE);
+    assert_int_equal(output.waiting_count, 1);
+    put("out/coco.json", "{}");
+    assert_int_equal(write_and_settle(&output, &inputs.items[2], &err), TAGMASK_ERROR_FILE);
+    assert_int_equal(output.waiting_count, 0);
+    assert_int_equal(summary.failed, 1);
+    assert_int_equal(summary.count, 1);
+    assert_non_null(strstr(summary.lines[0], "failed: p/1.jpg: out/coco.json: another program"));
+    assert_ok(propose_output_close(&output, &err), &err);
+    cli_journal_close(output.journal);
+    cli_summary_free(&summary);
+    cli_inputs_free(&inputs);
+}
+
 static void the_summary_names_all(void **state) {
     (void)state;
     char text[1000] = "";
@@ -454,6 +501,7 @@ int main(void) {
         IN_FOLDER(a_damaged_journal_is_read),
         IN_FOLDER(repeated_lines_are_dropped),
         IN_FOLDER(two_runs_share_a_journal),
+        IN_FOLDER(a_failure_of_one_photo_is_its_own),
         cmocka_unit_test(the_summary_names_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

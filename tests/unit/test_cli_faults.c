@@ -95,6 +95,30 @@ static void test_lost_once(void **state) {
     }
 }
 
+// A photo that is repeated has each of its failures once.
+static void test_lost_with_an_unknown_tag(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const char rows[] = "photo1.png,cat\nphoto1.png,none such\n";
+    char *table = tm_path_join(folder, "t.csv");
+    char *fault = tm_format("TAGMASK_FAULT=submit:%llu", (unsigned long long)engine_submits + 1);
+    const char *environment[] = {fault, NULL};
+    assert_ok(tm_write_file(table, rows, strlen(rows), &err), &err);
+    const command_result *result =
+        run_tagmask(folder, environment,
+                    WORDS("propose", "photo1.png", "--tags-from", "csv:t.csv", "--preset", "fast", "--model",
+                          tiny_classifier(), "--saliency", tiny_saliency(), "--out", "unknown"));
+    expect_command(result, 1, "1 failed", "photo1.png: repeated with the device");
+    const char *first = strstr(result->out, "failed: photo1.png: ");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "failed: photo1.png: "));
+    first = strstr(result->err, "none such");
+    assert_non_null(first);
+    assert_null(strstr(strchr(first, '\n'), "none such"));
+    free(fault);
+    free(table);
+}
+
 static void test_lost_twice(void **state) {
     (void)state;
     uint64_t first = engine_submits + photo_submits + 2, second = first + engine_submits + 2;
@@ -130,9 +154,8 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lost_once),
-        cmocka_unit_test(test_lost_twice),
-        cmocka_unit_test(test_lost_while_opening),
+        cmocka_unit_test(test_lost_once),     cmocka_unit_test(test_lost_with_an_unknown_tag),
+        cmocka_unit_test(test_lost_twice),    cmocka_unit_test(test_lost_while_opening),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
