@@ -195,7 +195,8 @@ static binary binary_of(const tm_node *node) {
 
 static double modulo(double a, double b) {
     double r = fmod(a, b);
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    if (r == 0) return copysign(0, b);
+    return (r < 0) != (b < 0) ? r + b : r;
 }
 
 static double binary_real(binary op, double a, double b) {

@@ -70,7 +70,8 @@ static tagmask_status shape_reduce(tm_op_ctx *ctx, tm_error *err) {
             shape.dim[shape.rank++] = in->dim[d];
         else if (keep)
             shape.dim[shape.rank++] = 1;
-        bool extreme = (r->op == MAX || r->op == MIN) && ctx->in[0].dtype != TM_FLOAT32;
+        // Float and bool have a least and a greatest value that the standard names.
+        bool extreme = (r->op == MAX || r->op == MIN) && ctx->in[0].dtype != TM_FLOAT32 && ctx->in[0].dtype != TM_BOOL;
         bool defined = in->dim[d] > 0 || !(extreme || r->op == MEAN);
         if (gone[d] && !defined)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "reduces the empty dimension %d", (int)d);
@@ -146,8 +147,8 @@ static tagmask_status record_reduce(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
     }
     if (op == MEAN && real) push.scale = 1.0f / (float)push.length;
     tm_launch launch = {.shader = "nn/reduce",
-                        .constants = {op == MEAN && real ? SUM : op, !real},
-                        .constant_count = 2,
+                        .constants = {op == MEAN && real ? SUM : op, !real, ctx->in[0].dtype == TM_BOOL},
+                        .constant_count = 3,
                         .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
                         .binding_count = 2,
                         .push = &push,

@@ -44,6 +44,15 @@ int remainder(int a, int b, bool truncated) {
     int r = a - (a / b) * b;
     return !truncated && r != 0 && ((r ^ b) < 0) ? r + b : r;
 }
+// As Python's %: a finite number modulo an infinity is itself, or the infinity when the signs differ; zeros take the
+// divisor's sign.
+float modulo(float a, float b) {
+    uint bits = floatBitsToUint(b), finite = 0x7f800000u;
+    float r = a - b * floor(a / b);
+    if ((bits & 0x7fffffffu) == finite && (floatBitsToUint(a) & 0x7fffffffu) < finite)
+        r = a != 0.0 && (a < 0.0) != (b < 0.0) ? b : a;
+    return r == 0.0 ? uintBitsToFloat(bits & 0x80000000u) : r;
+}
 int divide(int a, int b) {
     return b == 0 ? 0 : a / b;
 }
@@ -58,7 +67,7 @@ uvec4 float_op(vec4 a, vec4 b) {
         case 5u: return floatBitsToUint(min(a, b));
         case 6u: return floatBitsToUint(max(a, b));
         case 7u: return floatBitsToUint(mix(a, a * b, lessThan(a, vec4(0.0))));
-        case 8u: return floatBitsToUint(a - b * floor(a / b));
+        case 8u: return floatBitsToUint(vec4(modulo(a.x, b.x), modulo(a.y, b.y), modulo(a.z, b.z), modulo(a.w, b.w)));
         case 9u: return floatBitsToUint(a - b * trunc(a / b));
         case 16u: return uvec4(equal(a, b));
         case 17u: return uvec4(greaterThan(a, b));

@@ -5,6 +5,7 @@
 #include "nn/common.glsl"
 layout(constant_id = 1) const uint OP = 0u;  // as in host/ops/reduce.c
 layout(constant_id = 2) const bool INTEGER = false;
+layout(constant_id = 3) const bool BOOLEAN = false;  // integers that are 0 or 1
 layout(push_constant) uniform Push {
     uint dim[8], stride[8];
     uint kept, rank;       // dimensions that stay; all
@@ -48,7 +49,8 @@ int combine(int a, int v) {
     return a + v;
 }
 uint reduce_int() {
-    int r = OP == 1u ? int(0x80000000u) : OP == 2u ? 0x7fffffff : OP == 3u ? 1 : 0;
+    int least = BOOLEAN ? 0 : int(0x80000000u), greatest = BOOLEAN ? 1 : 0x7fffffff;
+    int r = OP == 1u ? least : OP == 2u ? greatest : OP == 3u ? 1 : 0;
     for (uint i = 0u; i < length; i++) r = combine(r, int(load(i)));
     if (OP == 9u) r = length > 0u ? r / int(length) : 0;
     return uint(r);
