@@ -4,7 +4,7 @@
 
 #include "graph/op.h"
 
-#define TM_OPSET_MIN 9
+#define TM_OPSET_MIN 1
 #define TM_OPSET_MAX 28
 // One host value (a constant or what is computed from shapes) may not be larger than this.
 #define TM_HOST_VALUE_MAX ((size_t)1 << 31)

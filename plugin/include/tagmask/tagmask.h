@@ -168,7 +168,7 @@ typedef struct tagmask_network_stats {
     uint64_t dispatches;
 } tagmask_network_stats;
 
-/* Loads an ONNX model (opset 9 to current). outputs names inner tensors to return besides the model's own (may be
+/* Loads an ONNX model (opset 1 to 28). outputs names inner tensors to return besides the model's own (may be
  * NULL). [any thread] */
 TAGMASK_API tagmask_status tagmask_network_load(tagmask_device *device, const char *path, const char *const *outputs,
                                                 size_t output_count, tagmask_network **network, tagmask_error *error);
