@@ -119,8 +119,21 @@ static bool use_texels(const tm_gpu_info *info, const tm_launch *launch) {
     return true;
 }
 
+// Mesa's driver for the CPU ends all loops of an invocation after 65,536 rounds together (LP_MAX_TGSI_LOOP_ITERATIONS
+// in its lp_limits.h), silently.
+#define LAVAPIPE_ROUNDS 65000u
+
+tagmask_status tm_check_rounds(const tm_op_ctx *ctx, uint64_t rounds, tm_error *err) {
+    if (tm_gpu_get_info(ctx->gpu)->gpu_class != TM_GPU_CLASS_LAVAPIPE || rounds <= LAVAPIPE_ROUNDS) return TAGMASK_OK;
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+                      "needs %llu rounds of a loop for an element, and this driver (lavapipe) ends loops after 65536: "
+                      "use another Vulkan device",
+                      (unsigned long long)rounds);
+}
+
 tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm_launch *launch, tm_error *err) {
     if (!launch->threads) return TAGMASK_OK;
+    TM_TRY(tm_check_rounds(ctx, launch->rounds, err));
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     uint32_t local = info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 16;
     // Small work still has to reach every core or lane group.

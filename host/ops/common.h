@@ -51,8 +51,11 @@ typedef struct tm_launch {
     const void *push;
     uint32_t push_size;
     uint64_t threads;
+    uint64_t rounds;  // of all loops of a thread whose length the shapes decide; 0: few
     double flops;
 } tm_launch;
+// Fails where a device would end a thread's loops before they are done, and so give a wrong answer.
+tagmask_status tm_check_rounds(const tm_op_ctx *ctx, uint64_t rounds, tm_error *err);
 // Chooses the workgroup's size, folds wide dispatches into two dimensions and checks the limits. Slices are widened to
 // whole vec4s, which the planner leaves room for.
 tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm_launch *launch, tm_error *err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/common.h"
 #include "ops/conv.h"
 
 #define TILE_CHANNELS 8
@@ -361,7 +362,11 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
 
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
-    if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
+    bool linear = !prepared || prepared->kernel == TM_CONV_LINEAR;
+    uint64_t channels = (uint64_t)conv->in_channels / (uint64_t)conv->groups;
+    uint64_t taps = (uint64_t)conv->kernel_height * ((uint64_t)conv->kernel_width + 1);
+    TM_TRY(tm_check_rounds(ctx, linear ? channels * (taps + 1) : taps * (channels / 4 + 2), err));
+    if (linear) return record_linear(ctx, conv, recorder, err);
     if (prepared->winograd.buffer && tm_conv_winograd_pays(conv, tm_gpu_get_info(ctx->gpu)))
         return tm_conv_winograd_record(ctx, conv, recorder, err);
     int32_t added = ctx->node->fused.residual;

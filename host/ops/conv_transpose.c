@@ -1,6 +1,7 @@
 // ConvTranspose (ONNX 1 to current) in one and two dimensions: a gather over linear tensors.
 #include <string.h>
 
+#include "ops/common.h"
 #include "ops/conv.h"
 
 // As in shaders/nn/conv_transpose.comp.
@@ -139,6 +140,7 @@ static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm
                            .dilation_y = (int32_t)t.y.dilation,
                            .has_bias = biased,
                            .residual = added >= 0};
+    TM_TRY(tm_check_rounds(ctx, (uint64_t)t.y.kernel * (uint64_t)(t.x.kernel * (t.group_in + 1) + 1), err));
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     uint32_t constants[2] = {tm_conv_workgroup(info), 0};
     tm_conv_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);

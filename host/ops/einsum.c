@@ -162,6 +162,7 @@ static tagmask_status record_einsum(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
                         .push = &push,
                         .push_size = sizeof push,
                         .threads = push.outputs,
+                        .rounds = (uint64_t)push.length * (1 + push.labels - push.kept) + push.length / 256,
                         .flops = 2.0 * push.outputs * push.length};
     return tm_launch_threads(ctx, recorder, &launch, err);
 }

@@ -36,6 +36,7 @@ static tagmask_status record_matmul_push(tm_op_ctx *ctx, tm_recorder *recorder, 
         .push = push,
         .push_size = sizeof *push,
         .threads = tiles,
+        .rounds = vectors ? push->k / 4 : push->k,
         .flops = 2.0 * push->batches * push->m * push->n * push->k};
     if (!push->k && !d.buffer) return tm_fill(recorder, ctx->gout[0].slice, 0, err);
     if (!push->k) launch.bindings[0] = launch.bindings[1] = d;  // never read

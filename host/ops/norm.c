@@ -108,6 +108,7 @@ static tagmask_status record_norm(tm_op_ctx *ctx, tm_recorder *recorder, const n
                             .push = &push,
                             .push_size = sizeof push,
                             .threads = pass ? p->rows * p->length : p->rows,
+                            .rounds = pass ? 0 : 2 * (p->length / 8 + p->length / 256 + 2),
                             .flops = 4.0 * (double)(p->rows * p->length)};
         TM_TRY(tm_launch_threads(ctx, recorder, &launch, err));
     }

@@ -163,6 +163,7 @@ static tagmask_status record_pass(tm_op_ctx *ctx, tm_recorder *recorder, const p
                         .push = &push,
                         .push_size = sizeof push,
                         .threads = push.count,
+                        .rounds = (uint64_t)push.kernel[0] * ((uint64_t)push.kernel[1] + 1),
                         .flops = (double)push.kernel[0] * (double)push.kernel[1] * push.count * 4};
     if (indices) launch.bindings[launch.binding_count++] = ctx->gout[1].slice;
     return tm_launch_threads(ctx, recorder, &launch, err);

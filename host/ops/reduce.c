@@ -110,8 +110,15 @@ static tagmask_status record_planes(tm_op_ctx *ctx, tm_recorder *recorder, uint3
                         .push = &push,
                         .push_size = sizeof push,
                         .threads = push.outputs,
+                        .rounds = push.plane / 8 + push.plane / 256 + 2,
                         .flops = 4.0 * push.outputs * push.plane};
     return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+// Rounds of nn/reduce: a log-sum-exp walks twice, and with several dimensions each element's place takes a loop.
+static uint64_t reduce_rounds(uint64_t length, uint32_t dims, uint32_t op) {
+    uint64_t walk = length / 8 + length / 256 + 2 + (dims > 1 ? length * dims : 0);
+    return op == LOG_SUM_EXP ? 2 * walk : walk;
 }
 
 static tagmask_status record_reduce(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
@@ -146,15 +153,17 @@ static tagmask_status record_reduce(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
         if (pass == 0) push.kept = push.rank;
     }
     if (op == MEAN && real) push.scale = 1.0f / (float)push.length;
-    tm_launch launch = {.shader = "nn/reduce",
-                        .constants = {op == MEAN && real ? SUM : op, !real, ctx->in[0].dtype == TM_BOOL},
-                        .constant_count = 3,
-                        .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
-                        .binding_count = 2,
-                        .push = &push,
-                        .push_size = sizeof push,
-                        .threads = push.outputs,
-                        .flops = (double)push.outputs * push.length};
+    tm_launch launch = {
+        .shader = "nn/reduce",
+        .constants = {op == MEAN && real ? SUM : op, !real, ctx->in[0].dtype == TM_BOOL, push.rank == push.kept + 1},
+        .constant_count = 4,
+        .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
+        .binding_count = 2,
+        .push = &push,
+        .push_size = sizeof push,
+        .threads = push.outputs,
+        .rounds = reduce_rounds(push.length, push.rank - push.kept, op),
+        .flops = (double)push.outputs * push.length};
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
@@ -196,6 +205,7 @@ static tagmask_status record_arg(tm_op_ctx *ctx, tm_recorder *recorder, tm_error
                         .push = &push,
                         .push_size = sizeof push,
                         .threads = push.count,
+                        .rounds = push.axis / 8 + 1,
                         .flops = (double)push.count * push.axis};
     return tm_launch_threads(ctx, recorder, &launch, err);
 }

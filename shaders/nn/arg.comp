@@ -2,6 +2,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "nn/common.glsl"
+#include "nn/unroll.glsl"
 layout(constant_id = 1) const bool LEAST = false;
 layout(constant_id = 2) const bool INTEGER = false;
 layout(constant_id = 3) const bool LAST = false;  // of equal elements the last one
@@ -22,16 +23,16 @@ bool better(uint v, uint best) {
     bool below = !above && !equal;
     return (LEAST ? below : above) || (LAST && equal);
 }
+#define COMPARE(k) \
+    if ((k) > 0u && better(x[base + (k) * inner], best)) { \
+        best = x[base + (k) * inner]; \
+        at = k; \
+    }
+
 void main() {
     uint i = thread_index();
     if (i >= count) return;
     uint base = (i / inner) * axis * inner + i % inner, best = x[base], at = 0u;
-    for (uint k = 1u; k < axis; k++) {
-        uint v = x[base + k * inner];
-        if (better(v, best)) {
-            best = v;
-            at = k;
-        }
-    }
+    EACH_OF(k, axis, COMPARE)
     y[i] = at;
 }

@@ -5,6 +5,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "nn/common.glsl"
+#include "nn/unroll.glsl"
 layout(constant_id = 1) const uint PASS = 0u;
 layout(constant_id = 2) const bool BIAS = false;
 layout(constant_id = 3) const bool RMS = false;  // no mean is subtracted
@@ -29,15 +30,16 @@ layout(binding = 4) buffer Out {
     float y[];
 };
 
+#define ADD(i) part += term(x[base + b + i] - mean, square);
+float term(float v, bool square) {
+    return square ? v * v : v;
+}
 float sum(uint base, float mean, bool square) {
     float total = 0.0;
     for (uint b = 0u; b < length; b += 256u) {
-        uint end = min(b + 256u, length);
+        uint end = min(256u, length - b);
         float part = 0.0;
-        for (uint i = b; i < end; i++) {
-            float v = x[base + i] - mean;
-            part += square ? v * v : v;
-        }
+        EACH_OF(i, end, ADD)
         total += part;
     }
     return total / float(length);

@@ -3,9 +3,11 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "nn/common.glsl"
+#include "nn/unroll.glsl"
 layout(constant_id = 1) const uint OP = 0u;  // as in host/ops/reduce.c
 layout(constant_id = 2) const bool INTEGER = false;
 layout(constant_id = 3) const bool BOOLEAN = false;  // integers that are 0 or 1
+layout(constant_id = 4) const bool LINE = false;     // one dimension goes: no loop to find an element
 layout(push_constant) uniform Push {
     uint dim[8], stride[8];
     uint kept, rank;       // dimensions that stay; all
@@ -21,6 +23,7 @@ layout(binding = 1) writeonly buffer Out {
 
 uint base;
 uint load(uint r) {
+    if (LINE) return x[base + r * stride[kept]];
     uint at = base;
     for (uint d = rank; d-- > kept;) {
         uint q = r / dim[d];
@@ -33,6 +36,10 @@ float term(float v) {
     if (OP == 4u) return abs(v);
     if (OP == 5u || OP == 6u) return v * v;
     return v;
+}
+float value(uint r, float shift) {
+    float v = uintBitsToFloat(load(r));
+    return OP == 8u ? exp(v - shift) : term(v);
 }
 float combine(float a, float v) {
     if (OP == 1u) return max(a, v);
@@ -48,10 +55,13 @@ int combine(int a, int v) {
     if (OP == 6u) return a + v * v;
     return a + v;
 }
+#define COMBINE_INT(i) r = combine(r, int(load(i)));
+#define SHIFT(i) shift = max(shift, uintBitsToFloat(load(i)));
+#define COMBINE_FLOAT(i) part = combine(part, value(b + i, shift));
 uint reduce_int() {
     int least = BOOLEAN ? 0 : int(0x80000000u), greatest = BOOLEAN ? 1 : 0x7fffffff;
     int r = OP == 1u ? least : OP == 2u ? greatest : OP == 3u ? 1 : 0;
-    for (uint i = 0u; i < length; i++) r = combine(r, int(load(i)));
+    EACH_OF(i, length, COMBINE_INT)
     if (OP == 9u) r = length > 0u ? r / int(length) : 0;
     return uint(r);
 }
@@ -63,17 +73,14 @@ float reduce_float() {
     float shift = 0.0;
     if (OP == 8u) {  // log-sum-exp: relative to the largest term
         shift = uintBitsToFloat(0xff800000u);
-        for (uint i = 0u; i < length; i++) shift = max(shift, uintBitsToFloat(load(i)));
+        EACH_OF(i, length, SHIFT)
         if ((floatBitsToUint(shift) & 0x7fffffffu) == 0x7f800000u) return shift;
     }
     float total = start;
     for (uint b = 0u; b < length; b += 256u) {
         float part = start;
-        uint end = min(b + 256u, length);
-        for (uint i = b; i < end; i++) {
-            float v = uintBitsToFloat(load(i));
-            part = combine(part, OP == 8u ? exp(v - shift) : term(v));
-        }
+        uint end = min(256u, length - b);
+        EACH_OF(i, end, COMBINE_FLOAT)
         total = combine(total, part);
     }
     if (OP == 5u) return sqrt(total);

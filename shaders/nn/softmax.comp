@@ -2,6 +2,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "nn/common.glsl"
+#include "nn/unroll.glsl"
 layout(constant_id = 1) const uint MODE = 0u;  // 0 softmax, 1 its logarithm, 2 one-hot of the first maximum
 layout(push_constant) uniform Push {
     uint count, axis, inner;
@@ -13,27 +14,32 @@ layout(binding = 1) writeonly buffer Out {
     float y[];
 };
 
+#define VALUE(k) x[base + (k) * inner]
+#define LARGEST(k) \
+    if (VALUE(k) > largest) first = k; \
+    largest = max(largest, VALUE(k));
+#define ONE_HOT(k) y[base + (k) * inner] = (k) == first ? 1.0 : 0.0;
+#define SUM(k) sum += exp(VALUE(k) - largest);
+#define SHARE(k) y[base + (k) * inner] = exp(VALUE(k) - largest) * scale;
+#define LOGARITHM(k) y[base + (k) * inner] = VALUE(k) - shift;
+
 void main() {
     uint i = thread_index();
     if (i >= count) return;
-    uint base = (i / inner) * axis * inner + i % inner, end = base + axis * inner, first = base;
+    uint base = (i / inner) * axis * inner + i % inner, first = 0u;
     float largest = x[base];
-    for (uint k = base + inner; k < end; k += inner) {
-        float v = x[k];
-        if (v > largest) first = k;
-        largest = max(largest, v);
-    }
+    EACH_OF(k, axis, LARGEST)
     if (MODE == 2u) {
-        for (uint k = base; k < end; k += inner) y[k] = k == first ? 1.0 : 0.0;
+        EACH_OF(k, axis, ONE_HOT)
         return;
     }
     float sum = 0.0;
-    for (uint k = base; k < end; k += inner) sum += exp(x[k] - largest);
+    EACH_OF(k, axis, SUM)
     if (MODE == 0u) {
         float scale = 1.0 / sum;
-        for (uint k = base; k < end; k += inner) y[k] = exp(x[k] - largest) * scale;
+        EACH_OF(k, axis, SHARE)
     } else {
         float shift = largest + log(sum);
-        for (uint k = base; k < end; k += inner) y[k] = x[k] - shift;
+        EACH_OF(k, axis, LOGARITHM)
     }
 }
