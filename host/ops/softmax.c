@@ -41,7 +41,7 @@ static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_e
                         .push = &push,
                         .push_size = sizeof push,
                         .threads = push.count,
-                        .rounds = 3 * ((uint64_t)push.axis / 8 + 1),
+                        .rounds = 3 * ((uint64_t)push.axis / 8 + 1) + push.axis / 256 + 1,
                         .flops = 8.0 * push.count * push.axis};
     return tm_launch_threads(ctx, recorder, &launch, err);
 }

@@ -19,7 +19,7 @@ layout(binding = 1) writeonly buffer Out {
     if (VALUE(k) > largest) first = k; \
     largest = max(largest, VALUE(k));
 #define ONE_HOT(k) y[base + (k) * inner] = (k) == first ? 1.0 : 0.0;
-#define SUM(k) sum += exp(VALUE(k) - largest);
+#define SUM(k) part += exp(VALUE(block + k) - largest);
 #define SHARE(k) y[base + (k) * inner] = exp(VALUE(k) - largest) * scale;
 #define LOGARITHM(k) y[base + (k) * inner] = VALUE(k) - shift;
 
@@ -34,7 +34,12 @@ void main() {
         return;
     }
     float sum = 0.0;
-    EACH_OF(k, axis, SUM)
+    for (uint block = 0u; block < axis; block += 256u) {  // blocks keep the rounding error small
+        uint end = min(256u, axis - block);
+        float part = 0.0;
+        EACH_OF(k, end, SUM)
+        sum += part;
+    }
     if (MODE == 0u) {
         float scale = 1.0 / sum;
         EACH_OF(k, axis, SHARE)

@@ -106,8 +106,21 @@ static void test_softmax(void **state) {
     }
 }
 
+// Longer than the rounds that Mesa's CPU driver allows a thread's loops.
+static void test_long_lines(void **state) {
+    (void)state;
+    static const char *const types[] = {"ReduceSum", "ReduceMax", "ReduceLogSumExp"};
+    tm_shape line = shape_of(DIMS(2, 100000));
+    for (size_t t = 0; t < TM_ARRAY_LEN(types); t++) check_reduce(types[t], line, 0x2, true, 18, false);
+    check_reduce("GlobalAveragePool", shape_of(DIMS(1, 4, 300, 300)), 0xc, true, 13, true);
+    check_reduce("GlobalAveragePool", shape_of(DIMS(1, 4, 300, 300)), 0xc, true, 13, false);
+    check_softmax("Softmax", 13, line, 1, line, 1);
+    check_softmax("LogSoftmax", 13, line, 1, line, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_reduce), cmocka_unit_test(test_global),
-                                       cmocka_unit_test(test_arg), cmocka_unit_test(test_softmax)};
+                                       cmocka_unit_test(test_arg), cmocka_unit_test(test_softmax),
+                                       cmocka_unit_test(test_long_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
