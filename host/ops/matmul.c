@@ -1,46 +1,42 @@
 // MatMul (batched, broadcast) and Gemm: one shader that reads matrices by strides.
-#include "ops/common.h"
-
-typedef struct matmul_push {
-    uint32_t m, n, k, batches;
-    uint32_t a_row, a_col, b_row, b_col, d_row, d_col;
-    float alpha, beta, act_a, act_b;
-    uint32_t batch_dim[6], a_batch[6], b_batch[6];
-} matmul_push;
+#include "ops/matmul.h"
 
 // Every vector of four words that nn/matmul_vec4 reads starts at a multiple of four.
-static bool by_vectors(const matmul_push *p, bool transposed) {
+static bool by_vectors(const tm_matmul *p, bool transposed) {
     bool whole = p->k % 4 == 0 && p->a_col == 1 && p->a_row % 4 == 0;
     whole = whole && (transposed ? p->b_col % 4 == 0 : p->b_col == 1 && p->n % 4 == 0 && p->b_row % 4 == 0);
     for (int d = 0; d < 6; d++) whole = whole && p->a_batch[d] % 4 == 0 && p->b_batch[d] % 4 == 0;
     return whole;
 }
 
-// d: the matrix added, or a slice without buffer.
-static tagmask_status record_matmul_push(tm_op_ctx *ctx, tm_recorder *recorder, matmul_push *push, tm_slice d,
-                                         tm_error *err) {
-    tm_fused fused = ctx->node->fused;
-    push->act_a = fused.a;
-    push->act_b = fused.b;
-    uint32_t rows = push->m >= 4 ? 4 : 1;
-    uint64_t tiles = (uint64_t)push->batches * ((push->m + rows - 1) / rows) * ((push->n + 3) / 4);
-    bool transposed = push->b_row == 1 && push->b_col != 1, vectors = by_vectors(push, transposed);
-    tm_launch launch = {
-        .shader = vectors ? "nn/matmul_vec4" : "nn/matmul",
-        .texel_shader = vectors ? "nn/matmul_vec4_texel" : NULL,
-        .texel_inputs = 2,
-        .constants = {rows, fused.act, d.buffer != NULL, transposed},
-        .constant_count = vectors ? 4 : 3,
-        .bindings = {ctx->gin[0].slice, ctx->gin[1].slice, d.buffer ? d : ctx->gin[0].slice, ctx->gout[0].slice},
-        .binding_count = 4,
-        .push = push,
-        .push_size = sizeof *push,
-        .threads = tiles,
-        .rounds = vectors ? push->k / 4 : push->k,
-        .flops = 2.0 * push->batches * push->m * push->n * push->k};
-    if (!push->k && !d.buffer) return tm_fill(recorder, ctx->gout[0].slice, 0, err);
-    if (!push->k) launch.bindings[0] = launch.bindings[1] = d;  // never read
+tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_slice a, tm_slice b,
+                                tm_slice d, tm_slice out, tm_error *err) {
+    uint32_t rows = product->m >= 4 ? 4 : 1;
+    uint64_t tiles = (uint64_t)product->batches * ((product->m + rows - 1) / rows) * ((product->n + 3) / 4);
+    bool transposed = product->b_row == 1 && product->b_col != 1, vectors = by_vectors(product, transposed);
+    tm_launch launch = {.shader = vectors ? "nn/matmul_vec4" : "nn/matmul",
+                        .texel_shader = vectors ? "nn/matmul_vec4_texel" : NULL,
+                        .texel_inputs = 2,
+                        .constants = {rows, ctx->node->fused.act, d.buffer != NULL, transposed},
+                        .constant_count = vectors ? 4 : 3,
+                        .bindings = {a, b, d.buffer ? d : a, out},
+                        .binding_count = 4,
+                        .push = product,
+                        .push_size = sizeof *product,
+                        .threads = tiles,
+                        .rounds = vectors ? product->k / 4 : product->k,
+                        .flops = 2.0 * product->batches * product->m * product->n * product->k};
+    if (!product->k && !d.buffer) return tm_fill(recorder, out, 0, err);
+    if (!product->k) launch.bindings[0] = launch.bindings[1] = d;  // never read
     return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+// The node's own two matrices, with its fused activation.
+static tagmask_status record_node(tm_op_ctx *ctx, tm_recorder *recorder, tm_matmul *product, tm_slice d,
+                                  tm_error *err) {
+    product->act_a = ctx->node->fused.a;
+    product->act_b = ctx->node->fused.b;
+    return tm_matmul_record(ctx, recorder, product, ctx->gin[0].slice, ctx->gin[1].slice, d, ctx->gout[0].slice, err);
 }
 
 // ---- MatMul: vectors are matrices of one row or column; leading dimensions broadcast.
@@ -97,12 +93,12 @@ static void batch_strides(const tm_shape *matrix, const tm_shape *batch, int64_t
 static tagmask_status record_matmul(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     matmul_plan p;
     TM_TRY(make_matmul_plan(ctx, &p, err));
-    matmul_push push = {.m = (uint32_t)p.a.dim[p.a.rank - 2],
-                        .k = (uint32_t)p.a.dim[p.a.rank - 1],
-                        .n = (uint32_t)p.b.dim[p.b.rank - 1],
-                        .a_col = 1,
-                        .b_col = 1,
-                        .alpha = 1.0f};
+    tm_matmul push = {.m = (uint32_t)p.a.dim[p.a.rank - 2],
+                      .k = (uint32_t)p.a.dim[p.a.rank - 1],
+                      .n = (uint32_t)p.b.dim[p.b.rank - 1],
+                      .a_col = 1,
+                      .b_col = 1,
+                      .alpha = 1.0f};
     push.a_row = push.k;
     push.b_row = push.n;
     push.batches = (uint32_t)tm_span(&p.batch, 0, p.batch.rank);
@@ -123,7 +119,7 @@ static tagmask_status record_matmul(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
         push.a_batch[6 - rank + d] = (uint32_t)a[d];
         push.b_batch[6 - rank + d] = (uint32_t)b[d];
     }
-    return record_matmul_push(ctx, recorder, &push, (tm_slice){0}, err);
+    return record_node(ctx, recorder, &push, (tm_slice){0}, err);
 }
 
 // ---- Gemm: alpha * A' B' + beta * C, where ' is an optional transposition and C broadcasts.
@@ -154,16 +150,16 @@ static tagmask_status shape_gemm(tm_op_ctx *ctx, tm_error *err) {
 static tagmask_status record_gemm(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *a = &ctx->gin[0].shape, *b = &ctx->gin[1].shape;
     bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
-    matmul_push push = {.m = (uint32_t)a->dim[ta],
-                        .k = (uint32_t)a->dim[!ta],
-                        .n = (uint32_t)b->dim[!tb],
-                        .batches = 1,
-                        .a_row = ta ? 1 : (uint32_t)a->dim[1],
-                        .a_col = ta ? (uint32_t)a->dim[1] : 1,
-                        .b_row = tb ? 1 : (uint32_t)b->dim[1],
-                        .b_col = tb ? (uint32_t)b->dim[1] : 1,
-                        .alpha = tm_attr_float(ctx->node, "alpha", 1.0f),
-                        .beta = tm_attr_float(ctx->node, "beta", 1.0f)};
+    tm_matmul push = {.m = (uint32_t)a->dim[ta],
+                      .k = (uint32_t)a->dim[!ta],
+                      .n = (uint32_t)b->dim[!tb],
+                      .batches = 1,
+                      .a_row = ta ? 1 : (uint32_t)a->dim[1],
+                      .a_col = ta ? (uint32_t)a->dim[1] : 1,
+                      .b_row = tb ? 1 : (uint32_t)b->dim[1],
+                      .b_col = tb ? (uint32_t)b->dim[1] : 1,
+                      .alpha = tm_attr_float(ctx->node, "alpha", 1.0f),
+                      .beta = tm_attr_float(ctx->node, "beta", 1.0f)};
     for (int d = 0; d < 6; d++) push.batch_dim[d] = 1;
     tm_slice c = {0};
     if (ctx->input_count > 2 && ctx->gin[2].dtype != TM_DTYPE_NONE) {
@@ -173,7 +169,7 @@ static tagmask_status record_gemm(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
         push.d_col = cols > 1;
         push.d_row = rows > 1 ? (uint32_t)cols : 0;
     }
-    return record_matmul_push(ctx, recorder, &push, c, err);
+    return record_node(ctx, recorder, &push, c, err);
 }
 
 const tm_op tm_ops_matmul[] = {

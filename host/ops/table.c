@@ -4,6 +4,7 @@
 
 // One line a family, sorted: X(NAME) means `const tm_op tm_ops_NAME[]` in host/ops/.
 #define FAMILIES(X)   \
+    X(attention)      \
     X(binary)         \
     X(conv)           \
     X(conv_transpose) \
