@@ -1,11 +1,14 @@
 """Runs the ONNX project's node tests through the shared library.
 
-    python run.py LIBRARY CASES [--only TEXT] [--table FILE] [--list FILE]
+    python run.py LIBRARY CASES [--only TEXT] [--list FILE] [--table docs/operators.md --operators FILE]
 
 CASES is what cases.py wrote. A case passes when every output has the expected shape and values within the case's own
 tolerance; types that the library does not compute with run in wider ones (float16 and float64 in float32, with the
-tolerance of float16 and float32). Cases of other types are skipped, by the type's name. The last line counts; the exit
-status is 1 when a case of a supported operator failed.
+tolerance of float16 and float32). Cases of other types are skipped, by the type's name. What the library refuses with a
+clear error (an operator or a mode that it does not have) is counted apart. The last line counts; the exit status is 1
+when a case failed: a wrong answer, or a refusal of another kind.
+
+--table rewrites the table in a document, between its two marks; --operators is the output of tests/list_operators.
 """
 import argparse
 import collections
@@ -87,12 +90,55 @@ def tested_operator(name, case):
     return max(fitting, key=len) if fitting else case["operators"][0] if len(case["operators"]) == 1 else "(composed)"
 
 
+# ---- The table of docs/operators.md
+
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+# What the shape rules refuse, in words.
+LIMITS = {
+    "Conv": "1-D and 2-D", "ConvTranspose": "1-D and 2-D", "MaxPool": "float", "BatchNormalization": "inference",
+    "Dropout": "inference", "Einsum": "one or two operands", "GridSample": "2-D",
+    "LayerNormalization": "scale and bias of the normalized shape",
+    "RMSNormalization": "scale of the normalized shape",
+}
+
+
+def counted(rows):
+    """For each operator: cases passed, and the reasons of those skipped and refused with their counts."""
+    table = collections.defaultdict(lambda: [0, collections.Counter(), collections.Counter()])
+    for _, operator, state, why in rows:
+        if state == "passed":
+            table[operator][0] += 1
+        elif state == "skipped":
+            table[operator][1][why] += 1
+        elif state == "unsupported":
+            table[operator][2][why.split(": ")[-1]] += 1
+    return table
+
+
+def in_words(reasons):
+    return ", ".join(f"{count} {why}" for why, count in sorted(reasons.items())) or "0"
+
+
+def write_table(path, operators, rows):
+    table = counted(rows)
+    lines = ["| operator | opsets | limits | passed | skipped, by data type | refused, with why |\n", "|---|---|---|---|---|---|\n"]
+    for line in sorted(pathlib.Path(operators).read_text().splitlines()):
+        name, since, until = line.split("\t")
+        passed, skipped, refused = table[name]
+        lines.append(f"| {name} | {since} to {until if until != '0' else 'current'} | {LIMITS.get(name, '')} | {passed} | "
+                     f"{in_words(skipped)} | {in_words(refused)} |\n")
+    text = path.read_text()
+    path.write_text(text[:text.index(BEGIN) + len(BEGIN)] + "".join(lines) + text[text.index(END):])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
     parser.add_argument("cases", type=pathlib.Path)
     parser.add_argument("--only", default="")
-    parser.add_argument("--list")
+    parser.add_argument("--list", type=pathlib.Path)
+    parser.add_argument("--table", type=pathlib.Path)
+    parser.add_argument("--operators")
     arguments = parser.parse_args()
     tagmask = Tagmask(arguments.library)
     rows = []
@@ -106,7 +152,9 @@ def main():
             print(f"{path.parent.name}: {why}", file=sys.stderr, flush=True)
     tagmask.close()
     if arguments.list:
-        pathlib.Path(arguments.list).write_text("".join("\t".join(row).replace("\n", " ") + "\n" for row in rows))
+        arguments.list.write_text("".join("\t".join(row).replace("\n", " ") + "\n" for row in rows))
+    if arguments.table:
+        write_table(arguments.table, arguments.operators, rows)
     counts = collections.Counter(state for _, _, state, _ in rows)
     print(f"{tagmask.device_name}: " + ", ".join(f"{counts[state]} {state}" for state in
                                                ("passed", "skipped", "unsupported", "failed")))
