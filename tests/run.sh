@@ -121,6 +121,9 @@ run_tests full-lavapipe build "$lavapipe" -LE unit
 title "label files in the programs they are for"
 check formats-in-real-readers sh tests/formats/run.sh
 
+title "the ONNX project's node tests and exported networks, both drivers"
+check conformance sh tests/conformance/run.sh
+
 title "all tests again, gcc, SwiftShader"
 run_tests full-swiftshader build "$swiftshader"
 
