@@ -179,7 +179,9 @@ tagmask_status tm_make_dirs(const char *path, tm_error *err) {
         if (end && !tm_is_separator(end)) continue;
         *at = 0;
         if (*copy && !tm_folder_make(copy) && !tm_is_dir(copy)) {
-            status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: the folder cannot be made: %s", path, strerror(errno));
+            const char *reason = errno == EEXIST ? "a file has this name" : strerror(errno);
+            status =
+                tm_fail(err, TAGMASK_ERROR_FILE, "%s: the folder cannot be made: %s; choose another one", path, reason);
             break;
         }
         if (!end) break;

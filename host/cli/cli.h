@@ -115,7 +115,9 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
          "file (default: balanced)"},                                                                                 \
         {"method", "NAME", CLI_TEXT, offsetof(type, member.method), .help = "map of the classifier (default: cam)"},  \
         {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
-         .help = "layer of the classifier whose map is taken; 'tagmask layers' lists them (default: the pack's)"},    \
+         .help =                                                                                                      \
+             "layer of the classifier whose map is taken; the method cam has one, which 'tagmask layers' marks "      \
+             "(default: that one)"},                                                                                  \
         {"threshold",                                                                                                 \
          "T",                                                                                                         \
          CLI_REAL,                                                                                                    \

@@ -110,8 +110,6 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (tag_source_open(options->tags_from, &job->source, &err) != TAGMASK_OK) return cli_fail(&err);
     if (cli_inputs_collect(arguments, count, out, &job->inputs, &err) != TAGMASK_OK) return cli_fail(&err);
     for (size_t i = 0; i < job->inputs.count; i++) tag_source_claim(job->source, job->inputs.items[i].name);
-    status = prepare_output(job, out);
-    if (status != CLI_DONE) return status;
     if (cli_open_engine(options->device, options->model, options->saliency, &job->device, &job->engine, &err)) {
         return cli_fail(&err);
     }
@@ -119,6 +117,9 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (status != CLI_DONE) return status;
     tagmask_params defaults = {.struct_size = sizeof defaults};
     if (tagmask_params_default(options->params.preset, &defaults, &err) != TAGMASK_OK) return cli_fail(&err);
+    // Only now that all is right: a wrong command line leaves no folder behind.
+    status = prepare_output(job, out);
+    if (status != CLI_DONE) return status;
     job->threshold = options->params.threshold != 0 ? options->params.threshold : defaults.threshold;
     job->settings = hash_settings(job);
     job->output.inputs = &job->inputs;

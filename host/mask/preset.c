@@ -51,9 +51,7 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *s, tm_error *e
     s->progress_user = p->progress_user;
     if (p->method && strcmp(p->method, "cam"))
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "parameter method: \"%s\" is unknown; expected cam", p->method);
-    if (p->layer)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "parameter layer: the method cam reads the features before the pooling; leave layer out");
+    s->layer = p->layer && *p->layer ? p->layer : NULL;
     return TAGMASK_OK;
 }
 

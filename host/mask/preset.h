@@ -9,6 +9,7 @@
 
 typedef struct tm_settings {
     const char *preset;
+    const char *layer;  // whose map is wanted; NULL: the method's
     // Classifier views: long sides in px, each also mirrored when mirror is set.
     uint32_t scales[TM_MAX_SCALES], scale_count;
     bool mirror;

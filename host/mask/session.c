@@ -174,10 +174,20 @@ static tagmask_status remember(tagmask_session *session, const tm_settings *sett
     session->tags = tags;
     session->tag_count = tag_count;
     session->settings = *settings;
-    session->settings.cache_dir = NULL;
+    session->settings.cache_dir = session->settings.layer = NULL;
     session->settings.progress = NULL;
     session->settings.progress_user = NULL;
     return TAGMASK_OK;
+}
+
+// The method cam knows one layer: the features before the pooling.
+static tagmask_status check_layer(const tagmask_engine *engine, const char *layer, tm_error *err) {
+    const tm_value_info *outputs;
+    (void)tm_graph_outputs(engine->classifier_graph, &outputs);
+    const char *own = outputs[engine->features_output].name;
+    if (!layer || !strcmp(layer, own)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "parameter layer: \"%s\"; the method cam reads the features before the pooling, \"%s\"", layer, own);
 }
 
 tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,
@@ -188,6 +198,7 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "%zu tags; expected 1..%d", tag_count, TM_MAX_TAGS);
     tm_settings settings;
     TM_TRY(tm_settings_resolve(params, &settings, error));
+    TM_TRY(check_layer(session->engine, settings.layer, error));
     tagmask_tag_info infos[TM_MAX_TAGS];
     for (size_t t = 0; t < tag_count; t++) {
         if (!tags[t]) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tag %zu is NULL; expected a name", t);
