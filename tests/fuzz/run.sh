@@ -18,7 +18,7 @@ fuzz() {
     target=$1
     folder=build-fuzz/corpus/$target
     mkdir -p "$folder" "build-fuzz/seeds/$target"
-    build-fuzz/tests/mutate --seeds "$target" "build-fuzz/seeds/$target"
+    build-fuzz/tests/mutate --seeds "$target" "build-fuzz/seeds/$target" || return 1
     if build-fuzz/tests/fuzz_"$target" -max_total_time="$seconds" -max_len="$2" -timeout=5 -rss_limit_mb=2048 \
         -artifact_prefix="build-fuzz/found/$target-" -dict="tests/fuzz/$target.dict" -print_final_stats=1 \
         "$folder" "build-fuzz/seeds/$target" >"build-fuzz/fuzz-$target.log" 2>&1; then
