@@ -28,7 +28,7 @@ static bool store_number(const cli_option *option, const char *text, void *membe
     bool ok = end != text && !*end && !errno && isfinite(value) && value >= option->min && value <= option->max &&
               !(whole && value != floor(value)) && !isspace((unsigned char)*text);
     if (!ok) {
-        tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--%s %s: expected a %snumber from %g to %g", option->name, text,
+        tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--%s %.80s: expected a %snumber from %g to %g", option->name, text,
                 whole ? "whole " : "", option->min, option->max);
         return false;
     }

@@ -110,6 +110,20 @@ static void test_parsing(void **state) {
     }
 }
 
+// However long a value is, the sentence keeps its end.
+static void a_long_number_is_refused_in_one_sentence(void **state) {
+    (void)state;
+    char number[2000];
+    memset(number, '1', sizeof number - 1);
+    number[sizeof number - 1] = 0;
+    sample o = {0};
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_false(cli_store(&sample_rows[3], number, &o, &err));
+    assert_int_equal(err.status, TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "--count 1111"));
+    assert_non_null(strstr(err.message, "expected a whole number from 1 to 9"));
+}
+
 static void test_help(void **state) {
     (void)state;
     for (const cli_verb *const *verb = cli_verbs; *verb; verb++) {
@@ -202,9 +216,8 @@ static void test_csv(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parsing),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_parsing), cmocka_unit_test(a_long_number_is_refused_in_one_sentence),
+        cmocka_unit_test(test_help),    cmocka_unit_test(test_presets),
         cmocka_unit_test(test_csv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
