@@ -137,7 +137,7 @@ tagmask_status tm_recorder_defer(tm_recorder *recorder, void (*release)(void *us
 typedef struct tm_profile_row {
     char label[64];
     uint64_t count;
-    double ms, flops;
+    double ms, flops, bytes;  // bytes: of all that the commands bound, copied or filled, each slice once a command
 } tm_profile_row;
 void tm_gpu_profile(tm_gpu *gpu, bool enable);
 size_t tm_gpu_profile_rows(tm_gpu *gpu, tm_profile_row *rows, size_t capacity);  // sorted by ms, resets the counters

@@ -136,7 +136,7 @@ void tm_pipelines_free(tm_gpu *gpu);
 // ---- recorder.c, submit.c
 typedef struct tm_profile_entry {
     const char *label;
-    double flops;
+    double flops, bytes;
 } tm_profile_entry;
 
 // A command buffer that is submitted as a whole.
@@ -224,7 +224,7 @@ tm_batch *tm_batch_get(tm_recorder *recorder);
 tagmask_status tm_batch_make_room(tm_recorder *recorder, double flops);
 // Around every command: debug label, time stamp, estimated cost.
 void tm_batch_command_begin(tm_recorder *recorder, tm_batch *batch, const char *label);
-void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, double flops);
+void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, double flops, double bytes);
 // Ends and submits the open batch, if any.
 tagmask_status tm_batch_submit(tm_recorder *recorder);
 // Looks at finished batches without waiting; tm_batch_wait waits for all. Both learn the device's speed and collect the

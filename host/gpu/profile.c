@@ -30,6 +30,7 @@ void tm_profile_batch(tm_gpu *gpu, const tm_batch *batch, const uint64_t *ticks)
         if (!row) break;
         row->count++;
         row->flops += batch->entries[i].flops;
+        row->bytes += batch->entries[i].bytes;
         row->ms +=
             (double)((ticks[i + 1] - ticks[i]) & gpu->physical.timestamp_mask) * gpu->physical.timestamp_ns * 1e-6;
     }

@@ -248,7 +248,9 @@ tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, 
     const char *label = info->label ? info->label : info->pipeline->name;
     tm_batch_command_begin(recorder, batch, label);
     gpu->vk.vkCmdDispatch(batch->commands, info->groups[0], info->groups[1], info->groups[2]);
-    tm_batch_command_end(recorder, batch, label, info->flops);
+    double bytes = 0;
+    for (size_t i = 0; i < use_count; i++) bytes += (double)uses[i].slice.size;
+    tm_batch_command_end(recorder, batch, label, info->flops, bytes);
     atomic_fetch_add_explicit(&gpu->dispatches, 1, memory_order_relaxed);
     return TAGMASK_OK;
 }
@@ -264,7 +266,7 @@ static tagmask_status record_copy(tm_recorder *recorder, tm_slice from, tm_slice
     VkBufferCopy region = {from.offset, to.offset, from.size};
     tm_batch_command_begin(recorder, batch, label);
     gpu->vk.vkCmdCopyBuffer(batch->commands, from.buffer->handle, to.buffer->handle, 1, &region);
-    tm_batch_command_end(recorder, batch, label, 0);
+    tm_batch_command_end(recorder, batch, label, 0, 2.0 * (double)from.size);
     return TAGMASK_OK;
 }
 
@@ -298,7 +300,7 @@ tagmask_status tm_fill(tm_recorder *recorder, tm_slice to, uint32_t word, tm_err
     if (!batch) return check_usable(recorder, err);
     tm_batch_command_begin(recorder, batch, "fill");
     gpu->vk.vkCmdFillBuffer(batch->commands, to.buffer->handle, to.offset, to.size, word);
-    tm_batch_command_end(recorder, batch, "fill", 0);
+    tm_batch_command_end(recorder, batch, "fill", 0, (double)to.size);
     return TAGMASK_OK;
 }
 

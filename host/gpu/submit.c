@@ -233,7 +233,7 @@ static double speed(tm_gpu *gpu) {
     return flops_per_ms;
 }
 
-void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, double flops) {
+void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, double flops, double bytes) {
     tm_gpu *gpu = recorder->gpu;
     if (gpu->instance->end_label) gpu->instance->end_label(batch->commands);
     batch->flops += flops;
@@ -242,7 +242,7 @@ void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *la
     if (!batch->profiled) return;
     if (!tm_grow((void **)&batch->entries, &batch->entry_capacity, batch->entry_count + 1, sizeof *batch->entries))
         return;
-    batch->entries[batch->entry_count++] = (tm_profile_entry){label, flops};
+    batch->entries[batch->entry_count++] = (tm_profile_entry){label, flops, bytes};
     gpu->vk.vkCmdWriteTimestamp(batch->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, batch->queries,
                                 batch->query_count++);
 }

@@ -411,12 +411,42 @@ static void test_profile(void **state) {
     const tm_profile_row *axpb = &rows[strcmp(rows[1].label, "axpb") == 0], *spin = &rows[axpb == &rows[0]];
     assert_string_equal(axpb->label, "axpb");
     assert_int_equal(axpb->count, 1500);
-    assert_true(axpb->flops == 1500 * 2.0 * 1024);
+    assert_true(axpb->flops == 1500 * 2.0 * 1024 && axpb->bytes == 1500 * 2.0 * 4096);
     assert_string_equal(spin->label, "gpu/spin");
     assert_int_equal(spin->count, 1);
     assert_int_equal(tm_gpu_profile_rows(gpu, rows, 8), 0);
     tm_buffer_destroy(a);
     tm_buffer_destroy(b);
+}
+
+// The shader that measures what a device computes at most.
+static void test_fma(void **state) {
+    enum { THREADS = 40 };
+    tm_gpu *gpu = *state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const struct {
+        uint32_t count, rounds;
+        float a, b;
+    } push = {THREADS - 1, 20, 0.75f, 0.5f};
+    const uint32_t size = 8;
+    float y[THREADS], expected = 0;
+    tm_buffer *buffer = make_buffer(gpu, sizeof y);
+    tm_dispatch_info info = {
+        .bindings = {tm_slice_all(buffer)}, .push = &push, .push_size = sizeof push, .groups = {THREADS / size, 1, 1}};
+    assert_ok(tm_pipeline_get(gpu, "gpu/fma", &size, 1, &info.pipeline, &err), &err);
+    tm_recorder *recorder = begin_recording(gpu);
+    assert_ok(tm_fill(recorder, tm_slice_all(buffer), 0, &err), &err);
+    assert_ok(tm_dispatch(recorder, &info, &err), &err);
+    assert_ok(tm_readback(recorder, tm_slice_all(buffer), y, &err), &err);
+    finish_recording(recorder);
+    for (int v = 0; v < 32; v++) {
+        float value = (float)v / 4;
+        for (uint32_t k = 0; k < push.rounds; k++) value = push.a * value + push.b;
+        expected += value;
+    }
+    for (int i = 0; i < THREADS - 1; i++) assert_float_equal(y[i], expected, 1e-4f * expected);
+    assert_true(y[THREADS - 1] == 0);
+    tm_buffer_destroy(buffer);
 }
 
 // An abandoned recording has no effect on later ones, wherever it stopped.
@@ -486,8 +516,9 @@ int main(void) {
         cmocka_unit_test(test_many_views),    cmocka_unit_test(test_barriers),
         cmocka_unit_test(test_many_ranges),   cmocka_unit_test(test_submits),
         cmocka_unit_test(test_misuse),        cmocka_unit_test(test_binding_limits),
-        cmocka_unit_test(test_profile),       cmocka_unit_test(test_abandon),
-        cmocka_unit_test(test_calibration),   cmocka_unit_test(test_defer),
+        cmocka_unit_test(test_profile),       cmocka_unit_test(test_fma),
+        cmocka_unit_test(test_abandon),       cmocka_unit_test(test_calibration),
+        cmocka_unit_test(test_defer),
     };
     int failed = cmocka_run_group_tests_name("direct", tests, open_plain, close_device);
     return failed + cmocka_run_group_tests_name("staged", tests, open_staged, close_device);
