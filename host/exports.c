@@ -53,6 +53,7 @@ static const tagmask_api table = {
     .writer_add_as = tagmask_writer_add_as,
     .writer_flush = tagmask_writer_flush,
     .writer_has = tagmask_writer_has,
+    .engine_check_params = tagmask_engine_check_params,
 };
 
 const tagmask_api *tagmask_get_api(uint32_t version) {

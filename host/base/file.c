@@ -102,6 +102,13 @@ tagmask_status tm_write_file_known(const char *path, const void *data, size_t si
                                    const void *user, tm_file_info *written, tm_error *err) {
     char *temporary = NULL, *target = tm_real_path(path);  // a link stays one; NULL: the file is new
     const char *place = target ? target : path;
+    tm_file_info before;
+    if (target && tm_file_stat(target, &before) && before.read_only) {
+        free(target);
+        return tm_fail(err, TAGMASK_ERROR_FILE,
+                       "%s: is write-protected; it is not overwritten; allow writing to it or choose another place",
+                       path);
+    }
     int file = open_temporary(place, &temporary);
     if (file >= 0 && target) tm_file_copy_mode(file, target);  // before anyone can read what is private
     bool ok = file >= 0 && tm_file_write(file, data, size) && tm_file_sync(file) && tm_file_stat_open(file, written),
@@ -178,8 +185,9 @@ tagmask_status tm_make_dirs(const char *path, tm_error *err) {
         char end = *at;
         if (end && !tm_is_separator(end)) continue;
         *at = 0;
-        if (*copy && !tm_folder_make(copy) && !tm_is_dir(copy)) {
-            const char *reason = errno == EEXIST ? "a file has this name" : strerror(errno);
+        int reason_number = !*copy || tm_folder_make(copy) ? 0 : errno;  // before the next call changes it
+        if (reason_number && !tm_is_dir(copy)) {
+            const char *reason = reason_number == EEXIST ? "a file has this name" : strerror(reason_number);
             status =
                 tm_fail(err, TAGMASK_ERROR_FILE, "%s: the folder cannot be made: %s; choose another one", path, reason);
             break;

@@ -24,6 +24,7 @@
 
 typedef struct tm_file_info {
     bool regular, folder;
+    bool read_only;  // nobody may write to it: what a person says of a file, even to those who can
     uint64_t size;
     int64_t changed;          // nanoseconds since 1970
     uint64_t device, number;  // two paths name one file when both are equal

@@ -22,6 +22,7 @@
 static tm_file_info describe(const struct stat *info) {
     return (tm_file_info){.regular = S_ISREG(info->st_mode),
                           .folder = S_ISDIR(info->st_mode),
+                          .read_only = !(info->st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)),
                           .size = info->st_size > 0 ? (uint64_t)info->st_size : 0,
                           .changed = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec,
                           .device = (uint64_t)info->st_dev,

@@ -141,6 +141,7 @@ static bool describe(HANDLE handle, tm_file_info *info) {
     uint64_t ticks = (uint64_t)found.ftLastWriteTime.dwHighDateTime << 32 | found.ftLastWriteTime.dwLowDateTime;
     *info = (tm_file_info){.regular = !folder && GetFileType(handle) == FILE_TYPE_DISK,
                            .folder = folder,
+                           .read_only = found.dwFileAttributes & FILE_ATTRIBUTE_READONLY,
                            .size = (uint64_t)found.nFileSizeHigh << 32 | found.nFileSizeLow,
                            .changed = ((int64_t)ticks - SECONDS_1601_TO_1970 * 10000000) * 100,
                            .device = found.dwVolumeSerialNumber,

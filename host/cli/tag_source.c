@@ -47,10 +47,17 @@ static tagmask_status add_row(tag_source *source, const char *path, const char *
 static tagmask_status open_csv(tag_source *source, const char *path, tm_error *err) {
     TM_TRY(csv_read(path, &source->csv, err));
     size_t file = csv_column(&source->csv, "file"), tag = csv_column(&source->csv, "tag"), first = 1;
+    if (!source->csv.count) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is empty; expected rows file,tag", path);
     if (file == SIZE_MAX || tag == SIZE_MAX) {
         file = 0;
         tag = 1;
         first = 0;
+        if (source->csv.rows[0].count > 2) {
+            return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                           "%s: row %zu: has %zu fields; expected rows file,tag, or a first row that names the columns "
+                           "file and tag",
+                           path, source->csv.rows[0].line, source->csv.rows[0].count);
+        }
     }
     for (size_t i = first; i < source->csv.count; i++) {
         const csv_row *row = &source->csv.rows[i];

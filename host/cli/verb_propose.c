@@ -115,6 +115,10 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     }
     status = check_tags(job);
     if (status != CLI_DONE) return status;
+    if (tagmask_engine_check_params(job->engine, &options->params, &err) != TAGMASK_OK) {
+        (void)cli_fail(&err);
+        return CLI_USAGE;  // also what only this pack cannot do: it is the same for every photo
+    }
     tagmask_params defaults = {.struct_size = sizeof defaults};
     if (tagmask_params_default(options->params.preset, &defaults, &err) != TAGMASK_OK) return cli_fail(&err);
     // Only now that all is right: a wrong command line leaves no folder behind.

@@ -29,8 +29,8 @@ static tagmask_status read_input(const char *text, const tagmask_tensor *declare
             size_t used = strlen(names);
             snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", declared[i].name);
         }
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--input %s: expected NAME=FILE.npy; the network's inputs are: %s",
-                       text, names);
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "--input %s: names no input; expected NAME=FILE.npy; the network's inputs are: %s", text, names);
     }
     if (inputs[at].data) {
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--input %s: the input is given twice", text);

@@ -60,8 +60,8 @@ static double number_of(const cJSON *object, const char *key) {
 
 // ---- Reading the file that is there ---------------------------------------------------------------------------------
 
-static void add_printed(tm_text *text, const char *separator, const cJSON *item) {
-    char *printed = cJSON_PrintUnformatted(item);
+static void add_printed(tm_text *text, const char *separator, cJSON *item) {
+    char *printed = tm_json_print(item, false);
     if (!printed) text->failed = true;
     if (printed) tm_text_add(text, "%s%s", text->size ? separator : "", printed);
     cJSON_free(printed);
@@ -78,7 +78,7 @@ static char *finish(tm_text *text) {
 typedef struct entry {
     double image;
     size_t order;
-    const cJSON *annotation;
+    cJSON *annotation;
 } entry;
 
 static int by_image(const void *left, const void *right) {
@@ -91,9 +91,14 @@ static double id_or(double id, double otherwise) {
     return isfinite(id) ? id : otherwise;
 }
 
-static bool add_photo(coco *c, const cJSON *image, double id) {
+// The least id above `next` and the member's.
+static double above(double next, const cJSON *object, const char *key) {
+    return fmax(next, id_or(number_of(object, key), 0) + 1);
+}
+
+static bool add_photo(coco *c, cJSON *image, double id) {
     if (!tm_grow((void **)&c->photos, &c->capacity, c->count + 1, sizeof *c->photos)) return false;
-    char *printed = image ? cJSON_PrintUnformatted(image) : NULL;
+    char *printed = image ? tm_json_print(image, false) : NULL;
     photo p = {.file_name = tm_strdup(tm_json_text(image, "file_name")),
                .image = tm_strdup(printed ? printed : ""),
                .annotations = tm_strdup(""),
@@ -113,7 +118,7 @@ static int photo_by_id(const void *left, const void *right) {
 static bool deal_annotations(coco *c, const cJSON *annotations) {
     size_t count = (size_t)cJSON_GetArraySize(annotations), used = 0;
     entry *entries = tm_calloc(count, sizeof *entries);
-    const cJSON *item;
+    cJSON *item;
     if (!entries) return false;
     cJSON_ArrayForEach(item, annotations) {
         double id = id_or(number_of(item, "image_id"), -INFINITY);
@@ -121,7 +126,10 @@ static bool deal_annotations(coco *c, const cJSON *annotations) {
         bool known = c->count > 1 && bsearch(&key, c->photos + 1, c->count - 1, sizeof key, photo_by_id);
         entries[used] = (entry){known ? id : -INFINITY, used, item};
         used++;
-        c->next_annotation = fmax(c->next_annotation, id_or(number_of(item, "id"), 0) + 1);
+        c->next_annotation = above(c->next_annotation, item, "id");
+        // An annotation whose image or category is gone must not become that of a new one.
+        c->next_image = above(c->next_image, item, "image_id");
+        c->next_category = above(c->next_category, item, "category_id");
     }
     qsort(entries, used, sizeof *entries, by_image);
     bool ok = true;
@@ -138,12 +146,12 @@ static bool deal_annotations(coco *c, const cJSON *annotations) {
 }
 
 static bool take_file(coco *c, cJSON *root) {
-    const cJSON *item;
+    cJSON *item;
     tm_text others = {0};
     bool ok = true;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "images")) {
         double id = number_of(item, "id");
-        if (isfinite(id)) c->next_image = fmax(c->next_image, id + 1);
+        c->next_image = above(c->next_image, item, "id");
         ok = ok && add_photo(c, item, id_or(id, INFINITY));
     }
     qsort(c->photos + 1, c->count - 1, sizeof *c->photos, photo_by_id);
@@ -151,7 +159,7 @@ static bool take_file(coco *c, cJSON *root) {
     cJSON_Delete(c->categories);
     c->categories = cJSON_DetachItemFromObjectCaseSensitive(root, "categories");
     cJSON_ArrayForEach(item, c->categories) {
-        c->next_category = fmax(c->next_category, id_or(number_of(item, "id"), 0) + 1);
+        c->next_category = above(c->next_category, item, "id");
     }
     cJSON_ArrayForEach(item, root) {
         if (!strcmp(item->string, "images") || !strcmp(item->string, "annotations")) continue;
@@ -230,7 +238,7 @@ static tagmask_status begin_crowd(const char *out, void **state, tm_error *err) 
 static tagmask_status flush(void *state, tm_error *err) {
     coco *c = state;
     tm_text text = {0};
-    const cJSON *item;
+    cJSON *item;
     size_t listed = 0;
     if (!c->pending) return TAGMASK_OK;
     tm_text_add(&text, "{\n%s\"images\": [\n", c->others);
@@ -242,7 +250,7 @@ static tagmask_status flush(void *state, tm_error *err) {
     }
     tm_text_add(&text, "\n],\n\"categories\": [\n");
     cJSON_ArrayForEach(item, c->categories) {
-        char *printed = cJSON_PrintUnformatted(item);
+        char *printed = tm_json_print(item, false);
         if (!printed) text.failed = true;
         tm_text_add(&text, "%s%s", printed ? printed : "", item->next ? ",\n" : "");
         cJSON_free(printed);
@@ -482,9 +490,9 @@ static bool update_photo(coco *c, photo *p, cJSON *image, cJSON *annotations, co
     if (ok) tm_json_move(later, 0, annotations);
     cJSON_Delete(later);
     tm_kept_free(&kept);
-    const cJSON *item;
+    cJSON *item;
     cJSON_ArrayForEach(item, annotations) add_printed(&text, ",\n", item);
-    char *joined = finish(&text), *printed = ok && joined ? cJSON_PrintUnformatted(image) : NULL;
+    char *joined = finish(&text), *printed = ok && joined ? tm_json_print(image, false) : NULL;
     if (!printed) {
         free(joined);
         return false;
@@ -520,6 +528,7 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
 }
 
 const tm_label_format tm_format_coco = {.name = "coco",
+                                        .holds_name = true,
                                         .ending = polygon_name,
                                         .begin = begin_polygons,
                                         .add = add,
@@ -528,6 +537,7 @@ const tm_label_format tm_format_coco = {.name = "coco",
                                         .end = end,
                                         .read = tm_read_coco};
 const tm_label_format tm_format_coco_rle = {.name = "coco-rle",
+                                            .holds_name = true,
                                             .ending = rle_name,
                                             .begin = begin_rle,
                                             .add = add,
@@ -536,6 +546,7 @@ const tm_label_format tm_format_coco_rle = {.name = "coco-rle",
                                             .end = end,
                                             .read = tm_read_coco};
 const tm_label_format tm_format_coco_rle_crowd = {.name = "coco-rle-crowd",
+                                                  .holds_name = true,
                                                   .ending = crowd_name,
                                                   .begin = begin_crowd,
                                                   .add = add,

@@ -232,6 +232,7 @@ static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
 }
 
 const tm_label_format tm_format_cvat = {.name = "cvat",
+                                        .holds_name = true,
                                         .ending = FILE_NAME,
                                         .begin = begin,
                                         .add = add,

@@ -51,15 +51,17 @@ static uint64_t task_hash(const cJSON *item) {
 }
 
 static bool is_ours(const cJSON *item) {
+    const cJSON *meta = cJSON_GetObjectItemCaseSensitive(item, "meta");
     char expected[17];
     snprintf(expected, sizeof expected, "%016llx", (unsigned long long)task_hash(item));
-    if (strcmp(tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "meta"), "tagmask"), expected)) return false;
-    return cJSON_GetArraySize(item) == 3;  // an annotation, say, is a person's
+    if (strcmp(tm_json_text(meta, "tagmask"), expected)) return false;
+    // An annotation, say, is a person's, and so is a note among the meta data.
+    return cJSON_GetArraySize(item) == 3 && cJSON_GetArraySize(meta) == 1;
 }
 
-static bool add_task(tasks *t, const cJSON *item) {
+static bool add_task(tasks *t, cJSON *item) {
     if (!tm_grow((void **)&t->items, &t->capacity, t->count + 1, sizeof *t->items)) return false;
-    char *printed = cJSON_PrintUnformatted(item);
+    char *printed = tm_json_print(item, false);
     task one = {tm_strdup(tm_json_text(cJSON_GetObjectItemCaseSensitive(item, "data"), "image")), printed,
                 is_ours(item)};
     if (one.image) tm_percent_decode(one.image);
@@ -69,7 +71,7 @@ static bool add_task(tasks *t, const cJSON *item) {
 
 static tagmask_status read_file(tasks *t, tm_error *err) {
     cJSON *root = NULL;
-    const cJSON *item;
+    cJSON *item;
     bool ok = true;
     TM_TRY(tm_json_open(t->path, MAX_FILE_BYTES, &root, err));
     tagmask_status status = TAGMASK_OK;

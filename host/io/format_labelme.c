@@ -298,16 +298,29 @@ static bool fill_root(cJSON *root, const tm_label_job *job, const tm_region_mask
                               cJSON_GetObjectItemCaseSensitive(mark, "proposals"), r, masks);
 }
 
+// The way to the photo leads through folders whose names the file has to hold, too.
+static tagmask_status check_image_path(const tm_label_job *job, tm_error *err) {
+    char *photo = tm_path_from(job->out, job->photo_path);
+    bool ok = photo && tm_text_is_utf8(photo);
+    free(photo);
+    if (ok) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: a folder on the way from %s to the photo has a name that is not UTF-8, as labelme holds it; "
+                   "rename it, or choose an output folder beside the photo",
+                   job->photo_path, job->out);
+}
+
 static tagmask_status write_file(const tm_label_job *job, const tm_region_masks *masks, tm_error *err) {
     char *path = NULL, *text = NULL;
     cJSON *root = NULL;
     tm_watched before;
     TM_TRY(tm_proposals_check_count(job->photo_path, job->result->regions.count, err));
+    TM_TRY(check_image_path(job, err));
     TM_TRY(tm_label_path(job, NULL, tm_format_labelme.ending, &path, err));
     tm_watch(&before, path);
     tagmask_status status = open_root(path, job, &root, err);
     if (status != TAGMASK_OK) goto done;
-    if (fill_root(root, job, masks)) text = cJSON_Print(root);
+    if (fill_root(root, job, masks)) text = tm_json_print(root, true);
     status = text ? tm_write_file_if(path, text, strlen(text), tm_is_as_watched, &before, err)
                   : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory to write it", path);
 done:
@@ -332,6 +345,6 @@ static tagmask_status add_masks(void *state, const tm_label_job *job, tm_error *
 }
 
 const tm_label_format tm_format_labelme = {
-    .name = "labelme", .ending = ".json", .add = add_polygons, .read = tm_read_labelme};
+    .name = "labelme", .holds_name = true, .ending = ".json", .add = add_polygons, .read = tm_read_labelme};
 const tm_label_format tm_format_labelme_mask = {
-    .name = "labelme-mask", .ending = ".json", .add = add_masks, .read = tm_read_labelme};
+    .name = "labelme-mask", .holds_name = true, .ending = ".json", .add = add_masks, .read = tm_read_labelme};

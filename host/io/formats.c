@@ -210,6 +210,9 @@ static bool is_relative_name(const char *name) {
 
 static tagmask_status check_photo(const tm_label_format *format, const tm_label_job *job, tm_error *err) {
     const tagmask_image *photo = job->photo;
+    if (photo && photo->struct_size < sizeof *photo) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the photo's struct_size is not set", job->photo_path);
+    }
     if (format->needs_photo && !photo) {
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the format \"%s\" needs the photo's pixels", job->photo_path,
                        format->name);
@@ -217,6 +220,12 @@ static tagmask_status check_photo(const tm_label_format *format, const tm_label_
     if (photo && (photo->width != job->result->width || photo->height != job->result->height)) {
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: is %u x %u pixels, but its result is %u x %u", job->photo_path,
                        photo->width, photo->height, job->result->width, job->result->height);
+    }
+    // One such name would make the file unreadable for all other photos in it, too.
+    if (format->holds_name && !tm_text_is_utf8(job->name)) {
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: the photo's name is not UTF-8, which the format \"%s\" holds names in; rename the photo",
+                       job->photo_path, format->name);
     }
     if (is_relative_name(job->name)) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: the name \"%s\" must be a path below a folder, such as a/1.jpg",

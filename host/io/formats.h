@@ -26,6 +26,7 @@ typedef struct tm_label_format {
     const char *name;
     const char *ending;  // of a photo's file, after its stem; the file's whole name for a collecting format
     bool needs_photo;
+    bool holds_name;                                                        // the file holds the photo's name as text
     bool each_tag;                                                          // a photo has a file a tag
     tagmask_status (*begin)(const char *out, void **state, tm_error *err);  // NULL: nothing is kept between photos
     tagmask_status (*add)(void *state, const tm_label_job *job, tm_error *err);

@@ -80,7 +80,8 @@ const char *tm_json_text(const cJSON *object, const char *key) {
     return text ? text : "";
 }
 
-// Whole numbers beyond 2^52, whose last digit cJSON's rounding can lose, and zero characters, at which it ends a text.
+// Whole numbers beyond 2^52, whose last digit a double can lose, numbers that are none to it (1e400), and zero
+// characters, at which cJSON ends a text.
 static bool is_lossy(const char *text, size_t size) {
     static const uint64_t most = (uint64_t)1 << 52;
     bool quoted = false;
@@ -93,6 +94,7 @@ static bool is_lossy(const char *text, size_t size) {
             size_t length = strspn(text + i, "0123456789");
             bool whole = !strchr(".eE", text[i + length]) || !text[i + length];
             if (whole && (length > 16 || strtoull(text + i, NULL, 10) > most)) return true;
+            if (!whole && !isfinite(strtod(text + i, NULL))) return true;
             i += strspn(text + i, "0123456789.eE+-") - 1;
         }
     }
@@ -119,10 +121,11 @@ tagmask_status tm_json_open(const char *path, size_t max_bytes, cJSON **root, tm
     }
     cJSON_Delete(found);
     if (!lossy) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "%s: holds a whole number above 2^52 or a text with a zero character, which cannot be written again "
-                   "as they are; it is not overwritten; move it away or choose another output folder",
-                   path);
+    return tm_fail(
+        err, TAGMASK_ERROR_UNSUPPORTED,
+        "%s: holds a whole number above 2^52, a number beyond 1.8e308 or a text with a zero character, which "
+        "cannot be written again as they are; it is not overwritten; move it away or choose another output folder",
+        path);
 }
 
 uint64_t tm_json_hash(const cJSON *item, uint64_t seed) {

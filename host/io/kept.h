@@ -32,6 +32,9 @@ const char *tm_json_text(const cJSON *object, const char *key);
 // A file to be changed and written again. *root is NULL when the file is not JSON, or has something after it. Errors
 // when it cannot be read, or holds what cJSON would not write again as it was. *root is freed with cJSON_Delete.
 tagmask_status tm_json_open(const char *path, size_t max_bytes, cJSON **root, tm_error *err);
+// The item as text, every number so that it reads back as the same (json_print.c); NULL: out of memory. The item is
+// changed meanwhile and restored. Free with cJSON_free.
+char *tm_json_print(cJSON *item, bool indented);
 // The same for the same content, however a program writes it: the order of members, spaces, 1.0 for 1. NULL is null.
 uint64_t tm_json_hash(const cJSON *item, uint64_t seed);
 // Whether all members but the named ones are empty (null, false, 0, "", or a list or object of such): what other

@@ -5,6 +5,7 @@
 
 #include "io/formats.h"
 #include "io/picture_mark.h"
+#include "io/watched.h"
 
 enum { HASH_DIGITS = TM_MARK_DIGITS, CHUNK = 12 };
 static const char keyword[] = TM_MARK_KEYWORD;
@@ -91,13 +92,15 @@ static tagmask_status check_replaceable(const char *path, tm_error *err) {
 tagmask_status tm_label_picture(const char *path, const tm_png *png, tm_error *err) {
     uint8_t *bytes = NULL, *marked = NULL;
     size_t size = 0, marked_size = 0;
+    tm_watched before;
+    tm_watch(&before, path);  // encoding takes a while, and what a person saves meanwhile is no less theirs
     TM_TRY(check_replaceable(path, err));
     tagmask_status status = tm_png_encode(png, &bytes, &size, err);
     if (status != TAGMASK_OK) return tm_fail_prefix(err, "%s", path);
     marked = add_mark(bytes, size, &marked_size);
     free(bytes);
     if (!marked) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its %zu bytes", path, size);
-    status = tm_write_file(path, marked, marked_size, err);
+    status = tm_write_file_if(path, marked, marked_size, tm_is_as_watched, &before, err);
     free(marked);
     return status;
 }

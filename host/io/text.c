@@ -58,6 +58,33 @@ void tm_text_xml(tm_text *text, const char *string) {
     }
 }
 
+// The character at *at, which goes past it; UINT32_MAX: no UTF-8.
+static uint32_t next_character(const unsigned char **at) {
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    uint32_t first = *(*at)++;
+    if (first < 0x80) return first;
+    int more = first >= 0xc0 && first < 0xe0   ? 1
+               : first >= 0xe0 && first < 0xf0 ? 2
+               : first >= 0xf0 && first < 0xf8 ? 3
+                                               : 0;
+    uint32_t character = first & (0x3fu >> more);
+    for (int i = 0; i < more; i++, (*at)++) {
+        if ((**at & 0xc0) != 0x80) return UINT32_MAX;
+        character = character << 6 | (**at & 0x3fu);
+    }
+    bool surrogate = character >= 0xd800 && character < 0xe000;
+    return more && character >= least[more] && character < 0x110000 && !surrogate ? character : UINT32_MAX;
+}
+
+bool tm_text_is_utf8(const char *string) {
+    const unsigned char *at = (const unsigned char *)string;
+    while (*at) {
+        uint32_t character = next_character(&at);
+        if (character == UINT32_MAX || character == 0xfffe || character == 0xffff) return false;
+    }
+    return true;
+}
+
 void tm_text_percent(tm_text *text, const char *string) {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
     for (const char *at = string; *at; at++) {

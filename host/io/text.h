@@ -14,6 +14,8 @@ void tm_text_add(tm_text *text, const char *format, ...) TM_PRINTF(2, 3);
 void tm_text_bytes(tm_text *text, const char *bytes, size_t size);
 // Escaped for XML attributes and content, without quotes around it.
 void tm_text_xml(tm_text *text, const char *string);
+// Whether it is UTF-8 (RFC 3629) of characters that XML and JSON can hold.
+bool tm_text_is_utf8(const char *string);
 // Percent-encoded (RFC 3986) but for unreserved characters and /, as in the query of an address.
 void tm_text_percent(tm_text *text, const char *string);
 // Turns %XX into characters, in place; what is no such code stays.

@@ -118,13 +118,13 @@ tagmask_status tagmask_engine_resolve_tag(tagmask_engine *engine, const char *ta
 }
 
 size_t tagmask_engine_class_count(const tagmask_engine *engine) {
-    return (size_t)engine->class_count;
+    return engine ? (size_t)engine->class_count : 0;
 }
 
 const char *tagmask_engine_class_name(const tagmask_engine *engine, size_t index) {
-    return tm_tags_class_name(engine->tags, index);
+    return engine ? tm_tags_class_name(engine->tags, index) : NULL;
 }
 
 const char *tagmask_engine_vocabulary(const tagmask_engine *engine, size_t index) {
-    return tm_tags_name(engine->tags, index);
+    return engine ? tm_tags_name(engine->tags, index) : NULL;
 }

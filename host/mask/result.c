@@ -117,32 +117,32 @@ void tagmask_result_free(tagmask_result *result) {
 }
 
 uint32_t tagmask_result_width(const tagmask_result *result) {
-    return result->width;
+    return result ? result->width : 0;
 }
 uint32_t tagmask_result_height(const tagmask_result *result) {
-    return result->height;
+    return result ? result->height : 0;
 }
 size_t tagmask_result_tag_count(const tagmask_result *result) {
-    return result->tag_count;
+    return result ? result->tag_count : 0;
 }
 const char *tagmask_result_tag(const tagmask_result *result, size_t tag) {
-    return tag < result->tag_count ? result->tags[tag] : NULL;
+    return result && tag < result->tag_count ? result->tags[tag] : NULL;
 }
 const float *tagmask_result_probability(const tagmask_result *result, size_t tag) {
-    return tag < result->tag_count ? result->probability + tag * result->width * result->height : NULL;
+    return result && tag < result->tag_count ? result->probability + tag * result->width * result->height : NULL;
 }
 const uint8_t *tagmask_result_labels(const tagmask_result *result) {
-    return result->labels;
+    return result ? result->labels : NULL;
 }
 const char *tagmask_result_note(const tagmask_result *result, size_t tag) {
-    return tag < result->tag_count ? result->notes[tag] : NULL;
+    return result && tag < result->tag_count ? result->notes[tag] : NULL;
 }
 size_t tagmask_result_region_count(const tagmask_result *result) {
-    return result->regions.count;
+    return result ? result->regions.count : 0;
 }
 
 tagmask_status tagmask_result_region(const tagmask_result *result, size_t index, tagmask_region *region) {
-    if (index >= result->regions.count) return TAGMASK_ERROR_ARGUMENT;
+    if (!result || !region || index >= result->regions.count) return TAGMASK_ERROR_ARGUMENT;
     const tagmask_region *made = &result->regions.items[index];
     return tm_struct_write(region, made, sizeof *made) ? TAGMASK_OK : TAGMASK_ERROR_ARGUMENT;
 }

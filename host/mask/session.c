@@ -81,6 +81,9 @@ tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask
                                          tagmask_error *error) {
     if (!session || !names || !count || !k)
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_session_auto_tags needs session, k, names and count");
+    if (k > (size_t)session->engine->class_count)
+        return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_session_auto_tags: k is %zu; expected 1..%lld", k,
+                       (long long)session->engine->class_count);
     tm_settings settings;
     TM_TRY(tm_settings_resolve(params, &settings, error));
     TM_TRY(tm_session_images(session, &settings, error));
@@ -190,6 +193,19 @@ static tagmask_status check_layer(const tagmask_engine *engine, const char *laye
                    "parameter layer: \"%s\"; the method cam reads the features before the pooling, \"%s\"", layer, own);
 }
 
+static tagmask_status resolve(const tagmask_engine *engine, const tagmask_params *params, tm_settings *settings,
+                              tm_error *err) {
+    TM_TRY(tm_settings_resolve(params, settings, err));
+    return check_layer(engine, settings->layer, err);
+}
+
+tagmask_status tagmask_engine_check_params(const tagmask_engine *engine, const tagmask_params *params,
+                                           tagmask_error *error) {
+    tm_settings settings;
+    if (!engine) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_check_params needs engine");
+    return resolve(engine, params, &settings, error);
+}
+
 tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,
                                const tagmask_params *params, tagmask_result **result, tagmask_error *error) {
     if (!session || !tags || !result)
@@ -197,8 +213,7 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
     if (tag_count < 1 || tag_count > TM_MAX_TAGS)
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "%zu tags; expected 1..%d", tag_count, TM_MAX_TAGS);
     tm_settings settings;
-    TM_TRY(tm_settings_resolve(params, &settings, error));
-    TM_TRY(check_layer(session->engine, settings.layer, error));
+    TM_TRY(resolve(session->engine, params, &settings, error));
     tagmask_tag_info infos[TM_MAX_TAGS];
     for (size_t t = 0; t < tag_count; t++) {
         if (!tags[t]) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tag %zu is NULL; expected a name", t);

@@ -79,6 +79,11 @@ static void test_tags(void **state) {
 
 static void test_unknown_tag(void **state) {
     (void)state;
+    // What is wrong for every photo is said once, and leaves nothing behind.
+    expect_command(run(WORDS("propose", "a/disc.png", "--tag", "cat", "--out", "unknown", "--method", "foo", QUICK)), 2,
+                   "", "parameter method: \"foo\"");
+    expect_command(run(WORDS("propose", "a/disc.png", "--tag", "cat", "--out", "unknown", "--layer", "foo", QUICK)), 2,
+                   "", "parameter layer: \"foo\"");
     expect_command(run(WORDS("propose", "a/disc.png", "--tag", "catt", "--out", "unknown", QUICK)), 2, "",
                    "nearest names are: cat");
     assert_false(tm_file_exists(path_of("unknown/disc.json")));

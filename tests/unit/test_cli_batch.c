@@ -201,6 +201,10 @@ static void tags_of_csv(void **state) {
     assert_string_equal(find("csv:t.csv", "aa.jpg"), "");
     put("t.csv", "a.jpg,cat\na.jpg,\n");
     assert_non_null(strstr(find("csv:t.csv", "a.jpg"), "row 2"));
+    put("t.csv", "name,file,label\na,1.jpg,cat\n");
+    assert_non_null(strstr(find("csv:t.csv", "1.jpg"), "row 1: has 3 fields; expected rows file,tag"));
+    put("t.csv", "\n");
+    assert_non_null(strstr(find("csv:t.csv", "1.jpg"), "t.csv: is empty"));
     assert_non_null(strstr(find("csv:none.csv", "a.jpg"), "none.csv"));
     assert_non_null(strstr(find("xml:x", "a.jpg"), "expected labelme, csv:FILE, coco:FILE or folder"));
 }

@@ -1,4 +1,5 @@
 // Whole files or none: what a killed process leaves, and a disk that is full.
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,7 +178,7 @@ static mode_t mode_of(const char *path) {
 
 static void links_and_modes_stay(void **state) {
     (void)state;
-    static const mode_t modes[] = {0600, 0640, 0666, 0444};
+    static const mode_t modes[] = {0600, 0640, 0666, 0660};
     tm_error err = TAGMASK_ERROR_INIT;
     char *folder = test_temporary_dir(), *kept = tm_path_join(folder, "kept"), *work = tm_path_join(folder, "work");
     char *real = tm_path_join(kept, "a.json"), *link = tm_path_join(work, "a.json"), *fresh = tm_path_join(work, "b");
@@ -191,6 +192,11 @@ static void links_and_modes_stay(void **state) {
         assert_true(S_ISLNK(mode_of(link)));
         assert_int_equal(mode_of(real) & 0777, modes[i]);
     }
+    // Also from root, who could.
+    assert_int_equal(chmod(real, 0444), 0);
+    assert_int_equal(tm_write_file(link, "newer", 5, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "write-protected"));
+    expect_text(real, "new");
     assert_int_equal(files_in(kept), 1);
     assert_int_equal(files_in(work), 1);
     mode_t mask = umask(027);
@@ -203,6 +209,16 @@ static void links_and_modes_stay(void **state) {
     free(work);
     free(kept);
     free(folder);
+}
+
+// The reason is that of making it, not of looking for it afterwards.
+static void a_folder_that_cannot_be_made_says_why(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    if (!tm_is_dir("/sys/kernel")) skip();  // a place where not even root makes folders
+    assert_int_equal(tm_make_dirs("/sys/kernel/tagmask-test", &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "/sys/kernel/tagmask-test: the folder cannot be made: "));
+    assert_null(strstr(err.message, strerror(ENOENT)));
 }
 
 static bool person_saves;  // right after the renaming
@@ -253,6 +269,7 @@ int main(void) {
         cmocka_unit_test(a_failed_write_changes_nothing),
         cmocka_unit_test(a_refused_write_changes_nothing),
         cmocka_unit_test(links_and_modes_stay),
+        cmocka_unit_test(a_folder_that_cannot_be_made_says_why),
         cmocka_unit_test(a_save_right_after_a_write_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -462,6 +462,7 @@ static void what_json_would_lose_is_refused(void **state) {
          "2^52"},
         {"label-studio.json", "label-studio", "[{\"id\": 4503599627370497}]", "2^52"},
         {"label-studio.json", "label-studio", "[] []", "no list of tasks"},
+        {"a.json", "labelme", "{\"shapes\": [], \"x\": -1e400}", "1.8e308"},
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
         test_write_text(dir, cases[i].name, cases[i].text);
@@ -475,9 +476,152 @@ static void what_json_would_lose_is_refused(void **state) {
     cJSON *root = test_read_json(dir, "a.json");
     assert_true(test_member(root, "a")->valuedouble == 4503599627370496.0);
     assert_true(test_member(root, "b")->valuedouble == -1.25e-300);
-    assert_true(fabs(test_member(root, "c")->valuedouble - 0.12345678901234567) < 1e-16);
+    assert_true(test_member(root, "c")->valuedouble == 0.12345678901234567);
     assert_string_equal(test_member(root, "d")->valuestring, "\\u0000 4503599627370497 \" 4503599627370497");
     cJSON_Delete(root);
+    free(dir);
+    tagmask_result_free(result);
+}
+
+// Numbers that 15 digits nearly spell.
+static void numbers_stay_to_the_last_digit(void **state) {
+    (void)state;
+    static const char numbers[] = "[0.30000000000000004,250.00000000000003,299.99999999999994,1e-7,0.1]";
+    char *dir = test_temporary_dir();
+    tagmask_result *result = test_example("cup");
+    char *labelme = tm_format("{\"shapes\": [{\"label\": \"cup\", \"points\": [%s, [0, 1], [1, 1]]}]}", numbers);
+    char *coco = tm_format(
+        "{\"images\": [{\"id\": 1, \"file_name\": \"z.jpg\", \"x\": %s}], \"annotations\": "
+        "[{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": %s}], \"categories\": "
+        "[{\"id\": 1, \"name\": \"cup\", \"x\": %s}], \"x\": %s}",
+        numbers, numbers, numbers, numbers);
+    char *tasks = tm_format("[{\"data\": {\"image\": \"z.jpg\"}, \"x\": %s}]", numbers);
+    const char *const files[][4] = {{"a.json", "labelme", labelme, "1"},
+                                    {"coco.json", "coco", coco, "4"},
+                                    {"label-studio.json", "label-studio", tasks, "1"}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(files); i++) {
+        test_write_text(dir, files[i][0], files[i][2]);
+        propose(result, files[i][1], dir);
+        char *text = test_read_text(dir, files[i][0]);
+        int found = 0;
+        for (char *from = text, *to = text;; from++) {  // without spaces
+            if (!strchr(" \t\n", *from) || !*from) *to++ = *from;
+            if (!*from) break;
+        }
+        for (char *at = text; (at = strstr(at, "0.30000000000000004,250.00000000000003,299.99999999999994,1e-07,0.1"));
+             at++)
+            found++;
+        if (found != atoi(files[i][3]))
+            fail_msg("%s: %d of %s lists are as they were", files[i][0], found, files[i][3]);
+        free(text);
+    }
+    free(labelme);
+    free(coco);
+    free(tasks);
+    free(dir);
+    tagmask_result_free(result);
+}
+
+// ---- What a person wrote where few look -----------------------------------------------------------------------------
+
+static void a_note_in_a_tasks_meta_keeps_the_task(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    tagmask_result *result = test_example("cup"), *other = test_one_bird();
+    propose(result, "label-studio", dir);
+    cJSON *root = test_read_json(dir, "label-studio.json");
+    cJSON_AddStringToObject(test_member(cJSON_GetArrayItem(root, 0), "meta"), "note", "checked by me");
+    test_write_json(dir, "label-studio.json", root);
+    char *before = test_read_text(dir, "label-studio.json");
+    propose(other, "label-studio", dir);
+    root = test_read_json(dir, "label-studio.json");
+    cJSON *was = cJSON_Parse(before);
+    assert_true(cJSON_Compare(root, was, true));
+    cJSON_Delete(was);
+    cJSON_Delete(root);
+    free(before);
+    free(dir);
+    tagmask_result_free(result);
+    tagmask_result_free(other);
+}
+
+// Annotations of an image or category that was removed stay without one.
+static void orphans_get_no_new_parent(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir();
+    tagmask_result *result = test_one_bird();
+    test_write_text(dir, "coco.json",
+                    "{\"images\": [], \"annotations\": [{\"id\": 5, \"image_id\": 1, \"category_id\": 1, \"bbox\": "
+                    "[1, 1, 2, 2]}], \"categories\": []}");
+    propose(result, "coco", dir);
+    cJSON *root = test_read_json(dir, "coco.json"), *annotations = test_member(root, "annotations");
+    double image = test_member(cJSON_GetArrayItem(test_member(root, "images"), 0), "id")->valuedouble;
+    double category = test_member(cJSON_GetArrayItem(test_member(root, "categories"), 0), "id")->valuedouble;
+    assert_true(image > 1 && category > 1);
+    cJSON *orphan = cJSON_GetArrayItem(annotations, 0), *ours = cJSON_GetArrayItem(annotations, 1);
+    assert_true(test_member(orphan, "image_id")->valuedouble == 1 &&
+                test_member(orphan, "category_id")->valuedouble == 1);
+    assert_true(test_member(ours, "image_id")->valuedouble == image);
+    assert_true(test_member(ours, "category_id")->valuedouble == category);
+    cJSON_Delete(root);
+    free(dir);
+    tagmask_result_free(result);
+}
+
+// One name in another encoding would make the file unreadable for all photos in it.
+static void names_that_are_not_utf8_are_refused(void **state) {
+    (void)state;
+    static const char *const names[] = {"caf\xe9.jpg",          "\xc0\xaf.jpg",     "\xed\xa0\x80.jpg",
+                                        "\xf4\x90\x80\x80.jpg", "\xef\xbf\xbf.jpg", "\xe2\x82"};
+    char *dir = test_temporary_dir();
+    tagmask_result *result = test_one_bird();
+    tm_error err = TAGMASK_ERROR_INIT;
+    for (size_t f = 0; tagmask_format_name(f); f++) {
+        const tm_label_format *format = tm_label_format_at(f);
+        if (format->needs_photo) continue;
+        propose(result, format->name, dir);
+        char *file = format->begin && format->holds_name ? test_read_text(dir, format->ending) : NULL;
+        for (size_t i = 0; format->holds_name && i < TM_ARRAY_LEN(names); i++) {
+            assert_int_equal(write_photo(result, format->name, names[i], dir, &err), TAGMASK_ERROR_UNSUPPORTED);
+            assert_non_null(strstr(err.message, "UTF-8"));
+        }
+        if (file) {
+            char *after = test_read_text(dir, format->ending);
+            assert_string_equal(file, after);
+            free(after);
+        }
+        free(file);
+        assert_ok(write_photo(result, format->name, "caf\xc3\xa9 \xf0\x9f\x90\x88.jpg", dir, &err), &err);
+    }
+    assert_ok(write_photo(result, "voc", names[0], dir, &err), &err);  // whose files hold no name
+    free(dir);
+    tagmask_result_free(result);
+}
+
+static const char *painted;  // a file that a person saves while a picture is encoded
+
+tagmask_status __real_tm_png_encode(const tm_png *png, uint8_t **bytes, size_t *size, tm_error *err);
+tagmask_status __wrap_tm_png_encode(const tm_png *png, uint8_t **bytes, size_t *size, tm_error *err);
+tagmask_status __wrap_tm_png_encode(const tm_png *png, uint8_t **bytes, size_t *size, tm_error *err) {
+    tm_error ignored;
+    if (painted) tm_write_file(painted, "a person's", 10, &ignored);
+    return __real_tm_png_encode(png, bytes, size, err);
+}
+
+static void what_is_saved_while_a_picture_is_encoded_stays(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir(), *path = tm_path_join(dir, "a.png");
+    tagmask_result *result = test_one_bird();
+    propose(result, "voc", dir);
+    tm_error err = TAGMASK_ERROR_INIT;
+    painted = path;
+    assert_int_equal(write_photo(result, "voc", "a.jpg", dir, &err), TAGMASK_ERROR_FILE);
+    painted = NULL;
+    assert_non_null(strstr(err.message, "meanwhile"));
+    char *text = test_read_text(dir, "a.png");
+    assert_string_equal(text, "a person's");
+    free(text);
+    free(path);
     free(dir);
     tagmask_result_free(result);
 }
@@ -553,6 +697,11 @@ int main(void) {
         cmocka_unit_test(another_photos_file_is_kept),
         cmocka_unit_test(an_embedded_photo_stays),
         cmocka_unit_test(what_json_would_lose_is_refused),
+        cmocka_unit_test(numbers_stay_to_the_last_digit),
+        cmocka_unit_test(a_note_in_a_tasks_meta_keeps_the_task),
+        cmocka_unit_test(orphans_get_no_new_parent),
+        cmocka_unit_test(names_that_are_not_utf8_are_refused),
+        cmocka_unit_test(what_is_saved_while_a_picture_is_encoded_stays),
         cmocka_unit_test(two_writers_are_kept_apart),
         cmocka_unit_test(two_programs_are_kept_apart),
     };

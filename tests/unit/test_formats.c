@@ -90,7 +90,7 @@ static void overlay_tints_masks_only(void **state) {
     char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.overlay.png");
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_result *result = example();
-    tagmask_image image;
+    tagmask_image image = {.struct_size = sizeof image};
     uint8_t colour[3];
     propose(result, "overlay", dir);
     assert_ok(tagmask_image_read(path, &image, &err), &err);

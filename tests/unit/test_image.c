@@ -427,6 +427,9 @@ static void files_by_name(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     const uint8_t rgb[] = {1, 2, 3};
     tagmask_image image = {.width = 77};
+    assert_int_equal(tagmask_image_read("a.png", &image, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "struct_size"));
+    image.struct_size = sizeof image;
     assert_ok(tm_png_write(misnamed, &(tm_png){1, 1, 3, 0, rgb, NULL, 0}, &err), &err);
     assert_int_equal(tagmask_image_read(missing, &image, &err), TAGMASK_ERROR_FILE);
     assert_non_null(strstr(err.message, "no.png"));

@@ -83,6 +83,25 @@ static void device_mistakes_are_named(void **state) {
     assert_null(none);
 }
 
+static void getters_answer_null(void **state) {
+    (void)state;
+    tagmask_region region = {.struct_size = sizeof region};
+    assert_int_equal(tagmask_result_width(NULL), 0);
+    assert_int_equal(tagmask_result_height(NULL), 0);
+    assert_int_equal(tagmask_result_tag_count(NULL), 0);
+    assert_null(tagmask_result_tag(NULL, 0));
+    assert_null(tagmask_result_probability(NULL, 0));
+    assert_null(tagmask_result_labels(NULL));
+    assert_null(tagmask_result_note(NULL, 0));
+    assert_int_equal(tagmask_result_region_count(NULL), 0);
+    assert_int_equal(tagmask_result_region(NULL, 0, &region), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tagmask_engine_class_count(NULL), 0);
+    assert_null(tagmask_engine_class_name(NULL, 0));
+    assert_null(tagmask_engine_vocabulary(NULL, 0));
+    assert_int_equal(tagmask_engine_check_params(NULL, NULL, NULL), TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(tagmask_device_get_stats(NULL, NULL), TAGMASK_ERROR_ARGUMENT);
+}
+
 // ---- The log
 
 static struct {
@@ -252,6 +271,7 @@ int main(void) {
         cmocka_unit_test(devices_are_listed_and_opened_by_index),
         cmocka_unit_test(an_older_struct_is_filled_as_far_as_it_goes),
         cmocka_unit_test(device_mistakes_are_named),
+        cmocka_unit_test(getters_answer_null),
         cmocka_unit_test(log_lines_reach_the_callback),
         cmocka_unit_test(presets_tell_their_numbers),
         cmocka_unit_test(a_network_runs),

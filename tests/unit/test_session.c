@@ -289,6 +289,33 @@ static void test_maps_after_suggestions(void **state) {
     }
 }
 
+// What every photo would fail for is found before there is one.
+static void test_check_params(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    tagmask_params wrong[] = {{.struct_size = sizeof *wrong, .method = "no-method"},
+                              {.struct_size = sizeof *wrong, .layer = "no-layer"},
+                              {.struct_size = sizeof *wrong, .preset = "no-preset"},
+                              {.struct_size = sizeof *wrong, .threshold = 2},
+                              {.struct_size = 0}};
+    const char *const words[] = {"no-method", "no-layer", "no-preset", "threshold", "struct_size"};
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tagmask_engine_check_params(engine, NULL, &err), &err);
+    for (size_t i = 0; i < TM_ARRAY_LEN(wrong); i++) {
+        tagmask_result *result = NULL;
+        tagmask_status status = tagmask_engine_check_params(engine, &wrong[i], &err);
+        assert_int_not_equal(status, TAGMASK_OK);
+        assert_non_null(strstr(err.message, words[i]));
+        assert_int_equal(tagmask_propose(session, (const char *const[]){"cat"}, 1, &wrong[i], &result, &err), status);
+    }
+    const char *names[1];
+    size_t count = 7, classes = tagmask_engine_class_count(engine);
+    assert_int_equal(tagmask_session_auto_tags(session, NULL, classes + 1, names, NULL, &count, &err),
+                     TAGMASK_ERROR_ARGUMENT);
+    assert_int_equal(count, 7);
+    tagmask_session_free(session);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_on_the_device),
@@ -298,6 +325,7 @@ int main(void) {
         cmocka_unit_test(test_many_tags),
         cmocka_unit_test(test_results_stay),
         cmocka_unit_test(test_maps_after_suggestions),
+        cmocka_unit_test(test_check_params),
         cmocka_unit_test(test_stops_between_passes),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

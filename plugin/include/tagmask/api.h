@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define TAGMASK_API_VERSION 2
+#define TAGMASK_API_VERSION 3
 
 typedef struct tagmask_api {
     size_t struct_size;   /* of the library's table */
@@ -90,6 +90,10 @@ typedef struct tagmask_api {
                                     const char *name, const tagmask_image *photo, tagmask_error *error);
     tagmask_status (*writer_flush)(tagmask_writer *writer, tagmask_error *error);
     bool (*writer_has)(const tagmask_writer *writer, const char *name, const char *const *tags, size_t tag_count);
+
+    /* Version 3 */
+    tagmask_status (*engine_check_params)(const tagmask_engine *engine, const tagmask_params *params,
+                                          tagmask_error *error);
 } tagmask_api;
 
 /* The library's table, valid while it is loaded; NULL when the library does not know the version. [any thread] */

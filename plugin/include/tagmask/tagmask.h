@@ -16,9 +16,9 @@
  * Rules
  * - Structs that the caller fills start with struct_size = sizeof(the struct), so that old programs run with newer
  *   libraries: members beyond the caller's struct_size count as zero, and zero always means "the default".
- * - Handles are opaque. Who creates frees; freeing NULL is allowed. Free children before parents: results whenever you
- *   like, sessions before their engine, engines and networks before their device. Pointers that a getter returns belong
- *   to the handle and live as long as it, unless said otherwise.
+ * - Handles are opaque. Who creates frees; freeing NULL is allowed, and getters answer NULL with 0, NULL or ARGUMENT.
+ *   Free children before parents: results whenever you like, sessions before their engine, engines and networks before
+ *   their device. Pointers that a getter returns belong to the handle and live as long as it, unless said otherwise.
  * - Every function that can fail returns a tagmask_status and fills *error (which may be NULL) with one sentence that
  *   names the file or element, what was expected and what to do. On failure outputs are untouched.
  * - Strings are UTF-8. Images are row-major from the top left; x grows to the right, y downwards; the pixel (x, y)
@@ -211,8 +211,8 @@ typedef struct tagmask_image {
     const uint8_t *pixels;
 } tagmask_image;
 
-/* Reads PNG or JPEG (gray, palette, 16-bit, CMYK and alpha are converted; the EXIF orientation is applied). *image is
- * released with tagmask_image_release. [any thread] */
+/* Reads PNG or JPEG (gray, palette, 16-bit, CMYK and alpha are converted; the EXIF orientation is applied). *image (its
+ * struct_size is set by the caller) is released with tagmask_image_release. [any thread] */
 TAGMASK_API tagmask_status tagmask_image_read(const char *path, tagmask_image *image, tagmask_error *error);
 /* Frees what tagmask_image_read allocated. [one thread] */
 TAGMASK_API void tagmask_image_release(tagmask_image *image);
@@ -258,7 +258,7 @@ typedef struct tagmask_params {
     const char *method;    /* map of the classifier: "cam" (default) */
     const char *layer;     /* NULL: the pack's layer for CAM */
     uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
-    float threshold;       /* probability from which a pixel belongs to a tag, 0 < t < 1, default: the preset's */
+    float threshold;       /* probability from which a pixel belongs to a tag, 0.0001..0.9999, default: the preset's */
     float crf_gaussian_sxy, crf_gaussian_compat;                       /* as in pydensecrf; default 3, 3 */
     float crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat; /* default 50, 5, 5 */
     int32_t crf_iterations;                                            /* 1..50, default 5; -1: no CRF */
@@ -274,6 +274,10 @@ typedef struct tagmask_params {
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
  * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
 TAGMASK_API tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error);
+/* Fails as tagmask_propose with these params would for every photo (NULL: the defaults), before there is one. Errors:
+ * ARGUMENT, UNSUPPORTED. [any thread] */
+TAGMASK_API tagmask_status tagmask_engine_check_params(const tagmask_engine *engine, const tagmask_params *params,
+                                                       tagmask_error *error);
 
 /* ---- Sessions and results --------------------------------------------------------------------------------------- */
 
