@@ -4,9 +4,32 @@
 #include "graph/internal.h"
 
 static const struct tm_attr *find(const tm_node *node, const char *name, tm_attr_kind kind) {
-    for (size_t i = 0; i < node->attr_count; i++)
-        if (node->attrs[i].kind == kind && !strcmp(node->attrs[i].name, name)) return &node->attrs[i];
+    for (size_t i = 0; i < node->attr_count; i++) {
+        struct tm_attr *attr = &node->attrs[i];
+        if (strcmp(attr->name, name)) continue;
+        if (attr->kind == kind) return attr;
+        attr->misread = true;
+        attr->expected = kind;
+    }
     return NULL;
+}
+
+tagmask_status tm_check_attributes(const tm_node *node, tm_error *err) {
+    static const char *const kinds[] = {"an integer",
+                                        "a number",
+                                        "a text",
+                                        "a list of integers",
+                                        "a list of numbers",
+                                        "a tensor",
+                                        "of a type that is not supported"};
+    for (size_t i = 0; i < node->attr_count; i++) {
+        const struct tm_attr *attr = &node->attrs[i];
+        if (attr->misread)
+            return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                           "node '%.200s' (%.60s, opset %lld): attribute '%.100s' is %s; expected %s", node->name,
+                           node->op_type, (long long)node->opset, attr->name, kinds[attr->kind], kinds[attr->expected]);
+    }
+    return TAGMASK_OK;
 }
 
 int64_t tm_attr_int(const tm_node *node, const char *name, int64_t otherwise) {

@@ -68,6 +68,7 @@ tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *er
         const tm_step *step = &plan->steps[s];
         if (step->item) {
             TM_TRY(step->item->node.op->record(step->item->ctx, recorder, err));
+            TM_TRY(tm_check_attributes(&step->item->node, err));
         } else {
             tm_tensor from = tm_plan_tensor_at(plan, step->from), to = tm_plan_tensor_at(plan, step->to);
             TM_TRY(tm_record_conversion(recorder, &from, &to, err));

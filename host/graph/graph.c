@@ -16,6 +16,9 @@ tagmask_status tm_memory_fail(tm_error *err) {
 }
 
 // ---- Shapes.
+// Also for empty tensors, whose other dimensions are then products that strides and sizes may be made of.
+#define ELEMENTS_MAX ((size_t)1 << 56)
+
 bool tm_shape_count(const tm_shape *shape, size_t *count) {
     if (shape->rank < 0 || shape->rank > TM_MAX_RANK) return false;
     size_t product = 1;
@@ -24,7 +27,7 @@ bool tm_shape_count(const tm_shape *shape, size_t *count) {
         if (shape->dim[i] < 0) return false;
         if (shape->dim[i] == 0)
             empty = true;
-        else if (!tm_mul_size(product, (size_t)shape->dim[i], &product))
+        else if (!tm_mul_size(product, (size_t)shape->dim[i], &product) || product > ELEMENTS_MAX)
             return false;
     }
     *count = empty ? 0 : product;
@@ -282,10 +285,13 @@ static tagmask_status check_outputs(const tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
-// Takes the elements that folding would go through from what is left of them.
+#define ARENA_SLACK ((size_t)128 << 10)  // an arena grows by blocks
+
+// Takes the elements that folding would go through from what is left of them. Their memory must be left, too.
 static bool can_afford(const tm_op_ctx *ctx) {
     tm_graph *graph = ctx->graph;
-    size_t elements = 0, count;
+    const tm_arena *arena = ctx->arena;
+    size_t elements = 0, bytes = 0, count;
     for (size_t i = 0; i < ctx->input_count; i++) {
         bool read = ctx->in[i].data && !ctx->node->op->fold_from_shapes;
         if (read && tm_shape_count(&ctx->in[i].shape, &count)) elements += count;
@@ -294,7 +300,9 @@ static bool can_afford(const tm_op_ctx *ctx) {
         if (ctx->node->outputs[i] < 0 || !tm_shape_count(&ctx->out[i].shape, &count)) continue;
         if (count > TM_FOLD_MAX / tm_dtype_size(ctx->out[i].dtype)) return false;
         elements += count;
+        bytes += count * tm_dtype_size(ctx->out[i].dtype) + ARENA_SLACK;
     }
+    if (arena->limit && bytes > arena->limit - TM_MIN(arena->total, arena->limit)) return false;
     if (elements > graph->most_folded - graph->folded) return false;
     graph->folded += elements;
     return true;
@@ -304,6 +312,7 @@ tagmask_status tm_evaluate(tm_op_ctx *ctx, bool allow_fold, bool *folded, tm_err
     const tm_op *op = ctx->node->op;
     *folded = false;
     TM_TRY(op->shape(ctx, err));
+    TM_TRY(tm_check_attributes(ctx->node, err));
     TM_TRY(check_outputs(ctx, err));
     bool known = op->fold && allow_fold && ctx->node->fused.act == TM_ACT_NONE && ctx->node->fused.residual < 0;
     for (size_t i = 0; i < ctx->input_count; i++)
@@ -311,16 +320,22 @@ tagmask_status tm_evaluate(tm_op_ctx *ctx, bool allow_fold, bool *folded, tm_err
     if (!known) return TAGMASK_OK;
     if (!can_afford(ctx)) {
         if (op->record) return TAGMASK_OK;
-        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
-                          "what the model computes from constants is out of proportion to their size");
+        return tm_op_fail(
+            ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+            "what the model computes from constants or inputs on the host is out of proportion to their size");
     }
+    bool empty = true;
     for (size_t i = 0; i < ctx->output_count; i++) {
         if (ctx->node->outputs[i] < 0) continue;
         size_t count = 0;
         tm_shape_count(&ctx->out[i].shape, &count);
         ctx->out[i].data = tm_arena_alloc(ctx->arena, count * tm_dtype_size(ctx->out[i].dtype));
         if (!ctx->out[i].data) return tm_memory_fail(err);
+        empty = empty && !count;
     }
+    // 2^50 rows of nothing are not gone through.
+    *folded = empty;
+    if (empty) return TAGMASK_OK;
     tm_error why = TAGMASK_ERROR_INIT;
     tagmask_status status = op->fold(ctx, &why);
     if (status == TAGMASK_ERROR_UNSUPPORTED && op->record) {  // the device can do it instead

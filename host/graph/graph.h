@@ -36,7 +36,8 @@ typedef struct tm_shape {
     int32_t rank;
     int64_t dim[TM_MAX_RANK];
 } tm_shape;
-bool tm_shape_count(const tm_shape *shape, size_t *count);  // elements; false on negative dimensions or overflow
+// Elements; false on negative dimensions, and where those that are not 0 make more than 2^56.
+bool tm_shape_count(const tm_shape *shape, size_t *count);
 bool tm_shape_equal(const tm_shape *a, const tm_shape *b);
 const char *tm_shape_text(const tm_shape *shape, char *buffer, size_t size);  // "1x3x224x224"
 

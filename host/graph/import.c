@@ -56,6 +56,10 @@ static tagmask_status find_opset(import *im, const char *domain, int64_t *versio
         const Onnx__OperatorSetIdProto *entry = im->model->opset_import[i];
         bool same = is_default_domain(domain) ? is_default_domain(entry->domain)
                                               : entry->domain && !strcmp(entry->domain, domain);
+        if (same && *version && *version != entry->version)
+            return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                           "the model imports domain '%.100s' twice, as opset %lld and %lld; expected one of them",
+                           domain ? domain : "", (long long)*version, (long long)entry->version);
         if (same) *version = entry->version;
     }
     if (is_default_domain(domain) && (*version < TM_OPSET_MIN || *version > TM_OPSET_MAX))
@@ -191,6 +195,24 @@ static tagmask_status import_attribute(import *im, const tm_node *node, const On
     return copied ? TAGMASK_OK : tm_memory_fail(err);
 }
 
+// No operator of the standard has as many; names are compared each with each.
+#define MAX_NODE_ATTRIBUTES 64
+
+static tagmask_status check_attribute_names(const tm_node *node, const Onnx__NodeProto *proto, tm_error *err) {
+    if (proto->n_attribute > MAX_NODE_ATTRIBUTES)
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "node '%.200s' (%.100s) has %zu attributes; expected at most %d",
+                       node->name, node->op_type, proto->n_attribute, MAX_NODE_ATTRIBUTES);
+    for (size_t i = 0; i < proto->n_attribute; i++) {
+        const char *name = proto->attribute[i]->name ? proto->attribute[i]->name : "";
+        for (size_t j = 0; j < i; j++)
+            if (proto->attribute[j]->name && !strcmp(proto->attribute[j]->name, name))
+                return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                               "node '%.200s' (%.100s) has two attributes named '%.100s'; names must be unique",
+                               node->name, node->op_type, name);
+    }
+    return TAGMASK_OK;
+}
+
 static size_t without_trailing_absent(char *const *names, size_t count) {
     while (count && !*names[count - 1]) count--;
     return count;
@@ -232,6 +254,7 @@ static tagmask_status import_node(import *im, const Onnx__NodeProto *proto, int3
     TM_TRY(find_opset(im, proto->domain, &node->opset, err));
     node->op = tm_op_find(is_default_domain(proto->domain) ? "" : proto->domain, node->op_type, node->opset, &known);
     if (!node->op) return TAGMASK_OK;  // reported together by check_supported
+    TM_TRY(check_attribute_names(node, proto, err));
     for (size_t i = 0; i < proto->n_attribute; i++)
         TM_TRY(import_attribute(im, node, proto->attribute[i], &node->attrs[i], err));
     return TAGMASK_OK;

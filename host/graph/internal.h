@@ -30,6 +30,8 @@ typedef enum tm_attr_kind {
 struct tm_attr {
     const char *name;
     tm_attr_kind kind;
+    bool misread;  // a rule asked for it as another kind, `expected`
+    tm_attr_kind expected;
     int64_t i;
     float f;
     const char *s;
@@ -38,6 +40,10 @@ struct tm_attr {
     float *floats;
     tm_host_tensor tensor;
 };
+
+// Fails when a rule asked for an attribute as one kind and the file has it as another: its default would be a wrong
+// answer. After the rules of a node have run.
+tagmask_status tm_check_attributes(const tm_node *node, tm_error *err);
 
 typedef struct tm_value {
     const char *name;

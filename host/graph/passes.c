@@ -113,6 +113,7 @@ void tm_pass_remove_identities(tm_graph *graph) {
 tagmask_status tm_pass_remove_dead(tm_graph *graph, tm_error *err) {
     bool *needed = tm_calloc(graph->value_count, sizeof *needed);
     if (!needed) return tm_memory_fail(err);
+    tagmask_status status = TAGMASK_OK;
     for (size_t i = 0; i < graph->output_count; i++) needed[graph->outputs[i]] = true;
     for (size_t n = graph->node_count; n-- > 0;) {
         tm_node *node = &graph->nodes[n];
@@ -121,10 +122,13 @@ tagmask_status tm_pass_remove_dead(tm_graph *graph, tm_error *err) {
             alive = alive || (node->outputs[i] >= 0 && needed[node->outputs[i]] &&
                               graph->values[node->outputs[i]].producer == (int32_t)n);
         if (!alive) node->op = NULL;
+        // What a pass made part of another node never meets its shape rule.
+        if (!alive && status == TAGMASK_OK) status = tm_check_attributes(node, err);
         for (size_t i = 0; alive && i < node->input_count; i++)
             if (node->inputs[i] >= 0) needed[node->inputs[i]] = true;
     }
     free(needed);
+    if (status != TAGMASK_OK) return status;
     size_t kept = 0;
     for (size_t n = 0; n < graph->node_count; n++) {
         if (!graph->nodes[n].op) continue;

@@ -131,24 +131,32 @@ static tagmask_status filled_fold(tm_op_ctx *ctx, tm_error *err) {
 }
 
 // ---- Range
+// Exact where doubles are not: beyond 2^53.
+static uint64_t whole_steps(int64_t start, int64_t limit, int64_t delta) {
+    if (delta == 0 || (delta > 0 ? limit <= start : limit >= start)) return 0;
+    uint64_t span = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
+    return span / step + (span % step != 0);
+}
+
 static tagmask_status range_shape(tm_op_ctx *ctx, tm_error *err) {
     tm_dtype dtype = ctx->input_count == 3 ? ctx->in[0].dtype : TM_DTYPE_NONE;
     if (dtype != TM_INT64 && dtype != TM_INT32 && dtype != TM_FLOAT32)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "expected three scalars of float32, int32 or int64");
-    double v[3];
+    double v[3], count;
+    int64_t whole[3] = {0};
     for (size_t i = 0; i < 3; i++) {
         const tm_host_tensor *in = &ctx->in[i];
-        size_t count = 0;
-        if (in->dtype != dtype || !tm_shape_count(&in->shape, &count) || count != 1)
+        size_t elements = 0;
+        if (in->dtype != dtype || !tm_shape_count(&in->shape, &elements) || elements != 1)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "input %zu is not a scalar of the same type", i);
         if (!in->data)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "input %zu must be known before the network runs",
                               i);
-        v[i] = dtype == TM_INT64   ? (double)*(const int64_t *)in->data
-               : dtype == TM_INT32 ? *(const int32_t *)in->data
-                                   : *(const float *)in->data;
+        if (dtype != TM_FLOAT32) whole[i] = dtype == TM_INT64 ? *(const int64_t *)in->data : *(const int32_t *)in->data;
+        v[i] = dtype == TM_FLOAT32 ? *(const float *)in->data : (double)whole[i];
     }
-    double count = ceil((v[1] - v[0]) / v[2]);
+    count = dtype == TM_FLOAT32 ? ceil((v[1] - v[0]) / v[2]) : (double)whole_steps(whole[0], whole[1], whole[2]);
     if (v[2] == 0 || !(count < 1e9))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "from %g to %g in steps of %g is no range", v[0], v[1], v[2]);
     ctx->out[0].dtype = dtype;
