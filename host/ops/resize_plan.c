@@ -117,6 +117,9 @@ static tagmask_status apply_sizes(tm_op_ctx *ctx, tm_resize_plan *plan, const in
     }
     for (size_t i = 0; i < count; i++) {
         tm_resize_axis *axis = &plan->axis[axes[i]];
+        if (policy && common * (double)axis->in > INT32_MAX)
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "keeping the aspect ratio resizes %lld elements %g times",
+                              (long long)axis->in, common);
         if (policy) {
             axis->scale = common;
             axis->out = (int64_t)floor(common * (double)axis->in + 0.5);
@@ -267,8 +270,8 @@ static int64_t filter_reach(const tm_resize_plan *plan, const tm_resize_axis *ax
 
 size_t tm_resize_taps(const tm_resize_plan *plan, const tm_resize_axis *axis) {
     if (plan->mode == TM_RESIZE_NEAREST) return 1;
-    // Far beyond the axis every tap is the edge; hostile scales must not make the table large.
-    return (size_t)TM_MIN(2 * filter_reach(plan, axis), 2 * axis->in + 8);
+    // An output of one element or more shrinks the axis by 2 * in at most; other scales must not make the table large.
+    return (size_t)TM_MIN(2 * filter_reach(plan, axis), 8 * axis->in + 8);
 }
 
 static double filter(const tm_resize_plan *plan, double t) {

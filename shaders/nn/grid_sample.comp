@@ -38,7 +38,7 @@ void taps(float g, int n, out ivec4 at, out vec4 weight) {
     float low = ALIGN ? 0.0 : -0.5, high = float(n - 1) - low;
     float v = ALIGN ? (g + 1.0) * 0.5 * float(n - 1) : ((g + 1.0) * float(n) - 1.0) * 0.5;
     if (MODE == 0u) v = roundEven(v);
-    if (PADDING == 1u) v = clamp(v, 0.0, float(n - 1));
+    if (PADDING == 1u && MODE != 2u) v = clamp(v, 0.0, float(n - 1));  // cubic: its taps are, as PyTorch has it
     if (PADDING == 2u) v = reflected(v, low, high);
     v = clamp(v, -4.0, float(n) + 4.0);  // beyond, nothing changes; integers must not overflow
     float base = floor(v), f = v - base;

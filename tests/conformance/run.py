@@ -96,7 +96,7 @@ BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 # What the shape rules refuse, in words.
 LIMITS = {
     "Conv": "1-D and 2-D", "ConvTranspose": "1-D and 2-D", "MaxPool": "float", "BatchNormalization": "inference",
-    "Dropout": "inference", "Einsum": "one or two operands", "GridSample": "2-D",
+    "Dropout": "inference", "Einsum": "one or two operands", "GridSample": "2-D and 3-D",
     "LayerNormalization": "scale and bias of the normalized shape",
     "RMSNormalization": "scale of the normalized shape",
 }

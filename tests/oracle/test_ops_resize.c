@@ -147,6 +147,30 @@ static void test_antialias_half(void **state) {
     op_check(&c, &out, expected, 1e-5);
 }
 
+// The filter then reaches over twice the axis: what lies beyond it counts as the edge.
+static void test_antialias_to_one(void **state) {
+    (void)state;
+    enum { N = 7 };
+    static const float x[N] = {4, 1, 3, 0, 2, 8, 16};
+    tm_shape in = shape_of(DIMS(1, 1, 1, N)), out = shape_of(DIMS(1, 1, 1, 1));
+    float *expected = calloc(1, sizeof *expected);
+    double sum = 0, weights = 0;
+    for (int i = 3 - 2 * N; i <= 3 + 2 * N; i++) {  // centred at element 3; Keys' kernel, a = -3/4
+        double t = fabs(i - 3.0) / N;
+        double w = t <= 1 ? (1.25 * t - 2.25) * t * t + 1 : t < 2 ? ((-0.75 * t + 3.75) * t - 6) * t + 3 : 0;
+        sum += w * x[TM_CLAMP(i, 0, N - 1)];
+        weights += w;
+    }
+    expected[0] = (float)(sum / weights);
+    op_case c = op_begin(18);
+    op_input(&c, "x", TM_FLOAT32, in, x);
+    op_ints(&c, "sizes", 4, out.dim);
+    onnx_node *node = onnx_add(c.model, "Resize", "x,,,sizes", "y");
+    onnx_string(c.model, node, "mode", "cubic");
+    onnx_int(c.model, node, "antialias", 1);
+    op_check(&c, &out, expected, 1e-5);
+}
+
 static void test_upsample(void **state) {
     (void)state;
     tm_shape in = shape_of(DIMS(1, 5, 3, 4)), out = shape_of(DIMS(1, 5, 6, 12));
@@ -167,7 +191,8 @@ int main(void) {
         cmocka_unit_test(test_linear),         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_cubic),          cmocka_unit_test(test_all_axes),
         cmocka_unit_test(test_crop),           cmocka_unit_test(test_antialias_keeps_constants),
-        cmocka_unit_test(test_antialias_half), cmocka_unit_test(test_upsample),
+        cmocka_unit_test(test_antialias_half), cmocka_unit_test(test_antialias_to_one),
+        cmocka_unit_test(test_upsample),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

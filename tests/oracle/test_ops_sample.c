@@ -28,7 +28,7 @@ static double locate(const sample_case *s, double g, int64_t n) {
     double low = s->align ? 0 : -0.5, high = (double)n - 1 - low;
     double v = s->align ? (g + 1) / 2 * ((double)n - 1) : ((g + 1) * (double)n - 1) / 2;
     if (!strcmp(s->mode, "nearest")) v = nearbyint(v);
-    if (!strcmp(s->padding, "border")) v = fmin(fmax(v, 0), (double)n - 1);
+    if (!strcmp(s->padding, "border") && strcmp(s->mode, "cubic")) v = fmin(fmax(v, 0), (double)n - 1);
     if (!strcmp(s->padding, "reflection")) v = reflect(v, low, high);
     return v;
 }
