@@ -113,21 +113,48 @@ const fuzz_reader fuzz_voc = {"voc", "labels", read_voc, seed_voc, png_repair};
 
 // ---- Networks, as far as they go without a device: import, passes, shapes, memory plan
 
-static bool plan(tm_graph *graph) {
-    enum { LARGEST = 4096 };
-    static const int64_t zeros[LARGEST];
+enum { PATTERNS = 5, LARGEST = 4096 };  // LARGEST: elements that an input gets values for
+
+// Inputs that decide shapes: nothing, small numbers, -1, the limits of their type and of int32.
+static void fill(int64_t *words, size_t count, tm_dtype dtype, int pattern) {
+    static const int64_t limits[] = {INT64_MAX, INT64_MIN,        INT64_C(1) << 32, INT32_MAX,
+                                     -2,        INT64_C(1) << 62, INT32_MIN};
+    static const float odd[] = {1e30f, -1.0f, 0.0f, 1e-30f, 16777216.0f, -1e30f, 0.5f};
+    float *floats = (float *)words;
+    int32_t *halves = (int32_t *)words;
+    for (size_t i = 0; i < count; i++) {
+        int64_t value = pattern == 1 ? (int64_t)(i % 4) + 1 : pattern == 2 ? -1 : 0;
+        if (pattern > 2) value = limits[(i + (size_t)pattern) % TM_ARRAY_LEN(limits)];
+        if (dtype == TM_FLOAT32)
+            floats[i] = pattern > 2 ? odd[(i + (size_t)pattern) % TM_ARRAY_LEN(odd)] : (float)value;
+        else if (dtype == TM_INT32 || dtype == TM_UINT32)
+            halves[i] = (int32_t)TM_CLAMP(value, INT32_MIN, INT32_MAX);
+        else
+            words[i] = value;
+    }
+    if (dtype == TM_BOOL) memset(words, pattern > 0, count);
+}
+
+// What the file leaves open of a shape.
+static void close_shape(tm_shape *shape, int pattern) {
+    if (shape->rank < 0) *shape = (tm_shape){4, {1, 4, 6, 5}};
+    for (int32_t d = 0; d < shape->rank; d++) {
+        if (shape->dim[d] < 0) shape->dim[d] = pattern == 1 ? 1 : pattern == 2 ? 0 : pattern == 3 ? 1 << 20 : d + 4;
+    }
+}
+
+static bool plan(tm_graph *graph, int pattern) {
+    static int64_t values[16][LARGEST];
     tm_host_tensor inputs[16];
     const tm_value_info *infos;
     size_t count = tm_graph_inputs(graph, &infos), elements;
     if (count > TM_ARRAY_LEN(inputs)) return false;
     for (size_t i = 0; i < count; i++) {
         tm_shape shape = infos[i].shape;
-        if (shape.rank < 0) shape = (tm_shape){4, {1, 4, 6, 5}};
-        for (int32_t d = 0; d < shape.rank; d++) {
-            if (shape.dim[d] < 0) shape.dim[d] = d + 4;
-        }
-        bool known = infos[i].dtype != TM_FLOAT32 && tm_shape_count(&shape, &elements) && elements <= LARGEST;
-        inputs[i] = (tm_host_tensor){infos[i].dtype, shape, known ? (void *)(uintptr_t)zeros : NULL};
+        close_shape(&shape, pattern);
+        bool known = tm_shape_count(&shape, &elements) && elements <= LARGEST;
+        if (known) fill(values[i], elements, infos[i].dtype, pattern);
+        inputs[i] = (tm_host_tensor){infos[i].dtype, shape, known ? values[i] : NULL};
     }
     tm_error err = TAGMASK_ERROR_INIT;
     tm_plan *made = NULL;
@@ -154,7 +181,8 @@ static bool read_onnx(const uint8_t *data, size_t size) {
     if (tm_graph_cam_head(graph, &head, &err) == TAGMASK_OK) {
         touch(head.weight, (size_t)(head.classes * head.channels) * sizeof *head.weight);
     }
-    bool planned = plan(graph);
+    bool planned = plan(graph, 0);
+    for (int pattern = 1; pattern < PATTERNS; pattern++) plan(graph, pattern);
     tm_graph_free(graph);
     return planned;
 }
