@@ -147,7 +147,7 @@ check fuzz sh tests/fuzz/run.sh 60
 
 title "thread sanitizer"
 check tsan-build build_preset tsan
-run_tests tsan-threads build-tsan "$lavapipe" -R '^test_threads$'
+run_tests tsan-threads build-tsan "$lavapipe" -R '^test_(threads|cli_overlap)$'
 
 title "address and undefined-behaviour sanitizers, synchronization validation"
 check sanitize-build build_preset sanitize

@@ -63,7 +63,7 @@ void cli_print_help(const cli_verb *verb, FILE *file);
 bool cli_store(const cli_option *option, const char *text, void *options, tm_error *err);
 bool cli_list_add(cli_list *list, const char *text);
 
-// ---- Messages and progress
+// ---- Messages and progress. [any thread]
 
 // One line on stderr, "tagmask: ..."; clears a progress bar first.
 void cli_message(const char *format, ...) TM_PRINTF(1, 2);
@@ -75,8 +75,11 @@ cli_exit cli_status(tagmask_status status);
 void cli_progress_begin(size_t total);
 void cli_progress_item(const char *name);                            // the next item starts
 bool cli_progress_stage(void *user, float done, const char *stage);  // a tagmask_progress_fn
-void cli_progress_clear(void);                                       // takes the bar away before stdout is written
 void cli_progress_end(void);
+// Around what is written to stdout meanwhile: takes the bar away, and keeps other threads' messages out of it. No other
+// function of this section may be called in between.
+void cli_print_begin(void);
+void cli_print_end(void);
 
 // From now on the first SIGINT or SIGTERM only asks to stop: cli_progress_stage says so to the library. The second one
 // ends the process.

@@ -1,4 +1,5 @@
-// Messages and progress on stderr.
+// Messages and progress on stderr. Any thread may write; `lock` keeps the bar, the messages and the results apart.
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -17,20 +18,32 @@ static struct {
     double last_ms;
 } progress;
 
-void cli_progress_clear(void) {
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void clear_bar(void) {
     if (!progress.drawn) return;
     fputs("\r\033[K", stderr);
     progress.drawn = false;
 }
 
+void cli_print_begin(void) {
+    pthread_mutex_lock(&lock);
+    clear_bar();
+}
+
+void cli_print_end(void) {
+    pthread_mutex_unlock(&lock);
+}
+
 void cli_message(const char *format, ...) {
     va_list args;
-    cli_progress_clear();
+    cli_print_begin();
     fputs("tagmask: ", stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
+    cli_print_end();
 }
 
 cli_exit cli_status(tagmask_status status) {
@@ -66,27 +79,31 @@ static void draw_bar(float done, const char *stage) {
 }
 
 void cli_progress_begin(size_t total) {
+    cli_print_begin();
     memset(&progress, 0, sizeof progress);
     progress.active = true;
     progress.terminal = tm_is_terminal(stderr);
     progress.total = total;
+    cli_print_end();
 }
 
 void cli_progress_item(const char *name) {
+    cli_print_begin();
     progress.item++;
     progress.name = name;
-    if (!progress.active) return;
-    if (progress.terminal) {
-        draw_bar(0, "");
-    } else {
+    if (progress.active && progress.terminal) draw_bar(0, "");
+    if (progress.active && !progress.terminal) {
         fprintf(stderr, "tagmask: %zu/%zu %s\n", progress.item, progress.total, name);
     }
+    cli_print_end();
 }
 
 bool cli_progress_stage(void *user, float done, const char *stage) {
     (void)user;
+    pthread_mutex_lock(&lock);
     bool due = progress.active && progress.terminal && progress.name && tm_now_ms() - progress.last_ms >= REDRAW_MS;
     if (due) draw_bar(done, stage ? stage : "");
+    pthread_mutex_unlock(&lock);
     return !cli_stop_reason();
 }
 
@@ -108,6 +125,7 @@ const char *cli_stop_reason(void) {
 }
 
 void cli_progress_end(void) {
-    cli_progress_clear();
+    cli_print_begin();
     progress.active = false;
+    cli_print_end();
 }

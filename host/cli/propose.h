@@ -1,5 +1,6 @@
-// The parts of `tagmask propose`: verb_propose.c reads the command line and goes through the photos, propose_photo.c
-// does one, propose_output.c keeps the label files and the list of what is done.
+// The parts of `tagmask propose`: verb_propose.c reads the command line, propose_batch.c goes through the photos,
+// several at a time, propose_photo.c does each step of one, propose_output.c keeps the label files and the list of what
+// is done.
 #ifndef CLI_PROPOSE_H
 #define CLI_PROPOSE_H
 
@@ -64,10 +65,42 @@ typedef struct propose_job {
     cli_summary summary;
     uint64_t settings;  // hash of everything but the photo's tags that decides over its labels
     float threshold;
-    bool rebuilt;  // the device was lost and opened again
+    bool rebuilt;           // the device was lost and opened again
+    uint64_t beside_bytes;  // a photo that needs more has the memory for itself
 } propose_job;
 
-// Does a photo and counts it. Returns false when going on makes no sense.
-bool propose_run_photo(propose_job *job, const cli_input *input);
+// One photo on its way.
+typedef struct propose_photo {
+    propose_job *job;
+    const cli_input *input;
+    tagmask_image image;
+    tagmask_result *result;
+    cli_list tags;                // its own copies
+    size_t given, given_unknown;  // of tags and unknown, how many do not come from --auto
+    cli_journal_entry entry;      // its target is `target`
+    char *target;
+    bool complete;   // no tag had to be left out
+    char **unknown;  // what is wrong with those that were
+    size_t unknown_count, unknown_capacity;
+    bool described;  // entry is filled and true
+    bool skipped;    // an earlier run did it
+    bool read;       // that was tried
+    double start_ms;
+    tagmask_status status;  // of the last step; after a failure none follows
+    tm_error err;
+} propose_photo;
+
+// The steps in their order. Between them the photo belongs to nobody's thread; propose_photo_read and
+// propose_photo_write may run beside each other's and other photos' steps, but never two of propose_photo_begin and
+// propose_photo_write at a time, for they use the job's output.
+void propose_photo_begin(propose_job *job, const cli_input *input, propose_photo *photo);  // tags; skip it?
+void propose_photo_read(propose_photo *photo);
+void propose_photo_compute(propose_job *job, propose_photo *photo);  // may open the device again
+void propose_photo_write(propose_photo *photo);                      // and says so on stdout
+void propose_photo_end(propose_photo *photo);
+void propose_photo_unread(propose_photo *photo);  // as if it had not been read
+
+// All photos, each counted in the summary, until going on makes no sense (summary.stopped).
+void propose_run_photos(propose_job *job);
 
 #endif

@@ -5,21 +5,6 @@
 #include "cli/propose.h"
 
 #define MOST_TAGS 254
-#define LEAST_SPACE ((uint64_t)1 << 20)
-
-// One photo on its way.
-typedef struct propose_photo {
-    const cli_input *input;
-    tagmask_image image;
-    tagmask_session *session;
-    tagmask_result *result;
-    cli_list tags;
-    cli_journal_entry entry;  // its target is `target`
-    char *target;
-    bool complete;   // no tag had to be left out
-    char **unknown;  // what is wrong with those that were
-    size_t unknown_count, unknown_capacity;
-} propose_photo;
 
 // ---- Its tags
 
@@ -49,7 +34,11 @@ static tagmask_status add_tag(const propose_job *job, propose_photo *photo, cons
         if (status != TAGMASK_OK) return status;
         if (!strcmp(other.name, info.name)) return TAGMASK_OK;
     }
-    return cli_add_tag(&photo->tags, tag, err);
+    // A copy: where it came from may hold the next photo's tags by the time this one is computed.
+    char *copy = tm_strdup(tag);
+    if (copy && cli_list_add(&photo->tags, copy)) return TAGMASK_OK;
+    free(copy);
+    return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of tags");
 }
 
 static tagmask_status add_given_tags(propose_job *job, propose_photo *photo, tm_error *err) {
@@ -66,12 +55,13 @@ static tagmask_status add_given_tags(propose_job *job, propose_photo *photo, tm_
     return status;
 }
 
-static tagmask_status add_automatic_tags(propose_job *job, propose_photo *photo, tm_error *err) {
+static tagmask_status add_automatic_tags(propose_job *job, propose_photo *photo, tagmask_session *session,
+                                         tm_error *err) {
     size_t wanted = TM_MIN(job->options->automatic, tagmask_engine_class_count(job->engine)), count = 0;
     const char *names[MOST_TAGS];
     float probabilities[MOST_TAGS];
     if (!wanted) return TAGMASK_OK;
-    TM_TRY(tagmask_session_auto_tags(photo->session, &job->options->params, wanted, names, probabilities, &count, err));
+    TM_TRY(tagmask_session_auto_tags(session, &job->options->params, wanted, names, probabilities, &count, err));
     for (size_t i = 0; i < count; i++) TM_TRY(add_tag(job, photo, names[i], err));
     return TAGMASK_OK;
 }
@@ -142,7 +132,7 @@ static void report_empty_tag(propose_job *job, const propose_photo *photo, size_
 static void print_photo(propose_job *job, const propose_photo *photo) {
     const tagmask_result *result = photo->result;
     double pixels = (double)tagmask_result_width(result) * tagmask_result_height(result);
-    cli_progress_clear();
+    cli_print_begin();
     printf("%s -> %s/%s.* (", photo->input->path, job->inputs.roots[photo->input->root], photo->input->stem);
     for (size_t i = 0; i < job->output.formats.count; i++) printf("%s%s", i ? ", " : "", job->output.formats.items[i]);
     printf(")\n");
@@ -163,38 +153,50 @@ static void print_photo(propose_job *job, const propose_photo *photo) {
         if (!parts) report_empty_tag(job, photo, tag);
     }
     fflush(stdout);
+    cli_print_end();
 }
 
-// ---- The photo
+// ---- The photo, step by step
 
-// *skipped: an earlier run did it.
-static tagmask_status propose_masks(propose_job *job, propose_photo *photo, bool *skipped, tm_error *err) {
+static tagmask_status take_given_tags(propose_job *job, propose_photo *photo, tm_error *err) {
     TM_TRY(add_given_tags(job, photo, err));
     if (!job->options->automatic) TM_TRY(check_tags(job, photo, err));
-    bool described = describe(job, photo) && photo->complete;
-    *skipped = described && job->options->resume && propose_output_is_done(&job->output, photo->input, &photo->entry);
-    if (*skipped) return TAGMASK_OK;
-    photo->image.struct_size = sizeof photo->image;
-    TM_TRY(tagmask_image_read(photo->input->path, &photo->image, err));
-    TM_TRY(tagmask_session_create(job->engine, &photo->image, &photo->session, err));
-    TM_TRY(add_automatic_tags(job, photo, err));
-    TM_TRY(check_tags(job, photo, err));
-    TM_TRY(tagmask_propose(photo->session, photo->tags.items, photo->tags.count, &job->options->params, &photo->result,
-                           err));
-    if (!photo->target) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
-    TM_TRY(propose_output_write(&job->output, photo->input, photo->target, photo->result, &photo->image, err));
-    print_photo(job, photo);
-    return described ? settle(job, photo, err) : TAGMASK_OK;
+    photo->given = photo->tags.count;
+    photo->given_unknown = photo->unknown_count;
+    photo->described = describe(job, photo) && photo->complete;
+    return TAGMASK_OK;
 }
 
-static void free_photo(propose_photo *photo) {
-    tagmask_result_free(photo->result);
-    tagmask_session_free(photo->session);
+void propose_photo_begin(propose_job *job, const cli_input *input, propose_photo *photo) {
+    *photo = (propose_photo){.job = job, .input = input, .complete = true, .start_ms = tm_now_ms()};
+    photo->status = take_given_tags(job, photo, &photo->err);
+    photo->skipped =
+        photo->described && job->options->resume && propose_output_is_done(&job->output, photo->input, &photo->entry);
+}
+
+void propose_photo_read(propose_photo *photo) {
+    photo->read = true;
+    photo->image.struct_size = sizeof photo->image;
+    photo->status = tagmask_image_read(photo->input->path, &photo->image, &photo->err);
+}
+
+void propose_photo_unread(propose_photo *photo) {
     tagmask_image_release(&photo->image);
-    for (size_t i = 0; i < photo->unknown_count; i++) free(photo->unknown[i]);
-    free(photo->unknown);
-    free(photo->tags.items);
-    free(photo->target);
+    if (photo->status == TAGMASK_ERROR_MEMORY) photo->status = TAGMASK_OK;
+    photo->read = false;
+}
+
+static tagmask_status propose_masks(propose_job *job, propose_photo *photo, tm_error *err) {
+    tagmask_session *session = NULL;
+    TM_TRY(tagmask_session_create(job->engine, &photo->image, &session, err));
+    tagmask_status status = add_automatic_tags(job, photo, session, err);
+    if (status == TAGMASK_OK) status = check_tags(job, photo, err);
+    if (status == TAGMASK_OK) {
+        status =
+            tagmask_propose(session, photo->tags.items, photo->tags.count, &job->options->params, &photo->result, err);
+    }
+    tagmask_session_free(session);
+    return status;
 }
 
 // A driver that was reset works again once the device is opened anew; one that is lost twice will not last.
@@ -206,43 +208,41 @@ static tagmask_status rebuild_device(propose_job *job, tm_error *err) {
     return cli_open_engine(options->device, options->model, options->saliency, &job->device, &job->engine, err);
 }
 
-// Why going on makes no sense; NULL: it does.
-static const char *reason_to_stop(const propose_job *job, tagmask_status status) {
-    if (status == TAGMASK_ERROR_ABORTED) return cli_stop_reason();
-    if (!job->engine || status == TAGMASK_ERROR_DEVICE_LOST) return "the device was lost";
-    bool full = status == TAGMASK_ERROR_FILE && tm_free_space(job->inputs.roots[0]) < LEAST_SPACE;
-    return full ? "the disk of the output folder is full" : NULL;
+// Tags of --auto are found again.
+static void drop_automatic_tags(propose_photo *photo) {
+    while (photo->tags.count > photo->given) free((char *)photo->tags.items[--photo->tags.count]);
+    while (photo->unknown_count > photo->given_unknown) free(photo->unknown[--photo->unknown_count]);
 }
 
-bool propose_run_photo(propose_job *job, const cli_input *input) {
-    propose_photo photo = {.input = input, .complete = true};
-    tm_error err = TAGMASK_ERROR_INIT;
-    bool skipped = false;
-    double start = tm_now_ms();
-    cli_progress_item(input->path);
-    tagmask_status status = propose_masks(job, &photo, &skipped, &err);
-    if (status == TAGMASK_ERROR_DEVICE_LOST && !job->rebuilt) {
-        cli_message("%s: %s", input->path, err.message);
-        cli_message("%s: repeated with the device opened again", input->path);
-        free_photo(&photo);
-        photo = (propose_photo){.input = input, .complete = true};
-        status = rebuild_device(job, &err);
-        if (status == TAGMASK_OK) status = propose_masks(job, &photo, &skipped, &err);
-    }
-    job->summary.stopped = reason_to_stop(job, status);
-    if (skipped) {
-        job->summary.skipped++;
-    } else if (status != TAGMASK_ERROR_ABORTED) {
-        bool failed = status != TAGMASK_OK || !photo.complete;
-        for (size_t i = 0; i < photo.unknown_count; i++) {
-            cli_summary_fail(&job->summary, input->path, photo.unknown[i]);
-        }
-        if (status != TAGMASK_OK) cli_summary_fail(&job->summary, input->path, err.message);
-        job->summary.failed += failed;
-        job->summary.done += !failed;
-        job->summary.ms += tm_now_ms() - start;
-    }
-    if (!job->summary.stopped) job->summary.stopped = cli_stop_reason();
-    free_photo(&photo);
-    return !job->summary.stopped;
+void propose_photo_compute(propose_job *job, propose_photo *photo) {
+    drop_automatic_tags(photo);
+    photo->status = propose_masks(job, photo, &photo->err);
+    if (photo->status != TAGMASK_ERROR_DEVICE_LOST || job->rebuilt) return;
+    cli_message("%s: %s", photo->input->path, photo->err.message);
+    cli_message("%s: repeated with the device opened again", photo->input->path);
+    drop_automatic_tags(photo);
+    photo->status = rebuild_device(job, &photo->err);
+    if (photo->status == TAGMASK_OK) photo->status = propose_masks(job, photo, &photo->err);
+}
+
+static tagmask_status write_labels(propose_job *job, propose_photo *photo, tm_error *err) {
+    if (!photo->target) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the list of photos");
+    TM_TRY(propose_output_write(&job->output, photo->input, photo->target, photo->result, &photo->image, err));
+    print_photo(job, photo);
+    return photo->described ? settle(job, photo, err) : TAGMASK_OK;
+}
+
+void propose_photo_write(propose_photo *photo) {
+    photo->status = write_labels(photo->job, photo, &photo->err);
+}
+
+void propose_photo_end(propose_photo *photo) {
+    tagmask_result_free(photo->result);
+    tagmask_image_release(&photo->image);
+    for (size_t i = 0; i < photo->unknown_count; i++) free(photo->unknown[i]);
+    free(photo->unknown);
+    for (size_t i = 0; i < photo->tags.count; i++) free((char *)photo->tags.items[i]);
+    free(photo->tags.items);
+    free(photo->target);
+    *photo = (propose_photo){0};
 }

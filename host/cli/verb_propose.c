@@ -7,6 +7,9 @@
 #include "cli/propose.h"
 #include "cli/verbs.h"
 
+// Photos of up to some 30 megapixels with one tag are worked on several at a time.
+#define BESIDE_BYTES ((uint64_t)384 << 20)
+
 // ---- Before the photos
 
 static bool known_format(const char *name) {
@@ -126,6 +129,7 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (status != CLI_DONE) return status;
     job->threshold = options->params.threshold != 0 ? options->params.threshold : defaults.threshold;
     job->settings = hash_settings(job);
+    job->beside_bytes = BESIDE_BYTES;
     job->output.inputs = &job->inputs;
     job->output.summary = &job->summary;
     return propose_output_open(&job->output, &err) == TAGMASK_OK ? CLI_DONE : cli_fail(&err);
@@ -136,11 +140,10 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
 static cli_exit run_photos(propose_job *job) {
     cli_summary *summary = &job->summary;
     tm_error err = TAGMASK_ERROR_INIT;
-    size_t next = 0;
     summary->total = job->inputs.count;
     cli_stop_on_signals();
     cli_progress_begin(job->inputs.count);
-    while (next < job->inputs.count && propose_run_photo(job, &job->inputs.items[next])) next++;
+    propose_run_photos(job);
     cli_progress_end();
     size_t reached = summary->done + summary->skipped + summary->failed;
     bool whole = reached == summary->total;
