@@ -12,7 +12,7 @@ typedef struct bench_options {
 } bench_options;
 
 typedef struct bench_figures {
-    double load_ms, first_ms, min_ms, median_ms;
+    double load_ms, first_ms, min_ms, median_ms, longest_submit_ms;
     tagmask_device_info device;
     tagmask_device_stats memory;
     tagmask_network_stats network;
@@ -23,8 +23,8 @@ static int compare_doubles(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static tagmask_status time_runs(tagmask_network *network, const tagmask_tensor *input, uint32_t runs,
-                                bench_figures *figures, tm_error *err) {
+static tagmask_status time_runs(tagmask_device *device, tagmask_network *network, const tagmask_tensor *input,
+                                uint32_t runs, bench_figures *figures, tm_error *err) {
     double start = tm_now_ms();
     TM_TRY(cli_run_once(network, input, err));
     figures->first_ms = tm_now_ms() - start;
@@ -35,6 +35,9 @@ static tagmask_status time_runs(tagmask_network *network, const tagmask_tensor *
         start = tm_now_ms();
         status = cli_run_once(network, input, err);
         times[i] = tm_now_ms() - start;
+        tagmask_device_stats stats = {.struct_size = sizeof stats};
+        tagmask_device_get_stats(device, &stats);
+        figures->longest_submit_ms = TM_MAX(figures->longest_submit_ms, stats.longest_submit_ms);
     }
     qsort(times, runs, sizeof *times, compare_doubles);
     figures->min_ms = times[0];
@@ -51,7 +54,8 @@ static tagmask_status measure(const bench_options *options, const char *model, t
     TM_TRY(tagmask_network_load(device, model, NULL, 0, &network, err));
     figures->load_ms = tm_now_ms() - start;
     tagmask_status status = cli_noise_input(network, model, options->size, &input, err);
-    if (status == TAGMASK_OK) status = time_runs(network, &input, options->runs ? options->runs : 5, figures, err);
+    if (status == TAGMASK_OK)
+        status = time_runs(device, network, &input, options->runs ? options->runs : 5, figures, err);
     figures->device.struct_size = sizeof figures->device;
     figures->memory.struct_size = sizeof figures->memory;
     figures->network.struct_size = sizeof figures->network;
@@ -69,6 +73,7 @@ static bool print_json(const bench_figures *figures) {
     cJSON_AddNumberToObject(root, "first_ms", figures->first_ms);
     cJSON_AddNumberToObject(root, "min_ms", figures->min_ms);
     cJSON_AddNumberToObject(root, "median_ms", figures->median_ms);
+    cJSON_AddNumberToObject(root, "longest_submit_ms", figures->longest_submit_ms);
     cJSON_AddNumberToObject(root, "peak_device_bytes", (double)figures->memory.memory_peak);
     cJSON_AddNumberToObject(root, "activation_bytes", (double)figures->network.activation_bytes);
     cJSON_AddNumberToObject(root, "liveness_bytes", (double)figures->network.liveness_bytes);
@@ -94,6 +99,7 @@ static void print_text(const bench_figures *figures) {
     printf("warm run, median   %10.1f ms", figures->median_ms);
     printf(" (%.2f GFLOP, %.1f GFLOP/s)\n", figures->network.flops * 1e-9,
            figures->network.flops * 1e-6 / TM_MAX(figures->median_ms, 1e-6));
+    printf("longest submit     %10.1f ms\n", figures->longest_submit_ms);
     printf("activations        %10.1f MiB (alive at once: %.1f MiB)\n", (double)figures->network.activation_bytes / mib,
            (double)figures->network.liveness_bytes / mib);
     printf("weights            %10.1f MiB\n", (double)figures->network.weight_bytes / mib);
@@ -140,9 +146,11 @@ const cli_verb cli_verb_bench = {
         "then times more runs. Times are wall-clock milliseconds and include upload and read-back.\n"
         "\n"
         "JSON keys: load_ms (reading, optimizing and uploading the network), first_ms (the warm-up run, which makes\n"
-        "the pipelines), min_ms and median_ms (of the runs after it), peak_device_bytes, activation_bytes (planned),\n"
-        "liveness_bytes (the largest sum of tensors alive at once: no plan needs less), weight_bytes, gflop,\n"
-        "pipelines, pipeline_ms, device.",
+        "the pipelines), min_ms and median_ms (of the runs after it), longest_submit_ms (the longest piece of work "
+        "that\n"
+        "was handed to the device in them), peak_device_bytes, activation_bytes (planned), liveness_bytes (the "
+        "largest\n"
+        "sum of tensors alive at once: no plan needs less), weight_bytes, gflop, pipelines, pipeline_ms, device.",
     .options = rows,
     .options_size = sizeof(bench_options),
     .min_args = 1,

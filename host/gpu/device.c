@@ -201,6 +201,9 @@ tm_gpu_stats tm_gpu_get_stats(const tm_gpu *gpu) {
     pthread_mutex_lock(&unlocked->pipeline_lock);
     double pipeline_ms = gpu->pipeline_ms;
     pthread_mutex_unlock(&unlocked->pipeline_lock);
+    pthread_mutex_lock(&unlocked->recorder_lock);
+    double longest_submit_ms = gpu->longest_submit_ms;
+    pthread_mutex_unlock(&unlocked->recorder_lock);
     tm_gpu_stats stats = {.bytes_now = atomic_load(&gpu->bytes_now),
                           .bytes_peak = atomic_load(&gpu->bytes_peak),
                           .allocations = atomic_load(&gpu->allocations),
@@ -208,7 +211,10 @@ tm_gpu_stats tm_gpu_get_stats(const tm_gpu *gpu) {
                           .submits = atomic_load(&gpu->submits),
                           .barriers = atomic_load(&gpu->barriers),
                           .pipelines_created = atomic_load(&gpu->pipelines_created),
-                          .pipeline_ms = pipeline_ms};
+                          .pipeline_ms = pipeline_ms,
+                          .readbacks = atomic_load(&gpu->readbacks),
+                          .readback_bytes = atomic_load(&gpu->readback_bytes),
+                          .longest_submit_ms = longest_submit_ms};
     return stats;
 }
 

@@ -64,6 +64,8 @@ typedef struct tm_gpu_stats {
     uint64_t bytes_now, bytes_peak, allocations;  // device memory held by tm_buffers
     uint64_t dispatches, submits, barriers, pipelines_created;
     double pipeline_ms;  // time spent creating pipelines
+    uint64_t readbacks, readback_bytes;
+    double longest_submit_ms;  // of the recording that ended last: its longest submit that the host saw ending
 } tm_gpu_stats;
 tm_gpu_stats tm_gpu_get_stats(const tm_gpu *gpu);
 uint64_t tm_gpu_validation_errors(const tm_gpu *gpu);  // messages of severity error from active validation layers

@@ -69,6 +69,7 @@ tagmask_status tagmask_device_get_stats(const tagmask_device *device, tagmask_de
                                  .submits = from.submits,
                                  .pipelines = from.pipelines_created,
                                  .pipeline_ms = from.pipeline_ms,
-                                 .validation_errors = tm_gpu_validation_errors(device->gpu)};
+                                 .validation_errors = tm_gpu_validation_errors(device->gpu),
+                                 .longest_submit_ms = from.longest_submit_ms};
     return tm_struct_write(stats, &made, sizeof made) ? TAGMASK_OK : TAGMASK_ERROR_ARGUMENT;
 }

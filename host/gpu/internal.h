@@ -213,7 +213,7 @@ struct tm_recorder {
     const tm_pipeline *bound;
     tm_deferred *deferred;
     size_t deferred_count, deferred_capacity;
-    double last_done_ms;
+    double last_done_ms, longest_ms;
     bool broken;       // its objects could not be reset: it is not used again
     tm_error failure;  // sticky: status is TAGMASK_OK until something failed
 };
@@ -269,14 +269,15 @@ struct tm_gpu {
     double pipeline_ms;
 
     pthread_mutex_t queue_lock;
-    pthread_mutex_t recorder_lock;  // free_recorders, hung_recorders, speed, profile
+    pthread_mutex_t recorder_lock;  // free_recorders, hung_recorders, speed, longest submit, profile
     tm_recorder *free_recorders, *hung_recorders;
-    double flops_per_ms;
+    double flops_per_ms, longest_submit_ms;
     tm_profile profile;
 
     uint64_t timeout_ns;  // for one batch
     atomic_bool lost, hung, profiling, skip_barriers;
-    atomic_uint_fast64_t bytes_now, bytes_peak, allocations, dispatches, submits, barriers, pipelines_created;
+    atomic_uint_fast64_t bytes_now, bytes_peak, allocations, dispatches, submits, barriers, pipelines_created,
+        readbacks, readback_bytes;
 };
 
 // One sentence for a failed Vulkan call: "`doing` on DEVICE: reason". Marks the device as lost where that is the

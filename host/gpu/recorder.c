@@ -383,6 +383,8 @@ tagmask_status tm_readback(tm_recorder *recorder, tm_slice from, void *data, tm_
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to describe a read-back");
     tm_pending_read *read = &recorder->reads[recorder->read_count++];
     *read = (tm_pending_read){from, data, from.buffer->mapped && from.buffer->cached};
+    atomic_fetch_add(&recorder->gpu->readbacks, 1);
+    atomic_fetch_add(&recorder->gpu->readback_bytes, from.size);
     if (read->direct) {
         recorder->direct_reads++;
         touch(recorder, from.buffer);  // a later upload into it must not overtake this

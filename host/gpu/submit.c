@@ -313,7 +313,9 @@ static void collect(tm_recorder *recorder, tm_batch *batch, bool awaited) {
     uint64_t ticks[PROFILE_QUERIES];
     double now = tm_now_ms();
     batch->done = true;
-    learn_speed(gpu, batch, now - TM_MAX(batch->submit_ms, recorder->last_done_ms), awaited);
+    double ms = now - TM_MAX(batch->submit_ms, recorder->last_done_ms);
+    learn_speed(gpu, batch, ms, awaited);
+    if (awaited) recorder->longest_ms = TM_MAX(recorder->longest_ms, ms);
     recorder->last_done_ms = now;
     if (batch->profiled &&
         gpu->vk.vkGetQueryPoolResults(gpu->device, batch->queries, 0, batch->query_count, sizeof ticks, ticks,
@@ -375,7 +377,10 @@ static void give_back(tm_recorder *recorder) {
     recorder->read_count = recorder->direct_reads = recorder->touched_count = 0;
     recorder->hazards.read_count = recorder->hazards.write_count = 0;
     recorder->failure.status = TAGMASK_OK;
-    recorder->last_done_ms = 0;
+    pthread_mutex_lock(&gpu->recorder_lock);
+    gpu->longest_submit_ms = recorder->longest_ms;
+    pthread_mutex_unlock(&gpu->recorder_lock);
+    recorder->last_done_ms = recorder->longest_ms = 0;
     if (recorder->broken) {
         recorder_free(recorder);
         return;

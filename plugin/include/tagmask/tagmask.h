@@ -134,6 +134,7 @@ typedef struct tagmask_device_stats {
     uint64_t dispatches, submits, pipelines;       /* since the device was opened */
     double pipeline_ms;                            /* time spent creating pipelines */
     uint64_t validation_errors;                    /* messages of active Vulkan validation layers */
+    double longest_submit_ms; /* of the work that ended last: a network's run, a stage of a proposal */
 } tagmask_device_stats;
 /* stats' struct_size is set by the caller. [any thread] */
 TAGMASK_API tagmask_status tagmask_device_get_stats(const tagmask_device *device, tagmask_device_stats *stats);
