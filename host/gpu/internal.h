@@ -214,8 +214,9 @@ struct tm_recorder {
     tm_deferred *deferred;
     size_t deferred_count, deferred_capacity;
     double last_done_ms, longest_ms;
-    bool broken;       // its objects could not be reset: it is not used again
-    tm_error failure;  // sticky: status is TAGMASK_OK until something failed
+    bool last_awaited;  // last_done_ms is when the batch ended, not when it was found done
+    bool broken;        // its objects could not be reset: it is not used again
+    tm_error failure;   // sticky: status is TAGMASK_OK until something failed
 };
 
 // The batch that takes commands, started if need be; NULL on failure (recorder->failure is set).

@@ -314,9 +314,13 @@ static void collect(tm_recorder *recorder, tm_batch *batch, bool awaited) {
     double now = tm_now_ms();
     batch->done = true;
     double ms = now - TM_MAX(batch->submit_ms, recorder->last_done_ms);
-    learn_speed(gpu, batch, ms, awaited);
-    if (awaited) recorder->longest_ms = TM_MAX(recorder->longest_ms, ms);
+    // The batch may have run for long when the one before it was found done.
+    if (recorder->last_awaited || batch->submit_ms >= recorder->last_done_ms) {
+        learn_speed(gpu, batch, ms, awaited);
+        if (awaited) recorder->longest_ms = TM_MAX(recorder->longest_ms, ms);
+    }
     recorder->last_done_ms = now;
+    recorder->last_awaited = awaited;
     if (batch->profiled &&
         gpu->vk.vkGetQueryPoolResults(gpu->device, batch->queries, 0, batch->query_count, sizeof ticks, ticks,
                                       sizeof *ticks, VK_QUERY_RESULT_64_BIT) == VK_SUCCESS)
@@ -381,6 +385,7 @@ static void give_back(tm_recorder *recorder) {
     gpu->longest_submit_ms = recorder->longest_ms;
     pthread_mutex_unlock(&gpu->recorder_lock);
     recorder->last_done_ms = recorder->longest_ms = 0;
+    recorder->last_awaited = false;
     if (recorder->broken) {
         recorder_free(recorder);
         return;
