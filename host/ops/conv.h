@@ -70,6 +70,21 @@ typedef struct tm_conv_pass {
 tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, const tm_conv_pass *pass,
                                    tm_recorder *recorder, tm_error *err);
 
+// One axis of a transposed convolution; a signal has a second axis of size 1.
+typedef struct tm_transpose_axis {
+    int64_t in, out, kernel, stride, dilation, pad;
+} tm_transpose_axis;
+typedef struct tm_transpose {
+    tm_transpose_axis y, x;
+    int64_t batch, group_in, group_out, groups;
+} tm_transpose;
+// conv_phases.c: a transposed convolution as a convolution, from constant weights; sets the node's prepared weights.
+bool tm_conv_phases_fit(const tm_transpose *t);
+tagmask_status tm_conv_phases_prepare(tm_op_ctx *ctx, const tm_transpose *t, const float *weights, const float *bias,
+                                      tm_recorder *recorder, tm_error *err);
+uint64_t tm_conv_phases_scratch(const tm_transpose *t);
+tagmask_status tm_conv_phases_record(tm_op_ctx *ctx, const tm_transpose *t, tm_recorder *recorder, tm_error *err);
+
 // Whether weights of this shape are worth packing for Winograd, and whether a plan's sizes are worth running it.
 bool tm_conv_winograd_fits(const tm_conv *conv, const tm_gpu_info *info);
 bool tm_conv_winograd_pays(const tm_conv *conv, const tm_gpu_info *info);

@@ -1,4 +1,6 @@
-// ConvTranspose (ONNX 1 to current) in one and two dimensions: a gather over linear tensors.
+// ConvTranspose (ONNX 1 to current) in one and two dimensions: with constant weights as a convolution (conv_phases.c),
+// else a gather over linear tensors.
+#include <stdlib.h>
 #include <string.h>
 
 #include "ops/common.h"
@@ -12,17 +14,7 @@ typedef struct transpose_push {
     float act_a, act_b;
 } transpose_push;
 
-// One axis of a transposed convolution; a signal has a second axis of size 1.
-typedef struct axis {
-    int64_t in, out, kernel, stride, dilation, pad;
-} axis;
-
-typedef struct transpose {
-    axis y, x;
-    int64_t batch, group_in, group_out, groups;
-} transpose;
-
-static tagmask_status check_weights(const tm_op_ctx *ctx, transpose *t, tm_error *err) {
+static tagmask_status check_weights(const tm_op_ctx *ctx, tm_transpose *t, tm_error *err) {
     const tm_shape *x = &ctx->in[0].shape, *w = &ctx->in[1].shape;
     if (x->rank != w->rank || (x->rank != 3 && x->rank != 4))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
@@ -49,8 +41,8 @@ static tagmask_status check_weights(const tm_op_ctx *ctx, transpose *t, tm_error
 // Output size and leading pad by the explicit pads, by output_shape or by auto_pad SAME_* (output = input * stride). A
 // given size decides the pads' sum; a size larger than the input reaches leaves a margin at the end, as ONNX Runtime
 // has it (the standard does not say).
-static tagmask_status place_axis(const tm_op_ctx *ctx, axis *a, const char *auto_pad, int64_t extra, int64_t wanted,
-                                 int64_t before, int64_t after, tm_error *err) {
+static tagmask_status place_axis(const tm_op_ctx *ctx, tm_transpose_axis *a, const char *auto_pad, int64_t extra,
+                                 int64_t wanted, int64_t before, int64_t after, tm_error *err) {
     int64_t reach = a->dilation * (a->kernel - 1) + 1, full = a->stride * (a->in - 1) + extra + reach;
     bool upper = !strcmp(auto_pad, "SAME_UPPER"), same = upper || !strcmp(auto_pad, "SAME_LOWER");
     if (wanted < 0 && same) wanted = a->in * a->stride;
@@ -67,7 +59,7 @@ static tagmask_status place_axis(const tm_op_ctx *ctx, axis *a, const char *auto
     return TAGMASK_OK;
 }
 
-static tagmask_status read_transpose(const tm_op_ctx *ctx, transpose *t, tm_error *err) {
+static tagmask_status read_transpose(const tm_op_ctx *ctx, tm_transpose *t, tm_error *err) {
     TM_TRY(check_weights(ctx, t, err));
     const tm_shape *x = &ctx->in[0].shape, *w = &ctx->in[1].shape;
     size_t n = (size_t)x->rank - 2;
@@ -82,11 +74,12 @@ static tagmask_status read_transpose(const tm_op_ctx *ctx, transpose *t, tm_erro
     TM_TRY(tm_conv_ints(ctx, "output_padding", n, 0, 0, extra, err));
     TM_TRY(tm_conv_ints(ctx, "pads", 2 * n, 0, 0, pads, err));
     TM_TRY(tm_conv_ints(ctx, "output_shape", n, 1, -1, wanted, err));
-    t->x = (axis){.in = x->dim[n + 1], .kernel = w->dim[n + 1], .stride = strides[n - 1], .dilation = dilations[n - 1]};
+    t->x = (tm_transpose_axis){
+        .in = x->dim[n + 1], .kernel = w->dim[n + 1], .stride = strides[n - 1], .dilation = dilations[n - 1]};
     TM_TRY(place_axis(ctx, &t->x, auto_pad, extra[n - 1], wanted[n - 1], pads[n - 1], pads[2 * n - 1], err));
-    t->y = (axis){.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
+    t->y = (tm_transpose_axis){.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
     if (n == 1) return TAGMASK_OK;
-    t->y = (axis){.in = x->dim[2], .kernel = w->dim[2], .stride = strides[0], .dilation = dilations[0]};
+    t->y = (tm_transpose_axis){.in = x->dim[2], .kernel = w->dim[2], .stride = strides[0], .dilation = dilations[0]};
     return place_axis(ctx, &t->y, auto_pad, extra[0], wanted[0], pads[0], pads[2], err);
 }
 
@@ -95,7 +88,7 @@ static tagmask_status transpose_shape(tm_op_ctx *ctx, tm_error *err) {
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "expected an input, weights and one output");
     if (ctx->in[0].dtype != TM_FLOAT32 || ctx->in[1].dtype != TM_FLOAT32)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "input and weights must be float");
-    transpose t;
+    tm_transpose t;
     TM_TRY(read_transpose(ctx, &t, err));
     tm_shape *shape = &ctx->out[0].shape;
     *shape = ctx->in[0].shape;
@@ -113,13 +106,44 @@ static tagmask_status transpose_shape(tm_op_ctx *ctx, tm_error *err) {
         (ctx->in[2].dtype != TM_FLOAT32 || ctx->in[2].shape.rank != 1 || ctx->in[2].shape.dim[0] != shape->dim[1]))
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "the bias must hold one float for each of the %lld channels",
                           (long long)shape->dim[1]);
+    if (ctx->node->prepared) ctx->scratch_bytes = tm_conv_phases_scratch(&t);
     ctx->flops = 2.0 * (double)in * (double)t.group_out * (double)t.y.kernel * (double)t.x.kernel;
     return TAGMASK_OK;
 }
 
+// What the weights become depends on the pads, but not on the image's size, unless output_shape is given.
+static tagmask_status transpose_prepare(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
+    tm_host_tensor in[3] = {{TM_FLOAT32, {4, {1, ctx->in[1].shape.dim[0], 4096, 4096}}, NULL}, ctx->in[1]};
+    tm_op_ctx any = *ctx;
+    any.in = in;
+    tm_transpose t;
+    tm_error ignored;
+    bool fits = ctx->in[1].data && ctx->in[1].shape.rank == 4 && ctx->in[1].dtype == TM_FLOAT32 &&
+                (!biased || (ctx->in[2].data && ctx->in[2].dtype == TM_FLOAT32)) &&
+                !tm_attr_has(ctx->node, "output_shape");
+    // What is wrong with the node is said when its shape is known.
+    if (!fits || read_transpose(&any, &t, &ignored) != TAGMASK_OK || !tm_conv_phases_fit(&t)) return TAGMASK_OK;
+    size_t biases;
+    if (biased && (!tm_shape_count(&ctx->in[2].shape, &biases) || biases != (size_t)t.group_out)) return TAGMASK_OK;
+    return tm_conv_phases_prepare(ctx, &t, ctx->in[1].data, biased ? ctx->in[2].data : NULL, recorder, err);
+}
+
+static void transpose_release(tm_node *node) {
+    free(node->prepared);
+    node->prepared = NULL;
+}
+
+static void transpose_layout(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
+    tm_layout wanted = ctx->node->prepared ? TM_C4 : TM_LINEAR;
+    for (size_t i = 0; i < ctx->input_count; i++) in[i] = i == 0 || i > 2 ? wanted : TM_LINEAR;
+    out[0] = wanted;
+}
+
 static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    transpose t;
+    tm_transpose t;
     TM_TRY(read_transpose(ctx, &t, err));
+    if (ctx->node->prepared) return tm_conv_phases_record(ctx, &t, recorder, err);
     bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
     int32_t added = ctx->node->fused.residual;
     transpose_push push = {.in_width = (int32_t)t.x.in,
@@ -159,6 +183,10 @@ const tm_op tm_ops_conv_transpose[] = {{.type = "ConvTranspose",
                                         .domain = "",
                                         .since = 1,
                                         .shape = transpose_shape,
+                                        .layout = transpose_layout,
+                                        .prepare = transpose_prepare,
+                                        .release = transpose_release,
+                                        .constant_inputs = 6,
                                         .fuses = TM_FUSES_ACT | TM_FUSES_RESIDUAL,
                                         .record = transpose_record},
                                        {.type = NULL}};

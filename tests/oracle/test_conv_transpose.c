@@ -1,4 +1,5 @@
 // ConvTranspose against a plain C scatter: strides, dilations, groups, output_padding, output_shape, auto_pad, signals.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,12 @@ static const transpose_case cases[] = {
     {{SIZE(1, 3, 6, 5), KERNEL(2, 3, 1), STEP(1, 2), PADS(1, 0, 2, 1)}, 7, 8, NULL, 0, 0, false, false},
     {{SIZE(1, 3, 6, 5), KERNEL(2, 4, 1), STEP(3, 1), PADS(1, 1, 0, 0)}, 18, 15, "SAME_LOWER", 0, 0, false, false},
     {{SIZE(1, 3, 6, 5), KERNEL(2, 4, 1), STEP(3, 1), PADS(0, 0, 1, 1)}, 18, 15, "SAME_UPPER", 0, 0, false, false},
+    {{SIZE(2, 7, 6, 9), KERNEL(5, 4, 1), STEP(2, 1), PADS(1, 1, 1, 1)}, 12, 18, NULL, 0, 0, true, true},
+    {{SIZE(1, 6, 5, 8), KERNEL(9, 3, 1), STEP(2, 1), PADS(1, 1, 1, 1)}, 10, 16, NULL, 1, 0, true, false},
+    {{SIZE(1, 9, 7, 4), KERNEL(3, 5, 1), STEP(3, 1), PADS(4, 0, 1, 2)}, 18, 12, NULL, 0, 0, false, true},
+    {{SIZE(1, 4, 4, 5), KERNEL(6, 1, 1), STEP(2, 1), PADS(0, 0, 0, 0)}, 8, 10, NULL, 1, 0, true, false},
+    {{SIZE(1, 4, 9, 9), KERNEL(8, 2, 1), STEP(2, 1), PADS(1, 0, 1, 2)}, 16, 16, NULL, 0, 0, true, true},
+    {{SIZE(1, 5, 6, 6), KERNEL(7, 3, 1), STEP(1, 1), PADS(1, 2, 1, 0)}, 6, 6, NULL, 0, 0, true, true},
     {{SIZE(1, 4, 3, 3), KERNEL(4, 3, 4), STEP(3, 1), PADS(0, 0, -1, -1)}, 10, 10, NULL, 0, 1, true, false},
 };
 
@@ -79,6 +86,39 @@ static void test_images(void **state) {
         free(expected);
         free(y);
     }
+}
+
+// The sum of two, of which one becomes the other's residual, with an activation that leaves no zero a zero.
+static void test_residual(void **state) {
+    (void)state;
+    static const ref_conv r = {SIZE(2, 5, 4, 6), KERNEL(6, 4, 1), STEP(2, 1), PADS(1, 1, 1, 1)};
+    enum { COUNT = 2 * 6 * 8 * 12, WEIGHTS = 5 * 6 * 16 };
+    float *x = test_noise(1, 2 * 5 * 4 * 6, -1, 1), *w = test_noise(2, 2 * WEIGHTS, -1, 1);
+    float *first = ref_conv_transpose(&r, 8, 12, x, w, NULL),
+          *second = ref_conv_transpose(&r, 8, 12, x, w + WEIGHTS, NULL);
+    for (int i = 0; i < COUNT; i++) first[i] = 1 / (1 + expf(-(first[i] + second[i])));
+    onnx_model *model = onnx_new(13);
+    onnx_input(model, "x", TM_FLOAT32, DIMS(-1, 5, -1, -1));
+    onnx_constant(model, "w", TM_FLOAT32, DIMS(5, 6, 4, 4), w);
+    onnx_constant(model, "v", TM_FLOAT32, DIMS(5, 6, 4, 4), w + WEIGHTS);
+    for (int i = 0; i < 2; i++) {
+        onnx_node *node = onnx_add(model, "ConvTranspose", i ? "x,v" : "x,w", i ? "b" : "a");
+        onnx_ints(model, node, "strides", DIMS(2, 2));
+        onnx_ints(model, node, "pads", DIMS(1, 1, 1, 1));
+    }
+    onnx_add(model, "Add", "a,b", "c");
+    onnx_add(model, "Sigmoid", "c", "y");
+    onnx_output(model, "y");
+    tm_shape shape;
+    tm_host_tensor value = onnx_value(TM_FLOAT32, DIMS(2, 5, 4, 6), x);
+    float *y = onnx_run(model, test_gpu(), &value, 1, &shape);
+    assert_close(y, first, COUNT, 1e-4);
+    free(x);
+    free(w);
+    free(first);
+    free(second);
+    free(y);
+    onnx_free(model);
 }
 
 static void test_signal(void **state) {
@@ -152,7 +192,7 @@ static void test_bad(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_signal),
-                                       cmocka_unit_test(test_bad)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_residual),
+                                       cmocka_unit_test(test_signal), cmocka_unit_test(test_bad)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
