@@ -104,7 +104,8 @@ static void pack_bias(const tm_conv *conv, tm_conv_kernel kernel, const float *b
 static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm_slice *slice, tm_recorder *recorder,
                              tm_error *err) {
     TM_TRY(tm_op_alloc_weights(ctx, count * sizeof *data, slice, err));
-    return tm_upload(recorder, *slice, data, err);
+    tm_slice given = {slice->buffer, slice->offset, count * sizeof *data};  // the slice itself is rounded up
+    return tm_upload(recorder, given, data, err);
 }
 
 static tagmask_status upload_raw(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
