@@ -128,6 +128,12 @@ static void init_plain_members(tm_gpu *gpu) {
     gpu->flops_per_ms = guesses[gpu->physical.info.gpu_class];
     gpu->memory_limit = number_from_environment("TAGMASK_MEMORY_LIMIT", 0, UINT64_MAX >> 20) << 20;
     gpu->timeout_ns = number_from_environment("TAGMASK_TIMEOUT", 120000, 1000000000) * 1000000;
+    tm_gpu_info *info = &gpu->physical.info;
+    uint64_t range = number_from_environment("TAGMASK_STORAGE_RANGE", info->max_storage_range, UINT64_MAX);
+    info->max_storage_range = TM_MIN(info->max_storage_range, TM_MAX(range / 16 * 16, (uint64_t)256));
+    uint64_t alignment = number_from_environment("TAGMASK_BUFFER_ALIGNMENT", 1, 4096);
+    // A multiple of the device's own, which is a power of two.
+    info->buffer_alignment = tm_align_up(TM_MAX(alignment, info->buffer_alignment), info->buffer_alignment);
     const char *profile = getenv("TAGMASK_PROFILE");
     tm_gpu_profile(gpu, profile && *profile && strcmp(profile, "0") != 0);
     pthread_mutex_init(&gpu->memory_lock, NULL);
