@@ -6,7 +6,7 @@
 #include "ops/host_eval.h"
 
 // ---- Binding.
-static tm_slice slice_of(const tm_plan *plan, int32_t storage, uint64_t bytes) {
+tm_slice tm_plan_slice_at(const tm_plan *plan, int32_t storage, uint64_t bytes) {
     const tm_storage *s = &plan->storages[tm_plan_root(plan, storage)];
     uint64_t size = tm_align_up(TM_MAX(bytes, (uint64_t)16), 16);
     if (s->constant) return (tm_slice){s->fixed.buffer, s->fixed.offset, size};
@@ -16,7 +16,7 @@ static tm_slice slice_of(const tm_plan *plan, int32_t storage, uint64_t bytes) {
 tm_tensor tm_plan_tensor_at(const tm_plan *plan, int32_t tensor) {
     const tm_plan_tensor *t = &plan->tensors[tensor];
     return (tm_tensor){t->dtype, t->layout, t->shape,
-                       slice_of(plan, t->storage, tm_layout_bytes(&t->shape, t->layout))};
+                       tm_plan_slice_at(plan, t->storage, tm_layout_bytes(&t->shape, t->layout))};
 }
 
 static tm_tensor absent(const tm_host_tensor *host) {
@@ -38,7 +38,7 @@ tagmask_status tm_plan_bind(tm_plan *plan, tm_error *err) {
         for (size_t i = 0; i < ctx->output_count; i++)
             ctx->gout[i] =
                 step->out_tensor[i] >= 0 ? tm_plan_tensor_at(plan, step->out_tensor[i]) : absent(&ctx->out[i]);
-        ctx->scratch = step->scratch >= 0 ? slice_of(plan, step->scratch, ctx->scratch_bytes) : (tm_slice){0};
+        ctx->scratch = step->scratch >= 0 ? tm_plan_slice_at(plan, step->scratch, ctx->scratch_bytes) : (tm_slice){0};
     }
     plan->bound = plan->buffer;
     return TAGMASK_OK;
@@ -66,7 +66,9 @@ tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *er
     TM_TRY(tm_arena_buffer_keep(plan->buffer, recorder, err));
     for (size_t s = 0; s < plan->step_count; s++) {
         const tm_step *step = &plan->steps[s];
-        if (step->item) {
+        if (step->split) {
+            TM_TRY(tm_split_record(plan, step, recorder, err));
+        } else if (step->item) {
             TM_TRY(step->item->node.op->record(step->item->ctx, recorder, err));
             TM_TRY(tm_check_attributes(&step->item->node, err));
         } else {

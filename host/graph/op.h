@@ -69,7 +69,38 @@ typedef struct tm_op_ctx {
     uint64_t scratch_bytes;
     tm_slice scratch;
     double flops;  // filled by shape(): multiply-adds count as two
+    // For record of a piece (see tm_cut): where the piece starts on each axis. gin and gout are the piece's, with its
+    // shapes and only its bytes; in and out stay those of the whole operator. NULL: nothing was cut.
+    const int64_t *first;
 } tm_op_ctx;
+
+// ---- Cutting. A device binds a limited number of bytes at once (info.max_storage_range). An operator with larger
+// tensors is recorded several times, each time on a piece: ranges along some of its axes. Pieces that do not lie in
+// memory as the operator expects them, or start where nothing can be bound, are copied from and to scratch memory.
+
+// An axis along which the outputs fall into parts that do not need each other.
+typedef struct tm_cut_axis {
+    int64_t extent, grain;  // of the outputs; parts start at multiples of grain
+    // div > 0: outputs a to b - 1 need of input 0 the elements floor((a * mul + low) / div) to
+    // floor(((b - 1) * mul + high) / div), as far as they exist. div 0: all tensors have the axis as it is.
+    int64_t mul, div, low, high;
+} tm_cut_axis;
+
+#define TM_CUT_HIDDEN 3
+typedef struct tm_cut {
+    bool itself;   // record() binds parts on its own, whatever the tensors' sizes
+    uint32_t own;  // bit i: only input i is bound in parts by record()
+    size_t axis_count;
+    tm_cut_axis axis[TM_MAX_RANK];  // preferred ones first
+    int8_t (*dim)[TM_MAX_RANK];     // [inputs, then outputs][axis]: the dimension that is the axis; -1: none
+    // What record() binds besides tensors: bytes of the whole, and the axes (bits) with which they shrink.
+    struct {
+        uint64_t bytes;
+        uint32_t axes;
+    } hidden[TM_CUT_HIDDEN];
+} tm_cut;
+// Adds an axis that no tensor follows yet; returns its index.
+size_t tm_cut_add(tm_cut *cut, int64_t extent, int64_t grain);
 
 struct tm_op {
     const char *type;    // ONNX op_type
@@ -99,6 +130,9 @@ struct tm_op {
     tagmask_status (*prepare)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
     void (*release)(tm_node *node);
     uint32_t constant_inputs;
+    // Optional: how the operator can be cut into pieces: lists axes and which dimension of each tensor follows them
+    // (all of cut is zero, dim -1). May read in and out, not gin and gout. NULL: not at all.
+    void (*cut)(tm_op_ctx *ctx, tm_cut *cut);
     uint32_t fuses;  // TM_FUSES_ bits the op honours in its record rule (a fold rule never sees a fused node)
     // Required unless is_view or host-only: records the dispatches. Changes nothing in the node: ctx->node may be a
     // copy that belongs to the plan (a residual is fused, if the shapes allow it, when a plan is made).

@@ -43,6 +43,7 @@ typedef struct tm_step {
     int32_t *in_tensor, *out_tensor;  // of an item: by input and output, -1: none
     int32_t from, to;                 // of a conversion
     int32_t scratch;                  // storage, -1: none
+    struct tm_split *split;           // recorded in pieces; NULL: at once
 } tm_step;
 
 struct tm_plan {
@@ -81,6 +82,11 @@ tagmask_status tm_plan_bind(tm_plan *plan, tm_error *err);
 tagmask_status tm_plan_place(tm_plan *plan, uint64_t alignment, tm_error *err);
 int32_t tm_plan_root(const tm_plan *plan, int32_t storage);
 tm_tensor tm_plan_tensor_at(const tm_plan *plan, int32_t tensor);
+tm_slice tm_plan_slice_at(const tm_plan *plan, int32_t storage, uint64_t bytes);
+// split.c: how a step is cut whose bindings are larger than the device allows; step->split stays NULL where they fit.
+tagmask_status tm_split_make(tm_plan *plan, tm_step *step, tm_error *err);
+uint64_t tm_split_scratch(const tm_step *step);  // bytes of scratch memory that the step needs
+tagmask_status tm_split_record(const tm_plan *plan, const tm_step *step, tm_recorder *recorder, tm_error *err);
 // plan_upload.c: host values that the device reads.
 tagmask_status tm_plan_upload(tm_plan *plan, tm_error *err);
 // convert.c: records nn/to_c4 or nn/to_linear.

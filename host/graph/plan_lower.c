@@ -6,12 +6,7 @@
 #include "ops/host_eval.h"
 
 // ---- Storages and tensors.
-static tagmask_status add_storage(tm_plan *plan, uint64_t bytes, const char *name, int32_t *index, tm_error *err) {
-    uint64_t limit = plan->graph->gpu ? tm_gpu_get_info(plan->graph->gpu)->max_storage_range : UINT64_MAX;
-    if (bytes > limit)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "'%.200s' would take %llu MiB; this device binds at most %llu MiB at once: use a smaller input",
-                       name, (unsigned long long)(bytes >> 20), (unsigned long long)(limit >> 20));
+static tagmask_status add_storage(tm_plan *plan, uint64_t bytes, int32_t *index, tm_error *err) {
     void *storages = plan->storages;
     if (!tm_grow(&storages, &plan->storage_capacity, plan->storage_count + 1, sizeof *plan->storages))
         return tm_memory_fail(err);
@@ -37,7 +32,7 @@ static tagmask_status add_tensor(tm_plan *plan, int32_t storage, tm_dtype dtype,
 static tagmask_status add_value_tensor(tm_plan *plan, int32_t value, tm_layout layout, tm_error *err) {
     tm_plan_value *v = &plan->values[value];
     int32_t storage = -1;
-    TM_TRY(add_storage(plan, tm_layout_bytes(&v->host.shape, layout), plan->graph->values[value].name, &storage, err));
+    TM_TRY(add_storage(plan, tm_layout_bytes(&v->host.shape, layout), &storage, err));
     return add_tensor(plan, storage, v->host.dtype, layout, &v->host.shape, &v->tensor[layout], err);
 }
 
@@ -51,6 +46,16 @@ static tm_step *add_step(tm_plan *plan, const tm_item *item) {
     tm_step *step = &plan->steps[plan->step_count++];
     *step = (tm_step){.item = item, .from = -1, .to = -1, .scratch = -1};
     return step;
+}
+
+// Memory that only this step uses, its pieces' included.
+static tagmask_status add_scratch(tm_plan *plan, tm_step *step, tm_error *err) {
+    TM_TRY(tm_split_make(plan, step, err));
+    uint64_t bytes = tm_split_scratch(step);
+    if (!bytes) return TAGMASK_OK;
+    TM_TRY(add_storage(plan, bytes, &step->scratch, err));
+    plan->storages[step->scratch].first = plan->storages[step->scratch].last = (int32_t)(step - plan->steps);
+    return TAGMASK_OK;
 }
 
 // ---- Conversions.
@@ -92,7 +97,7 @@ static tagmask_status ensure(tm_plan *plan, int32_t value, tm_layout layout, tm_
     step->to = v->tensor[layout];
     touch(plan, step->from, at);
     touch(plan, step->to, at);
-    return TAGMASK_OK;
+    return add_scratch(plan, step, err);
 }
 
 // ---- Items.
@@ -142,10 +147,7 @@ static tagmask_status lower_outputs(tm_plan *plan, tm_step *step, const tm_layou
         step->out_tensor[i] = plan->values[value].tensor[out[i]];
         touch(plan, step->out_tensor[i], at);
     }
-    if (!item->ctx->scratch_bytes) return TAGMASK_OK;
-    TM_TRY(add_storage(plan, item->ctx->scratch_bytes, item->node.name, &step->scratch, err));
-    plan->storages[step->scratch].first = plan->storages[step->scratch].last = at;
-    return TAGMASK_OK;
+    return add_scratch(plan, step, err);
 }
 
 static tagmask_status lower_item(tm_plan *plan, const tm_item *item, tm_error *err) {

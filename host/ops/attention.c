@@ -140,6 +140,25 @@ static tagmask_status shape_attention(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// By images and, where each head of the queries has its own keys, by heads.
+static void cut_attention(tm_op_ctx *ctx, tm_cut *cut) {
+    attention a;
+    tm_error ignored;
+    if (read_attention(ctx, &a, &ignored) != TAGMASK_OK) return;
+    plan_scratch(ctx, &a);
+    bool heads = !a.flat && a.q.heads == a.k.heads;
+    for (int8_t d = 0; d < (heads ? 2 : 1); d++) {
+        size_t axis = tm_cut_add(cut, d ? a.q.heads : a.batch, 1);
+        for (size_t i = 0; i < ctx->input_count + ctx->output_count; i++) cut->dim[i][axis] = d;
+        if (d && ctx->input_count > VALID) cut->dim[VALID][axis] = -1;
+        if (!tm_has_input(ctx, MASK)) continue;
+        int32_t own = d - (4 - ctx->in[MASK].shape.rank);
+        cut->dim[MASK][axis] = own >= 0 && ctx->in[MASK].shape.dim[own] > 1 ? (int8_t)own : -1;
+    }
+    cut->hidden[0].bytes = a.scores;
+    cut->hidden[0].axes = heads ? 3 : 1;
+}
+
 // Copies [batch][heads][length][size] between strides.
 static tagmask_status copy_heads(tm_op_ctx *ctx, tm_recorder *recorder, int64_t batch, tm_slice from,
                                  const head_tensor *in, tm_slice to, const head_tensor *out, int64_t out_offset,
@@ -236,7 +255,11 @@ static tagmask_status record_masked_softmax(tm_op_ctx *ctx, tm_recorder *recorde
 
 static tagmask_status record_attention(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     attention a;
-    TM_TRY(read_attention(ctx, &a, err));
+    tm_op_ctx piece = *ctx;
+    tm_host_tensor in[7];
+    for (size_t i = 0; i < ctx->input_count; i++) in[i] = (tm_host_tensor){ctx->in[i].dtype, ctx->gin[i].shape, NULL};
+    piece.in = in;
+    TM_TRY(read_attention(&piece, &a, err));
     plan_scratch(ctx, &a);
     uint64_t offset = 0, sizes[] = {a.scores, a.key_cache, a.value_cache, a.product};
     tm_slice parts[4], keys, values;
@@ -272,6 +295,11 @@ static tagmask_status record_attention(tm_op_ctx *ctx, tm_recorder *recorder, tm
 }
 
 const tm_op tm_ops_attention[] = {
-    {.type = "Attention", .domain = "", .since = 23, .shape = shape_attention, .record = record_attention},
+    {.type = "Attention",
+     .domain = "",
+     .since = 23,
+     .shape = shape_attention,
+     .cut = cut_attention,
+     .record = record_attention},
     {.type = NULL},
 };

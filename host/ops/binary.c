@@ -274,12 +274,16 @@ static void layout_binary(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     out[0] = c4 ? TM_C4 : TM_LINEAR;
 }
 
+static uint64_t float_bytes(const tm_tensor *t) {
+    return tm_align_up(TM_MAX(tm_layout_bytes(&t->shape, t->layout), (size_t)16), 16);
+}
+
 // The integer operand, and an integer result, pass through scratch memory as floats.
 static tagmask_status record_mixed(tm_op_ctx *ctx, tm_recorder *recorder, step *s, tm_error *err) {
     tm_tensor operand = s->a->dtype != TM_FLOAT32 ? *s->a : *s->b, result = *s->y;
     bool first = s->a->dtype != TM_FLOAT32;
     uint64_t half = ctx->scratch_bytes / 2;
-    operand.slice = (tm_slice){ctx->scratch.buffer, ctx->scratch.offset, half};
+    operand.slice = (tm_slice){ctx->scratch.buffer, ctx->scratch.offset, float_bytes(&operand)};
     operand.dtype = TM_FLOAT32;
     TM_TRY(tm_record_cast(ctx, recorder, first ? s->a : s->b, &operand, err));
     if (!first) {
@@ -288,7 +292,7 @@ static tagmask_status record_mixed(tm_op_ctx *ctx, tm_recorder *recorder, step *
     }
     s->a = &operand;
     s->y = &result;
-    result.slice = (tm_slice){ctx->scratch.buffer, ctx->scratch.offset + half, half};
+    result.slice = (tm_slice){ctx->scratch.buffer, ctx->scratch.offset + half, float_bytes(&result)};
     result.dtype = TM_FLOAT32;
     TM_TRY(record_step(ctx, recorder, s, err));
     return tm_record_cast(ctx, recorder, &result, &ctx->gout[0], err);
@@ -395,15 +399,15 @@ static tagmask_status record_where(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
-#define BINARY(name, opset)                                                                        \
-    {                                                                                              \
-        .type = name, .domain = "", .since = opset, .shape = shape_binary, .fold = tm_fold_binary, \
-        .layout = layout_binary, .alias_inputs = 3, .record = record_binary                        \
+#define BINARY(name, opset)                                                                          \
+    {                                                                                                \
+        .type = name, .domain = "", .since = opset, .shape = shape_binary, .fold = tm_fold_binary,   \
+        .layout = layout_binary, .alias_inputs = 3, .cut = tm_cut_broadcast, .record = record_binary \
     }
 #define VARIADIC(name, opset)                                                                        \
     {                                                                                                \
         .type = name, .domain = "", .since = opset, .shape = shape_variadic, .fold = tm_fold_binary, \
-        .layout = layout_variadic, .record = record_variadic                                         \
+        .layout = layout_variadic, .cut = tm_cut_broadcast, .record = record_variadic                \
     }
 
 const tm_op tm_ops_binary[] = {
@@ -426,6 +430,12 @@ const tm_op tm_ops_binary[] = {
     VARIADIC("Max", 6),
     VARIADIC("Sum", 6),
     VARIADIC("Mean", 6),
-    {.type = "Where", .domain = "", .since = 9, .shape = shape_where, .fold = tm_fold_where, .record = record_where},
+    {.type = "Where",
+     .domain = "",
+     .since = 9,
+     .shape = shape_where,
+     .fold = tm_fold_where,
+     .cut = tm_cut_broadcast,
+     .record = record_where},
     {.type = NULL},
 };

@@ -1,5 +1,7 @@
 #include "ops/common.h"
 
+#include <string.h>
+
 tagmask_status tm_need_inputs(tm_op_ctx *ctx, size_t min, size_t max, tm_error *err) {
     if (ctx->input_count < min || ctx->input_count > max || ctx->output_count < 1) {
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT,
@@ -97,6 +99,36 @@ tagmask_status tm_host_int(tm_op_ctx *ctx, size_t i, int64_t *value, tm_error *e
     }
 }
 
+// ---- Cutting.
+void tm_cut_itself(tm_op_ctx *ctx, tm_cut *cut) {
+    (void)ctx;
+    cut->itself = true;
+}
+
+void tm_cut_dims(tm_op_ctx *ctx, tm_cut *cut, uint32_t dims) {
+    const tm_shape *in = &ctx->in[0].shape;
+    for (int32_t d = 0; d < in->rank; d++) {
+        if (!(dims >> d & 1) || in->dim[d] < 2) continue;
+        size_t axis = tm_cut_add(cut, in->dim[d], 1);
+        cut->dim[0][axis] = (int8_t)d;
+        for (size_t i = 0; i < ctx->output_count; i++)
+            if (d < ctx->out[i].shape.rank) cut->dim[ctx->input_count + i][axis] = (int8_t)d;
+    }
+}
+
+void tm_cut_broadcast(tm_op_ctx *ctx, tm_cut *cut) {
+    const tm_shape *out = &ctx->out[0].shape;
+    for (int32_t d = 0; d < out->rank; d++) {
+        if (out->dim[d] < 2) continue;
+        size_t axis = tm_cut_add(cut, out->dim[d], 1);
+        cut->dim[ctx->input_count][axis] = (int8_t)d;
+        for (size_t i = 0; i < ctx->input_count; i++) {
+            int32_t own = d - (out->rank - ctx->in[i].shape.rank);
+            if (own >= 0 && ctx->in[i].shape.dim[own] == out->dim[d]) cut->dim[i][axis] = (int8_t)own;
+        }
+    }
+}
+
 uint32_t tm_items(const tm_gpu *gpu) {
     return tm_gpu_get_info(gpu)->gpu_class == TM_GPU_CLASS_GPU ? 1 : 4;
 }
@@ -108,7 +140,8 @@ static tagmask_status widen(const tm_op_ctx *ctx, const tm_gpu_info *info, const
     if (out->offset + out->size > tm_buffer_size(slice->buffer)) out->size = slice->size;
     if (out->size <= info->max_storage_range) return TAGMASK_OK;
     return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
-                      "a tensor of %llu bytes is larger than the device binds (%llu); use a smaller input",
+                      "needs %llu bytes at once, and this device binds at most %llu: use a smaller input, or a device "
+                      "that binds more",
                       (unsigned long long)slice->size, (unsigned long long)info->max_storage_range);
 }
 
@@ -188,6 +221,64 @@ void tm_element_dims(const tm_tensor *tensor, tm_shape *dims) {
     if (tensor->layout == TM_C4) dims->dim[1] = tm_channel_blocks(&tensor->shape);
 }
 
+// ---- Copies of ranges larger than the device binds: in parts along the longest step, until all that a part touches
+// lies in a window that can be bound.
+
+// The bytes that a copy touches of one side.
+static void find_window(const tm_copy_spec *spec, bool out, uint64_t alignment, uint64_t *begin, uint64_t *end) {
+    const int64_t *stride = out ? spec->out_stride : spec->in_stride;
+    int64_t low = out ? spec->out_offset : spec->in_offset, high = low, bytes = spec->vec4 ? 16 : 4;
+    for (int32_t d = 0; d < spec->rank; d++) *(stride[d] < 0 ? &low : &high) += (spec->dim[d] - 1) * stride[d];
+    *begin = (uint64_t)(low * bytes) / alignment * alignment;
+    *end = tm_align_up((uint64_t)((high + 1) * bytes), 16);
+}
+
+static int32_t longest_step(const tm_copy_spec *spec, bool out) {
+    const int64_t *stride = out ? spec->out_stride : spec->in_stride;
+    int64_t longest = -1;
+    int32_t at = 0;
+    for (int32_t d = 0; d < spec->rank; d++) {
+        int64_t length = (spec->dim[d] - 1) * (stride[d] < 0 ? -stride[d] : stride[d]);
+        if (length <= longest) continue;
+        longest = length;
+        at = d;
+    }
+    return at;
+}
+
+// Whether the whole slices can be bound. If not, *copy gets windows of them; *done: the copy was recorded in parts.
+static tagmask_status fit_windows(tm_op_ctx *ctx, tm_recorder *recorder, tm_copy_spec *copy, bool *done,
+                                  tm_error *err) {
+    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+    uint64_t limit = info->max_storage_range / 16 * 16, alignment = info->buffer_alignment;
+    *done = false;
+    for (int out = 0; out < 2; out++) {
+        tm_slice *slice = out ? &copy->to : &copy->from;
+        if (slice->size <= limit) continue;
+        uint64_t begin, end;
+        find_window(copy, out, alignment, &begin, &end);
+        if (end - begin <= limit) {
+            slice->offset += begin;
+            slice->size = TM_MIN(end, slice->size) - begin;
+            *(out ? &copy->out_offset : &copy->in_offset) -= (int64_t)(begin / (copy->vec4 ? 16 : 4));
+            continue;
+        }
+        int32_t d = longest_step(copy, out);
+        uint64_t parts = TM_MIN((end - begin) / (limit - alignment) + 1, (uint64_t)copy->dim[d]);
+        int64_t size = (copy->dim[d] + (int64_t)parts - 1) / (int64_t)parts;
+        for (int64_t first = 0; first < copy->dim[d]; first += size) {
+            tm_copy_spec part = *copy;
+            part.dim[d] = TM_MIN(size, copy->dim[d] - first);
+            part.in_offset += first * copy->in_stride[d];
+            part.out_offset += first * copy->out_stride[d];
+            TM_TRY(tm_strided_copy(ctx, recorder, &part, err));
+        }
+        *done = true;
+        return TAGMASK_OK;
+    }
+    return TAGMASK_OK;
+}
+
 // Rows up to this many are copied one by one: a copy costs a CPU device a memcpy, a shader an address for each element.
 #define MAX_COPIES 8
 
@@ -214,10 +305,22 @@ tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_c
         }
         return TAGMASK_OK;
     }
+    tm_copy_spec copy = {.from = spec->from,
+                         .to = spec->to,
+                         .vec4 = spec->vec4,
+                         .rank = rank,
+                         .in_offset = spec->in_offset,
+                         .out_offset = spec->out_offset};
+    memcpy(copy.dim, dim, sizeof dim);
+    memcpy(copy.in_stride, in, sizeof in);
+    memcpy(copy.out_stride, out, sizeof out);
+    bool done;
+    TM_TRY(fit_windows(ctx, recorder, &copy, &done, err));
+    if (done) return TAGMASK_OK;
     struct {
         uint32_t dim[8], in[8], out[8], in_offset, out_offset, count, rank;
-    } push = {.in_offset = (uint32_t)spec->in_offset,
-              .out_offset = (uint32_t)spec->out_offset,
+    } push = {.in_offset = (uint32_t)copy.in_offset,
+              .out_offset = (uint32_t)copy.out_offset,
               .count = (uint32_t)count,
               .rank = (uint32_t)rank};
     for (int32_t d = 0; d < rank; d++) {
@@ -229,7 +332,7 @@ tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_c
     tm_launch launch = {.shader = spec->vec4 ? "nn/copy_c4" : "nn/copy",
                         .constants = {items},
                         .constant_count = 1,
-                        .bindings = {spec->from, spec->to},
+                        .bindings = {copy.from, copy.to},
                         .binding_count = 2,
                         .push = &push,
                         .push_size = sizeof push,

@@ -21,6 +21,12 @@ tagmask_status tm_host_float(tm_op_ctx *ctx, size_t i, float otherwise, float *v
 // Host data of an integer or bool scalar input.
 tagmask_status tm_host_int(tm_op_ctx *ctx, size_t i, int64_t *value, tm_error *err);
 
+// ---- Rules for cutting (tm_op.cut).
+void tm_cut_itself(tm_op_ctx *ctx, tm_cut *cut);     // record() binds parts
+void tm_cut_broadcast(tm_op_ctx *ctx, tm_cut *cut);  // element by element, with broadcasting
+// Adds the dimensions of input 0 in the set (a bit each), which all outputs have as well.
+void tm_cut_dims(tm_op_ctx *ctx, tm_cut *cut, uint32_t dims);
+
 // ---- Recording.
 static inline uint32_t tm_float_bits(float f) {
     union {
@@ -72,7 +78,8 @@ typedef struct tm_copy_spec {
     int64_t dim[TM_MAX_RANK], in_stride[TM_MAX_RANK], out_stride[TM_MAX_RANK];  // in elements
     int64_t in_offset, out_offset;
 } tm_copy_spec;
-// Copies whole ranges with tm_copy where the strides allow it, else with the shader nn/copy.
+// Copies whole ranges with tm_copy where the strides allow it, else with the shader nn/copy. The slices may be larger
+// than the device binds.
 tagmask_status tm_strided_copy(tm_op_ctx *ctx, tm_recorder *recorder, const tm_copy_spec *spec, tm_error *err);
 // Row-major strides of the first `rank` of dims.
 void tm_row_major(int32_t rank, const int64_t *dim, int64_t *stride);

@@ -112,7 +112,7 @@ static tagmask_status read_pads(const tm_op_ctx *ctx, tm_conv *conv, tm_error *e
                      &conv->pad_top, &conv->pad_bottom, &conv->out_height, err);
 }
 
-static tagmask_status read_conv(const tm_op_ctx *ctx, tm_conv *conv, tm_error *err) {
+tagmask_status tm_conv_read(const tm_op_ctx *ctx, tm_conv *conv, tm_error *err) {
     TM_TRY(read_weights(ctx, conv, err));
     const tm_shape *x = &ctx->in[0].shape;
     char text[128];
@@ -145,7 +145,7 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
     if (ctx->in[0].dtype != TM_FLOAT32 || ctx->in[1].dtype != TM_FLOAT32)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "input and weights must be float");
     tm_conv conv;
-    TM_TRY(read_conv(ctx, &conv, err));
+    TM_TRY(tm_conv_read(ctx, &conv, err));
     bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
     if (biased &&
         (ctx->in[2].dtype != TM_FLOAT32 || ctx->in[2].shape.rank != 1 || ctx->in[2].shape.dim[0] != conv.out_channels))
@@ -160,8 +160,7 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
     size_t count;
     if (!tm_shape_count(shape, &count) || tm_layout_bytes(shape, shape->rank == 4 ? TM_C4 : TM_LINEAR) / 4 > INT32_MAX)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the output would have more than 2^31 elements");
-    const tm_conv_prepared *prepared = ctx->node->prepared;
-    if (prepared && prepared->winograd.buffer && tm_conv_winograd_pays(&conv, tm_gpu_get_info(ctx->gpu)))
+    if (tm_conv_runs_winograd(ctx, &conv))
         ctx->scratch_bytes = tm_conv_winograd_scratch(&conv, tm_gpu_get_info(ctx->gpu));
     ctx->flops = 2.0 * (double)count * (conv.in_channels / conv.groups) * conv.kernel_height * conv.kernel_width;
     return TAGMASK_OK;
@@ -207,7 +206,8 @@ static void conv_layout(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
 
 static tagmask_status conv_record(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     tm_conv conv;
-    TM_TRY(read_conv(ctx, &conv, err));
+    TM_TRY(tm_conv_read(ctx, &conv, err));
+    if (ctx->first) return tm_conv_record_piece(ctx, &conv, recorder, err);
     return tm_conv_record(ctx, &conv, recorder, err);
 }
 
@@ -219,6 +219,7 @@ const tm_op tm_ops_conv[] = {{.type = "Conv",
                               .prepare = conv_prepare,
                               .release = conv_release,
                               .constant_inputs = 6,
+                              .cut = tm_conv_cut,
                               .fuses = TM_FUSES_ACT | TM_FUSES_RESIDUAL,
                               .record = conv_record},
                              {.type = NULL}};

@@ -1,5 +1,5 @@
 // The convolution family: what its files share. conv.c holds the rules, conv_kernels.c the kernels' packing and
-// dispatch.
+// dispatch, conv_split.c pieces of convolutions that are too large for one binding.
 #ifndef TM_OPS_CONV_H
 #define TM_OPS_CONV_H
 
@@ -35,6 +35,9 @@ tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info);
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
                             tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err);
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err);
+// conv_split.c: a piece of a convolution that is too large for one binding.
+void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut);
+tagmask_status tm_conv_record_piece(tm_op_ctx *ctx, const tm_conv *whole, tm_recorder *recorder, tm_error *err);
 
 // ---- Between the files of the family.
 
@@ -44,6 +47,11 @@ tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *
 // Reads a list of `count` integers in [low, TM_CONV_LARGEST] from an attribute; absent: all `otherwise`.
 tagmask_status tm_conv_ints(const tm_op_ctx *ctx, const char *name, size_t count, int64_t low, int64_t otherwise,
                             int64_t *values, tm_error *err);
+
+// The convolution that attributes and inputs describe.
+tagmask_status tm_conv_read(const tm_op_ctx *ctx, tm_conv *conv, tm_error *err);
+// Whether a plan's convolution takes the Winograd kernel.
+bool tm_conv_runs_winograd(const tm_op_ctx *ctx, const tm_conv *conv);
 
 static inline int32_t tm_conv_blocks(int32_t channels) {
     return (channels + 3) / 4;
@@ -57,6 +65,8 @@ tagmask_status tm_conv_dispatch_each(tm_gpu *gpu, tm_dispatch_info *dispatch, ui
 // Whether the device reads a slice of vec4 best through a texel buffer.
 bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice);
 
+// Bytes of packed weights, or of the bias that belongs to them.
+uint64_t tm_conv_packed_bytes(const tm_conv *conv, tm_conv_kernel kernel, bool bias);
 // Packs for TM_CONV_TILE and uploads.
 tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
                                  tm_recorder *recorder, tm_error *err);

@@ -95,6 +95,10 @@ static size_t bias_floats(const tm_conv *conv, tm_conv_kernel kernel) {
     return (size_t)conv->groups * (size_t)tiles_of_group(conv) * TILE_CHANNELS;
 }
 
+uint64_t tm_conv_packed_bytes(const tm_conv *conv, tm_conv_kernel kernel, bool bias) {
+    return (bias ? bias_floats(conv, kernel) : packed_floats(conv, kernel)) * sizeof(float);
+}
+
 static void pack_bias(const tm_conv *conv, tm_conv_kernel kernel, const float *bias, float *packed) {
     size_t out = (size_t)(conv->out_channels / conv->groups);
     size_t step = kernel == TM_CONV_TILE ? (size_t)tiles_of_group(conv) * TILE_CHANNELS : out;
@@ -247,9 +251,11 @@ static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_reco
 
 // Whether a tap may lie outside of the input.
 static bool reaches_outside(const tm_conv *conv) {
-    return conv->pad_top > 0 || conv->pad_left > 0 ||
-           (conv->out_height - 1) * conv->stride_y + (conv->kernel_height - 1) * conv->dilation_y >= conv->in_height ||
-           (conv->out_width - 1) * conv->stride_x + (conv->kernel_width - 1) * conv->dilation_x >= conv->in_width;
+    int32_t last_y = (conv->out_height - 1) * conv->stride_y + (conv->kernel_height - 1) * conv->dilation_y;
+    int32_t last_x = (conv->out_width - 1) * conv->stride_x + (conv->kernel_width - 1) * conv->dilation_x;
+    // A piece of a convolution may start inside of its input: a pad below zero.
+    return conv->pad_top > 0 || conv->pad_left > 0 || last_y - conv->pad_top >= conv->in_height ||
+           last_x - conv->pad_left >= conv->in_width;
 }
 
 static conv_push make_push(const tm_conv *conv, const tm_conv_pass *pass) {
@@ -368,8 +374,7 @@ tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *
     uint64_t taps = (uint64_t)conv->kernel_height * ((uint64_t)conv->kernel_width + 1);
     TM_TRY(tm_check_rounds(ctx, linear ? channels * (taps + 1) : taps * (channels / 4 + 2), err));
     if (linear) return record_linear(ctx, conv, recorder, err);
-    if (prepared->winograd.buffer && tm_conv_winograd_pays(conv, tm_gpu_get_info(ctx->gpu)))
-        return tm_conv_winograd_record(ctx, conv, recorder, err);
+    if (tm_conv_runs_winograd(ctx, conv)) return tm_conv_winograd_record(ctx, conv, recorder, err);
     int32_t added = ctx->node->fused.residual;
     tm_conv_pass pass = {.in = ctx->gin[0].slice,
                          .weights = prepared->weights,

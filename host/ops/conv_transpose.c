@@ -140,9 +140,55 @@ static void transpose_layout(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     out[0] = wanted;
 }
 
+// By images, output channels (if there are no groups, and weights that can be cut), and rows of the output with the
+// rows of the input that reach them; with prepared weights by rows of whole phases.
+static void transpose_cut(tm_op_ctx *ctx, tm_cut *cut) {
+    tm_transpose t;
+    tm_error ignored;
+    if (read_transpose(ctx, &t, &ignored) != TAGMASK_OK) return;
+    const tm_transpose_axis *rows = ctx->in[0].shape.rank == 3 ? &t.x : &t.y;
+    int32_t added = ctx->node->fused.residual;
+    bool phases = ctx->node->prepared, channels = t.groups == 1 && !phases;
+    int64_t extents[3] = {t.batch, channels ? t.group_out : 1, rows->out};
+    for (int8_t d = 0; d < 3; d++) {
+        size_t a = tm_cut_add(cut, extents[d], d == 2 && phases ? rows->stride : 1);
+        if (d == 1 && !channels) continue;
+        cut->dim[ctx->input_count][a] = d;
+        if (d != 1) cut->dim[0][a] = d;
+        if (added >= 0) cut->dim[added][a] = d;
+    }
+    if (channels) cut->dim[1][1] = 1;
+    if (channels && ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE) cut->dim[2][1] = 0;
+    cut->axis[2].mul = 1;
+    cut->axis[2].div = rows->stride;
+    cut->axis[2].high = rows->pad;
+    cut->axis[2].low = rows->pad - rows->dilation * (rows->kernel - 1) + rows->stride - 1;
+    if (!phases) return;
+    cut->hidden[0].bytes = tm_conv_phases_scratch(&t);
+    cut->hidden[0].axes = 1u << 0 | 1u << 2;
+}
+
+static void narrow_axis(tm_transpose_axis *a, int64_t first, int64_t in, int64_t out) {
+    if (out == a->out) return;
+    int64_t low = first + a->pad - a->dilation * (a->kernel - 1) + a->stride - 1;
+    int64_t begin = TM_CLAMP(low < 0 ? 0 : low / a->stride, 0, a->in - 1);
+    a->pad += first - begin * a->stride;
+    a->in = in;
+    a->out = out;
+}
+
+// What a piece sees of the whole.
+static void narrow(const tm_op_ctx *ctx, tm_transpose *t) {
+    const tm_shape *x = &ctx->gin[0].shape, *y = &ctx->gout[0].shape;
+    t->batch = y->dim[0];
+    if (t->groups == 1) t->group_out = y->dim[1];
+    narrow_axis(x->rank == 3 ? &t->x : &t->y, ctx->first[2], x->dim[2], y->dim[2]);
+}
+
 static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     tm_transpose t;
     TM_TRY(read_transpose(ctx, &t, err));
+    if (ctx->first) narrow(ctx, &t);
     if (ctx->node->prepared) return tm_conv_phases_record(ctx, &t, recorder, err);
     bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
     int32_t added = ctx->node->fused.residual;
@@ -187,6 +233,7 @@ const tm_op tm_ops_conv_transpose[] = {{.type = "ConvTranspose",
                                         .prepare = transpose_prepare,
                                         .release = transpose_release,
                                         .constant_inputs = 6,
+                                        .cut = transpose_cut,
                                         .fuses = TM_FUSES_ACT | TM_FUSES_RESIDUAL,
                                         .record = transpose_record},
                                        {.type = NULL}};

@@ -67,6 +67,15 @@ uint64_t tm_conv_winograd_scratch(const tm_conv *conv, const tm_gpu_info *info) 
     return input_bytes(conv, info) + bytes_a_tile(conv->out_channels) * (uint64_t)chunk_tiles(conv, info);
 }
 
+bool tm_conv_runs_winograd(const tm_op_ctx *ctx, const tm_conv *conv) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
+    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+    if (!prepared || !prepared->winograd.buffer || !tm_conv_winograd_pays(conv, info)) return false;
+    // What lies between the stages, and the weights, are bound as a whole.
+    uint64_t widest = bytes_a_tile(TM_MAX(conv->in_channels, conv->out_channels)) * (uint64_t)chunk_tiles(conv, info);
+    return TM_MAX(widest, prepared->winograd.size) <= info->max_storage_range;
+}
+
 // ---- Weights: U = G g G^T in double, rounded once.
 
 static void transform_kernel(const float *g, double u[COMPONENTS]) {

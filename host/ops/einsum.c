@@ -93,7 +93,7 @@ static tagmask_status add_label(tm_op_ctx *ctx, einsum_plan *p, char label, tm_e
     return TAGMASK_OK;
 }
 
-static tagmask_status make_einsum_plan(tm_op_ctx *ctx, einsum_plan *p, tm_error *err) {
+static tagmask_status make_einsum_plan(tm_op_ctx *ctx, const tm_shape *const *shapes, einsum_plan *p, tm_error *err) {
     memset(p, 0, sizeof *p);
     p->operands = ctx->input_count;
     TM_TRY(parse_equation(ctx, p, err));
@@ -101,7 +101,7 @@ static tagmask_status make_einsum_plan(tm_op_ctx *ctx, einsum_plan *p, tm_error 
     p->kept = p->count;
     if (p->kept != p->out_rank) return bad_equation(ctx, err);  // a label twice in the output
     for (size_t k = 0; k < p->operands; k++) {
-        const tm_shape *s = &ctx->in[k].shape;
+        const tm_shape *s = shapes[k];
         int64_t own[TM_MAX_RANK];
         tm_row_major(s->rank, s->dim, own);
         for (int32_t d = 0; d < s->rank; d++) {
@@ -121,6 +121,12 @@ static tagmask_status make_einsum_plan(tm_op_ctx *ctx, einsum_plan *p, tm_error 
     return TAGMASK_OK;
 }
 
+// The plan of the whole operator.
+static tagmask_status make_whole_plan(tm_op_ctx *ctx, einsum_plan *p, tm_error *err) {
+    const tm_shape *shapes[] = {&ctx->in[0].shape, &ctx->in[ctx->input_count - 1].shape};
+    return make_einsum_plan(ctx, shapes, p, err);
+}
+
 static tagmask_status shape_einsum(tm_op_ctx *ctx, tm_error *err) {
     if (ctx->input_count > 2)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "has %zu operands; at most two are supported",
@@ -128,7 +134,7 @@ static tagmask_status shape_einsum(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_inputs(ctx, TM_MAX(ctx->input_count, (size_t)1), 2, err));
     for (size_t i = 0; i < ctx->input_count; i++) TM_TRY(tm_need_float(ctx, i, "an operand", err));
     einsum_plan p;
-    TM_TRY(make_einsum_plan(ctx, &p, err));
+    TM_TRY(make_whole_plan(ctx, &p, err));
     tm_shape shape = {.rank = p.out_rank}, all = {.rank = p.count};
     memcpy(shape.dim, p.dim, sizeof *p.dim * (size_t)p.out_rank);
     memcpy(all.dim, p.dim, sizeof *p.dim * (size_t)p.count);
@@ -139,9 +145,30 @@ static tagmask_status shape_einsum(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// Along the output's labels, unless an operand's diagonal is meant.
+static void cut_einsum(tm_op_ctx *ctx, tm_cut *cut) {
+    einsum_plan p;
+    tm_error ignored;
+    if (make_whole_plan(ctx, &p, &ignored) != TAGMASK_OK) return;
+    for (int8_t i = 0; i < p.kept; i++) {
+        int seen[2] = {0, 0};
+        size_t axis = tm_cut_add(cut, p.dim[i], 1);
+        cut->dim[p.operands][axis] = i;
+        for (size_t k = 0; k < p.operands; k++)
+            for (int8_t d = 0; d < p.rank[k]; d++) {
+                if (p.label[k][d] != p.order[i] || ctx->in[k].shape.dim[d] != p.dim[i]) continue;
+                cut->dim[k][axis] = d;
+                seen[k]++;
+            }
+        if (seen[0] < 2 && seen[1] < 2) continue;
+        for (size_t k = 0; k <= p.operands; k++) cut->dim[k][axis] = -1;
+    }
+}
+
 static tagmask_status record_einsum(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     einsum_plan p;
-    TM_TRY(make_einsum_plan(ctx, &p, err));
+    const tm_shape *shapes[] = {&ctx->gin[0].shape, &ctx->gin[ctx->input_count - 1].shape};
+    TM_TRY(make_einsum_plan(ctx, shapes, &p, err));
     struct {
         uint32_t dim[8], a[8], b[8], kept, labels, outputs, length;
     } push = {.kept = (uint32_t)p.kept, .labels = (uint32_t)p.count, .outputs = 1, .length = 1};
@@ -168,6 +195,6 @@ static tagmask_status record_einsum(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
 }
 
 const tm_op tm_ops_einsum[] = {
-    {.type = "Einsum", .domain = "", .since = 12, .shape = shape_einsum, .record = record_einsum},
+    {.type = "Einsum", .domain = "", .since = 12, .shape = shape_einsum, .cut = cut_einsum, .record = record_einsum},
     {.type = NULL},
 };

@@ -9,15 +9,15 @@ static bool by_vectors(const tm_matmul *p, bool transposed) {
     return whole;
 }
 
-tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_slice a, tm_slice b,
-                                tm_slice d, tm_slice out, tm_error *err) {
+static tagmask_status record_product(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_act act,
+                                     tm_slice a, tm_slice b, tm_slice d, tm_slice out, tm_error *err) {
     uint32_t rows = product->m >= 4 ? 4 : 1;
     uint64_t tiles = (uint64_t)product->batches * ((product->m + rows - 1) / rows) * ((product->n + 3) / 4);
     bool transposed = product->b_row == 1 && product->b_col != 1, vectors = by_vectors(product, transposed);
     tm_launch launch = {.shader = vectors ? "nn/matmul_vec4" : "nn/matmul",
                         .texel_shader = vectors ? "nn/matmul_vec4_texel" : NULL,
                         .texel_inputs = 2,
-                        .constants = {rows, ctx->node->fused.act, d.buffer != NULL, transposed},
+                        .constants = {rows, act, d.buffer != NULL, transposed},
                         .constant_count = vectors ? 4 : 3,
                         .bindings = {a, b, d.buffer ? d : a, out},
                         .binding_count = 4,
@@ -29,6 +29,34 @@ tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_
     if (!product->k && !d.buffer) return tm_fill(recorder, out, 0, err);
     if (!product->k) launch.bindings[0] = launch.bindings[1] = d;  // never read
     return tm_launch_threads(ctx, recorder, &launch, err);
+}
+
+tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_slice a, tm_slice b,
+                                tm_slice d, tm_slice out, tm_error *err) {
+    tm_act act = ctx->node->fused.act;
+    const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
+    uint32_t step = (uint32_t)(info->buffer_alignment / 4), row = product->b_row;
+    if (b.size <= info->max_storage_range || product->batches > 1 || product->b_col != 1 || !row)
+        return record_product(ctx, recorder, product, act, a, b, d, out, err);
+    // Rows of B in parts that can be bound; each adds its products to what the parts before it made.
+    uint32_t most = (uint32_t)TM_MIN(info->max_storage_range / 16 * 4 / row, (uint64_t)product->k) / step * step;
+    if (!most) return record_product(ctx, recorder, product, act, a, b, d, out, err);  // fails: a row is too large
+    for (uint32_t first = 0; first < product->k; first += most) {
+        tm_matmul part = *product;
+        part.k = TM_MIN(most, product->k - first);
+        uint64_t skip_a = (uint64_t)first * product->a_col * 4, skip_b = (uint64_t)first * row * 4;
+        tm_slice part_a = {a.buffer, a.offset + skip_a, a.size - skip_a};
+        tm_slice part_b = {b.buffer, b.offset + skip_b, (uint64_t)part.k * row * 4};
+        if (first) {
+            d = out;
+            part.d_row = product->n;
+            part.d_col = 1;
+            part.beta = 1;
+        }
+        bool last = first + part.k == product->k;
+        TM_TRY(record_product(ctx, recorder, &part, last ? act : TM_ACT_NONE, part_a, part_b, d, out, err));
+    }
+    return TAGMASK_OK;
 }
 
 // The node's own two matrices, with its fused activation.
@@ -45,9 +73,10 @@ typedef struct matmul_plan {
     tm_shape batch;
 } matmul_plan;
 
-static tagmask_status make_matmul_plan(tm_op_ctx *ctx, matmul_plan *p, tm_error *err) {
-    p->a = ctx->in[0].shape;
-    p->b = ctx->in[1].shape;
+static tagmask_status make_matmul_plan(tm_op_ctx *ctx, const tm_shape *left, const tm_shape *right, matmul_plan *p,
+                                       tm_error *err) {
+    p->a = *left;
+    p->b = *right;
     if (p->a.rank < 1 || p->b.rank < 1)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "multiplies a scalar; expected rank 1 or more");
     if (p->a.rank == 1) p->a = (tm_shape){2, {1, p->a.dim[0]}};
@@ -63,8 +92,8 @@ static tagmask_status make_matmul_plan(tm_op_ctx *ctx, matmul_plan *p, tm_error 
     }
     char a[128], b[128];
     if (fits) return TAGMASK_OK;
-    return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "cannot multiply %s by %s",
-                      tm_shape_text(&ctx->in[0].shape, a, sizeof a), tm_shape_text(&ctx->in[1].shape, b, sizeof b));
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "cannot multiply %s by %s", tm_shape_text(left, a, sizeof a),
+                      tm_shape_text(right, b, sizeof b));
 }
 
 static tagmask_status shape_matmul(tm_op_ctx *ctx, tm_error *err) {
@@ -72,7 +101,7 @@ static tagmask_status shape_matmul(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_float(ctx, 0, "the first matrix", err));
     TM_TRY(tm_need_float(ctx, 1, "the second matrix", err));
     matmul_plan p;
-    TM_TRY(make_matmul_plan(ctx, &p, err));
+    TM_TRY(make_matmul_plan(ctx, &ctx->in[0].shape, &ctx->in[1].shape, &p, err));
     tm_shape shape = p.batch;
     if (ctx->in[0].shape.rank > 1) shape.dim[shape.rank++] = p.a.dim[p.a.rank - 2];
     if (ctx->in[1].shape.rank > 1) shape.dim[shape.rank++] = p.b.dim[p.b.rank - 1];
@@ -90,9 +119,44 @@ static void batch_strides(const tm_shape *matrix, const tm_shape *batch, int64_t
     }
 }
 
+// Whether B is one matrix of whole rows that is larger than the device binds: tm_matmul_record takes its rows in parts.
+static bool is_large(const tm_op_ctx *ctx, bool transposed) {
+    const tm_shape *b = &ctx->in[1].shape;
+    bool single = b->rank < 3 || tm_span(b, 0, b->rank - 2) == 1;
+    return single && !transposed && tm_layout_bytes(b, TM_LINEAR) > tm_gpu_get_info(ctx->gpu)->max_storage_range;
+}
+
+// By batches, rows of A, and columns of B.
+static void cut_matmul(tm_op_ctx *ctx, tm_cut *cut) {
+    matmul_plan p;
+    tm_error ignored;
+    const tm_shape *a = &ctx->in[0].shape, *b = &ctx->in[1].shape;
+    if (make_matmul_plan(ctx, a, b, &p, &ignored) != TAGMASK_OK) return;
+    int32_t outer = p.batch.rank;
+    for (int32_t d = 0; d < outer; d++) {
+        int32_t ad = d - (outer - (p.a.rank - 2)), bd = d - (outer - (p.b.rank - 2));
+        size_t axis = tm_cut_add(cut, p.batch.dim[d], 1);
+        if (ad >= 0 && p.a.dim[ad] > 1) cut->dim[0][axis] = (int8_t)ad;
+        if (bd >= 0 && p.b.dim[bd] > 1) cut->dim[1][axis] = (int8_t)bd;
+        cut->dim[2][axis] = (int8_t)d;
+    }
+    if (a->rank > 1) {
+        size_t axis = tm_cut_add(cut, a->dim[a->rank - 2], 1);
+        cut->dim[0][axis] = (int8_t)(a->rank - 2);
+        cut->dim[2][axis] = (int8_t)outer;
+    }
+    if (is_large(ctx, false)) {
+        cut->own = 2;
+    } else if (b->rank > 1) {
+        size_t axis = tm_cut_add(cut, b->dim[b->rank - 1], 1);
+        cut->dim[1][axis] = (int8_t)(b->rank - 1);
+        cut->dim[2][axis] = (int8_t)(outer + (a->rank > 1));
+    }
+}
+
 static tagmask_status record_matmul(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     matmul_plan p;
-    TM_TRY(make_matmul_plan(ctx, &p, err));
+    TM_TRY(make_matmul_plan(ctx, &ctx->gin[0].shape, &ctx->gin[1].shape, &p, err));
     tm_matmul push = {.m = (uint32_t)p.a.dim[p.a.rank - 2],
                       .k = (uint32_t)p.a.dim[p.a.rank - 1],
                       .n = (uint32_t)p.b.dim[p.b.rank - 1],
@@ -147,6 +211,20 @@ static tagmask_status shape_gemm(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_gemm(tm_op_ctx *ctx, tm_cut *cut) {
+    bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
+    bool added = tm_has_input(ctx, 2), large = is_large(ctx, tb);
+    const tm_shape *out = &ctx->out[0].shape, *c = added ? &ctx->in[2].shape : NULL;
+    for (int8_t d = 0; d < (large ? 1 : 2); d++) {
+        size_t axis = tm_cut_add(cut, out->dim[d], 1);
+        cut->dim[d][axis] = d == 0 ? ta : !tb;
+        cut->dim[ctx->input_count][axis] = d;
+        int32_t own = added ? d - (2 - c->rank) : -1;
+        if (own >= 0 && c->dim[own] > 1) cut->dim[2][axis] = (int8_t)own;
+    }
+    if (large) cut->own = 2;
+}
+
 static tagmask_status record_gemm(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *a = &ctx->gin[0].shape, *b = &ctx->gin[1].shape;
     bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
@@ -173,7 +251,7 @@ static tagmask_status record_gemm(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
 }
 
 const tm_op tm_ops_matmul[] = {
-    {.type = "MatMul", .domain = "", .since = 1, .shape = shape_matmul, .record = record_matmul},
-    {.type = "Gemm", .domain = "", .since = 7, .shape = shape_gemm, .record = record_gemm},
+    {.type = "MatMul", .domain = "", .since = 1, .shape = shape_matmul, .cut = cut_matmul, .record = record_matmul},
+    {.type = "Gemm", .domain = "", .since = 7, .shape = shape_gemm, .cut = cut_gemm, .record = record_gemm},
     {.type = NULL},
 };

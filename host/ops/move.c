@@ -331,6 +331,22 @@ static tagmask_status shape_gather(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// What lies before and after the axis is kept; of the indices, all that are taken.
+static void cut_gather(tm_op_ctx *ctx, tm_cut *cut) {
+    const tm_shape *in = &ctx->in[0].shape, *index = &ctx->in[1].shape;
+    int32_t axis = concat_axis(ctx, in->rank);
+    for (int32_t d = 0; d < ctx->out[0].shape.rank; d++) {
+        size_t a = tm_cut_add(cut, ctx->out[0].shape.dim[d], 1);
+        cut->dim[2][a] = (int8_t)d;
+        if (d < axis)
+            cut->dim[0][a] = (int8_t)d;
+        else if (d < axis + index->rank)
+            cut->dim[1][a] = (int8_t)(d - axis);
+        else
+            cut->dim[0][a] = (int8_t)(d - index->rank + 1);
+    }
+}
+
 static tagmask_status record_gather(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *in = &ctx->gin[0].shape, *index = &ctx->gin[1].shape, *out = &ctx->gout[0].shape;
     int32_t axis = concat_axis(ctx, in->rank);
@@ -350,7 +366,7 @@ static tagmask_status record_gather(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
 }
 
 #define MOVE(name, opset, family) \
-    .type = name, .domain = "", .since = opset, .shape = shape_##family, .record = record_##family
+    .type = name, .domain = "", .since = opset, .shape = shape_##family, .cut = tm_cut_itself, .record = record_##family
 const tm_op tm_ops_move[] = {
     {MOVE("Concat", 4, concat), .fold = tm_fold_concat, .layout = layout_concat},
     {MOVE("Slice", 1, slice), .fold = tm_fold_slice, .layout = layout_slice, .constant_inputs = 30, .host_inputs = 30},
@@ -359,6 +375,12 @@ const tm_op tm_ops_move[] = {
     {MOVE("Expand", 8, expand), .fold = tm_fold_expand, .constant_inputs = 2, .host_inputs = 2},
     {MOVE("DepthToSpace", 1, depth)},
     {MOVE("SpaceToDepth", 1, depth)},
-    {MOVE("Gather", 1, gather), .fold = tm_fold_gather},
+    {.type = "Gather",
+     .domain = "",
+     .since = 1,
+     .shape = shape_gather,
+     .fold = tm_fold_gather,
+     .cut = cut_gather,
+     .record = record_gather},
     {.type = NULL},
 };

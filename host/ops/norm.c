@@ -31,6 +31,20 @@ static tagmask_status shape_batch(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// Along the first `dims` dimensions; parameters of the channels follow those.
+static void cut_channels(const tm_op_ctx *ctx, tm_cut *cut, int32_t dims, int64_t channel_grain, bool parameters) {
+    const tm_shape *x = &ctx->in[0].shape;
+    for (int8_t d = 0; d < TM_MIN(x->rank, dims); d++) {
+        size_t axis = tm_cut_add(cut, x->dim[d], d == 1 ? channel_grain : 1);
+        cut->dim[0][axis] = cut->dim[ctx->input_count][axis] = d;
+        for (size_t i = 1; d == 1 && parameters && i < ctx->input_count; i++) cut->dim[i][axis] = 0;
+    }
+}
+
+static void cut_batch(tm_op_ctx *ctx, tm_cut *cut) {
+    cut_channels(ctx, cut, TM_MAX_RANK, 1, true);
+}
+
 static void layout_first(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     for (size_t i = 1; i < ctx->input_count; i++) in[i] = TM_LINEAR;
     out[0] = in[0];
@@ -98,12 +112,13 @@ static tagmask_status record_norm(tm_op_ctx *ctx, tm_recorder *recorder, const n
     } push = {(uint32_t)p->rows, (uint32_t)p->length, p->row_mod,
               p->row_mul,        p->at_div,           tm_attr_float(ctx->node, "epsilon", 1e-5f)};
     bool bias = ctx->input_count > 2 && ctx->gin[2].dtype != TM_DTYPE_NONE;
-    tm_slice x = ctx->gin[0].slice, scale = ctx->gin[1].slice;
+    tm_slice x = ctx->gin[0].slice, scale = ctx->gin[1].slice, statistics = ctx->scratch;
+    statistics.size = TM_MAX(p->rows, (uint64_t)1) * 8;
     for (uint32_t pass = 0; pass < 2; pass++) {
         tm_launch launch = {.shader = "nn/norm",
                             .constants = {pass, bias, rms},
                             .constant_count = 3,
-                            .bindings = {x, scale, bias ? ctx->gin[2].slice : scale, ctx->scratch, ctx->gout[0].slice},
+                            .bindings = {x, scale, bias ? ctx->gin[2].slice : scale, statistics, ctx->gout[0].slice},
                             .binding_count = 5,
                             .push = &push,
                             .push_size = sizeof push,
@@ -147,6 +162,10 @@ static tagmask_status shape_instance(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_instance(tm_op_ctx *ctx, tm_cut *cut) {
+    cut_channels(ctx, cut, 2, 1, true);
+}
+
 static tagmask_status record_instance(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *x = &ctx->gin[0].shape;
     norm_plan p = {tm_span(x, 0, 2), tm_span(x, 2, x->rank), (uint32_t)x->dim[1], 1, UINT32_MAX};
@@ -172,9 +191,19 @@ static tagmask_status shape_group(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static int64_t group_channels(const tm_op_ctx *ctx) {
+    return ctx->in[0].shape.dim[1] / tm_attr_int(ctx->node, "num_groups", 0);
+}
+
+// Between groups, where scale and bias belong to channels.
+static void cut_group(tm_op_ctx *ctx, tm_cut *cut) {
+    bool by_channel = ctx->node->opset >= 21;
+    cut_channels(ctx, cut, by_channel ? 2 : 1, TM_MAX(group_channels(ctx), (int64_t)1), by_channel);
+}
+
 static tagmask_status record_group(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *x = &ctx->gin[0].shape;
-    uint32_t groups = (uint32_t)tm_attr_int(ctx->node, "num_groups", 0), each = (uint32_t)x->dim[1] / groups;
+    uint32_t each = (uint32_t)group_channels(ctx), groups = each ? (uint32_t)x->dim[1] / each : 0;
     uint64_t plane = tm_span(x, 2, x->rank);
     norm_plan p = {(uint64_t)x->dim[0] * groups, each * plane, groups, each, (uint32_t)TM_MAX(plane, 1)};
     if (ctx->node->opset < 21) {
@@ -209,6 +238,12 @@ static tagmask_status shape_layer(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_layer(tm_op_ctx *ctx, tm_cut *cut) {
+    int64_t axis = tm_attr_int(ctx->node, "axis", -1);
+    if (axis < 0) axis += ctx->in[0].shape.rank;
+    tm_cut_dims(ctx, cut, (1u << axis) - 1);
+}
+
 static tagmask_status record_layer(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *x = &ctx->gin[0].shape;
     int64_t axis = tm_attr_int(ctx->node, "axis", -1);
@@ -224,10 +259,31 @@ const tm_op tm_ops_norm[] = {
      .since = 7,
      .shape = shape_batch,
      .layout = layout_first,
+     .cut = cut_batch,
      .record = record_batch},
-    {.type = "InstanceNormalization", .domain = "", .since = 6, .shape = shape_instance, .record = record_instance},
-    {.type = "GroupNormalization", .domain = "", .since = 18, .shape = shape_group, .record = record_group},
-    {.type = "LayerNormalization", .domain = "", .since = 17, .shape = shape_layer, .record = record_layer},
-    {.type = "RMSNormalization", .domain = "", .since = 23, .shape = shape_layer, .record = record_layer},
+    {.type = "InstanceNormalization",
+     .domain = "",
+     .since = 6,
+     .shape = shape_instance,
+     .cut = cut_instance,
+     .record = record_instance},
+    {.type = "GroupNormalization",
+     .domain = "",
+     .since = 18,
+     .shape = shape_group,
+     .cut = cut_group,
+     .record = record_group},
+    {.type = "LayerNormalization",
+     .domain = "",
+     .since = 17,
+     .shape = shape_layer,
+     .cut = cut_layer,
+     .record = record_layer},
+    {.type = "RMSNormalization",
+     .domain = "",
+     .since = 23,
+     .shape = shape_layer,
+     .cut = cut_layer,
+     .record = record_layer},
     {.type = NULL},
 };

@@ -91,6 +91,20 @@ static void layout_pad(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     in[0] = out[0] = c4 ? TM_C4 : TM_LINEAR;
 }
 
+// Along dimensions that stay as they are.
+static void cut_unpadded(tm_op_ctx *ctx, tm_cut *cut, const int64_t *begin) {
+    uint32_t dims = 0;
+    for (int32_t d = 0; d < ctx->in[0].shape.rank; d++)
+        if (!begin[d] && ctx->in[0].shape.dim[d] == ctx->out[0].shape.dim[d]) dims |= 1u << d;
+    tm_cut_dims(ctx, cut, dims);
+}
+
+static void cut_pad(tm_op_ctx *ctx, tm_cut *cut) {
+    pad_plan plan;
+    tm_error ignored;
+    if (make_pad_plan(ctx, &plan, &ignored) == TAGMASK_OK) cut_unpadded(ctx, cut, plan.begin);
+}
+
 static tagmask_status record_pad_plan(tm_op_ctx *ctx, tm_recorder *recorder, const pad_plan *plan, tm_error *err) {
     bool c4 = ctx->gin[0].layout == TM_C4;
     tm_shape in, out;
@@ -153,6 +167,10 @@ static tagmask_status shape_tile(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_tile(tm_op_ctx *ctx, tm_cut *cut) {
+    cut_unpadded(ctx, cut, (const int64_t[TM_MAX_RANK]){0});
+}
+
 static tagmask_status record_tile(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     pad_plan plan = {.mode = WRAP, .shape = ctx->gout[0].shape};
     return record_pad_plan(ctx, recorder, &plan, err);
@@ -166,6 +184,7 @@ const tm_op tm_ops_pad[] = {
      .layout = layout_pad,
      .constant_inputs = 14,
      .host_inputs = 14,
+     .cut = cut_pad,
      .record = record_pad},
     {.type = "Tile",
      .domain = "",
@@ -174,6 +193,7 @@ const tm_op tm_ops_pad[] = {
      .fold = tm_fold_tile,
      .constant_inputs = 2,
      .host_inputs = 2,
+     .cut = cut_tile,
      .record = record_tile},
     {.type = NULL},
 };

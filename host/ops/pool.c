@@ -119,6 +119,13 @@ static void layout_pool(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     for (size_t i = 0; i < ctx->output_count; i++) out[i] = in[0];
 }
 
+// By planes. Indices count in the whole tensor, so that theirs cannot be told from a piece.
+static void cut_pool(tm_op_ctx *ctx, tm_cut *cut) {
+    if (ctx->output_count == 1) tm_cut_dims(ctx, cut, 3);
+    if (ctx->scratch_bytes) cut->hidden[0].bytes = ctx->scratch_bytes;
+    cut->hidden[0].axes = (1u << cut->axis_count) - 1;
+}
+
 // One pass over planes: axes[] names the dimensions of the plan that are their height and width; -1: the plane has rows
 // of `width` elements that stay as they are.
 typedef struct pool_pass {
@@ -176,21 +183,29 @@ static tagmask_status record_pool(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
     tm_element_dims(&ctx->gin[0], &dims);
     uint64_t planes = tm_span(&dims, 0, 2);
     bool deep = dims.rank == 5;
-    pool_pass pass = {
-        ctx->gin[0].slice, deep ? ctx->scratch : ctx->gout[0].slice, planes * (uint64_t)p.in[0], {1, 2}, 0};
+    tm_slice between = ctx->scratch;
+    if (deep) between.size = TM_MAX(planes * (uint64_t)(p.in[0] * p.out[1] * p.out[2]) * 4, (uint64_t)16);
+    pool_pass pass = {ctx->gin[0].slice, deep ? between : ctx->gout[0].slice, planes * (uint64_t)p.in[0], {1, 2}, 0};
     TM_TRY(record_pass(ctx, recorder, &p, &pass, err));
     if (!deep) return TAGMASK_OK;
-    pass = (pool_pass){ctx->scratch, ctx->gout[0].slice, planes, {0, -1}, p.out[1] * p.out[2]};
+    pass = (pool_pass){between, ctx->gout[0].slice, planes, {0, -1}, p.out[1] * p.out[2]};
     return record_pass(ctx, recorder, &p, &pass, err);
 }
 
 const tm_op tm_ops_pool[] = {
-    {.type = "MaxPool", .domain = "", .since = 1, .shape = shape_pool, .layout = layout_pool, .record = record_pool},
+    {.type = "MaxPool",
+     .domain = "",
+     .since = 1,
+     .shape = shape_pool,
+     .layout = layout_pool,
+     .cut = cut_pool,
+     .record = record_pool},
     {.type = "AveragePool",
      .domain = "",
      .since = 1,
      .shape = shape_pool,
      .layout = layout_pool,
+     .cut = cut_pool,
      .record = record_pool},
     {.type = NULL},
 };

@@ -115,6 +115,26 @@ static tagmask_status record_planes(tm_op_ctx *ctx, tm_recorder *recorder, uint3
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
+// Along what stays.
+static void cut_kept(const tm_op_ctx *ctx, tm_cut *cut, const bool *gone, bool keep) {
+    const tm_shape *in = &ctx->in[0].shape;
+    int8_t to = 0;
+    for (int8_t d = 0; d < in->rank; d++) {
+        if (!gone[d]) {
+            size_t axis = tm_cut_add(cut, in->dim[d], 1);
+            cut->dim[0][axis] = d;
+            cut->dim[ctx->input_count][axis] = to;
+        }
+        if (keep || !gone[d]) to++;
+    }
+}
+
+static void cut_reduce(tm_op_ctx *ctx, tm_cut *cut) {
+    bool gone[TM_MAX_RANK], keep;
+    tm_error ignored;
+    if (reduced_axes(ctx, gone, &keep, &ignored) == TAGMASK_OK) cut_kept(ctx, cut, gone, keep);
+}
+
 // Rounds of nn/reduce: a log-sum-exp walks twice, and with several dimensions each element's place takes a loop.
 static uint64_t reduce_rounds(uint64_t length, uint32_t dims, uint32_t op) {
     uint64_t walk = length / 8 + length / 256 + 2 + (dims > 1 ? length * dims : 0);
@@ -188,6 +208,13 @@ static tagmask_status shape_arg(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_arg(tm_op_ctx *ctx, tm_cut *cut) {
+    bool gone[TM_MAX_RANK] = {false};
+    int64_t axis = tm_attr_int(ctx->node, "axis", 0);
+    gone[axis < 0 ? axis + ctx->in[0].shape.rank : axis] = true;
+    cut_kept(ctx, cut, gone, tm_attr_int(ctx->node, "keepdims", 1) != 0);
+}
+
 static tagmask_status record_arg(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *in = &ctx->gin[0].shape;
     int64_t axis = tm_attr_int(ctx->node, "axis", 0);
@@ -213,7 +240,7 @@ static tagmask_status record_arg(tm_op_ctx *ctx, tm_recorder *recorder, tm_error
 #define REDUCE(name, fold_rule)                                                                                    \
     {                                                                                                              \
         .type = name, .domain = "", .since = 1, .shape = shape_reduce, .fold = fold_rule, .layout = layout_reduce, \
-        .constant_inputs = 2, .host_inputs = 2, .record = record_reduce                                            \
+        .constant_inputs = 2, .host_inputs = 2, .cut = cut_reduce, .record = record_reduce                         \
     }
 const tm_op tm_ops_reduce[] = {
     REDUCE("ReduceSum", tm_fold_reduce),
@@ -228,7 +255,7 @@ const tm_op tm_ops_reduce[] = {
     REDUCE("ReduceLogSumExp", NULL),
     REDUCE("GlobalAveragePool", NULL),
     REDUCE("GlobalMaxPool", NULL),
-    {.type = "ArgMax", .domain = "", .since = 1, .shape = shape_arg, .record = record_arg},
-    {.type = "ArgMin", .domain = "", .since = 1, .shape = shape_arg, .record = record_arg},
+    {.type = "ArgMax", .domain = "", .since = 1, .shape = shape_arg, .cut = cut_arg, .record = record_arg},
+    {.type = "ArgMin", .domain = "", .since = 1, .shape = shape_arg, .cut = cut_arg, .record = record_arg},
     {.type = NULL},
 };

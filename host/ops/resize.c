@@ -27,11 +27,10 @@ typedef struct resize_pass {
     uint64_t outer, inner;
 } resize_pass;
 
-static tagmask_status list_passes(tm_op_ctx *ctx, const tm_resize_plan *plan, resize_pass passes[TM_MAX_RANK],
-                                  size_t *count, uint64_t *bytes, tm_error *err) {
+static tagmask_status list_passes(tm_op_ctx *ctx, const tm_resize_plan *plan, tm_shape shape,
+                                  resize_pass passes[TM_MAX_RANK], size_t *count, uint64_t *bytes, tm_error *err) {
     // Offsets that any device can bind.
     enum { ALIGNMENT = 256 };
-    tm_shape shape = ctx->in[0].shape;
     *count = 0;
     *bytes = 0;
     for (int32_t d = shape.rank - 1; d >= 0; d--) {
@@ -71,7 +70,7 @@ static tagmask_status shape_resize(tm_op_ctx *ctx, tm_error *err) {
     if (in_one_pass(&plan)) return TAGMASK_OK;
     resize_pass passes[TM_MAX_RANK];
     size_t count;
-    return list_passes(ctx, &plan, passes, &count, &ctx->scratch_bytes, err);
+    return list_passes(ctx, &plan, ctx->in[0].shape, passes, &count, &ctx->scratch_bytes, err);
 }
 
 static void layout_resize(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
@@ -84,6 +83,24 @@ static void layout_resize(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     if (c4 && shape->dim[1] == 1 && tm_span(&plan.shape, 2, 4) > tm_span(shape, 2, 4)) c4 = false;
     for (size_t i = 1; i < ctx->input_count; i++) in[i] = TM_LINEAR;
     in[0] = out[0] = c4 ? TM_C4 : TM_LINEAR;
+}
+
+// Along dimensions that stay as they are.
+static void cut_resize(tm_op_ctx *ctx, tm_cut *cut) {
+    tm_resize_plan plan;
+    tm_error ignored;
+    uint32_t dims = 0;
+    if (tm_resize_plan_make(ctx, &plan, &ignored) != TAGMASK_OK) return;
+    bool one_pass = in_one_pass(&plan);
+    for (int32_t d = 0; d < plan.shape.rank - (one_pass ? 2 : 0); d++)
+        if (!plan.axis[d].changes) dims |= 1u << d;
+    tm_cut_dims(ctx, cut, dims);
+    resize_pass passes[TM_MAX_RANK];
+    size_t count = 0;
+    uint64_t bytes;
+    if (one_pass || list_passes(ctx, &plan, ctx->in[0].shape, passes, &count, &bytes, &ignored) != TAGMASK_OK) return;
+    for (size_t i = 0; i + 1 < count; i++) cut->hidden[0].bytes = TM_MAX(cut->hidden[0].bytes, passes[i].out_bytes);
+    cut->hidden[0].axes = (1u << cut->axis_count) - 1;
 }
 
 static tagmask_status record_one_pass(tm_op_ctx *ctx, tm_recorder *recorder, const tm_resize_plan *plan,
@@ -161,7 +178,7 @@ static tagmask_status record_resize(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
     resize_pass passes[TM_MAX_RANK];
     size_t count;
     uint64_t bytes;
-    TM_TRY(list_passes(ctx, &plan, passes, &count, &bytes, err));
+    TM_TRY(list_passes(ctx, &plan, ctx->gin[0].shape, passes, &count, &bytes, err));
     tm_slice from = ctx->gin[0].slice;
     if (count == 0) {
         tm_slice to = ctx->gout[0].slice;
@@ -186,6 +203,7 @@ const tm_op tm_ops_resize[] = {
      .layout = layout_resize,
      .constant_inputs = 14,
      .host_inputs = 14,
+     .cut = cut_resize,
      .record = record_resize},
     {.type = "Upsample",
      .domain = "",
@@ -194,6 +212,7 @@ const tm_op tm_ops_resize[] = {
      .layout = layout_resize,
      .constant_inputs = 2,
      .host_inputs = 2,
+     .cut = cut_resize,
      .record = record_resize},
     {.type = NULL},
 };

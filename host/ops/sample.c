@@ -45,6 +45,18 @@ static tagmask_status shape_sample(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// By images, channels, and the first of the grid's axes.
+static void cut_sample(tm_op_ctx *ctx, tm_cut *cut) {
+    const tm_shape *y = &ctx->out[0].shape;
+    static const int8_t image[] = {0, 1, -1}, grid[] = {0, -1, 1};
+    for (int8_t d = 0; d < 3; d++) {
+        size_t axis = tm_cut_add(cut, y->dim[d], 1);
+        cut->dim[0][axis] = image[d];
+        cut->dim[1][axis] = grid[d];
+        cut->dim[2][axis] = d;
+    }
+}
+
 static tagmask_status record_sample(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *x = &ctx->gin[0].shape, *y = &ctx->gout[0].shape;
     uint32_t mode, padding;
@@ -71,6 +83,11 @@ static tagmask_status record_sample(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
 }
 
 const tm_op tm_ops_sample[] = {
-    {.type = "GridSample", .domain = "", .since = 16, .shape = shape_sample, .record = record_sample},
+    {.type = "GridSample",
+     .domain = "",
+     .since = 16,
+     .shape = shape_sample,
+     .cut = cut_sample,
+     .record = record_sample},
     {.type = NULL},
 };

@@ -1,7 +1,7 @@
 // Operators that change only how the same elements are seen: Identity, Dropout, Reshape, Flatten, Squeeze, Unsqueeze.
 #include <string.h>
 
-#include "ops/host_eval.h"
+#include "ops/common.h"
 
 static tagmask_status check_input(tm_op_ctx *ctx, size_t least, size_t most, tm_error *err) {
     if (ctx->input_count < least || ctx->input_count > most || ctx->in[0].dtype == TM_DTYPE_NONE)
@@ -177,6 +177,7 @@ const tm_op tm_ops_shape_reshape[] = {{.type = "Identity",
                                        .fold = dropout_fold,
                                        .alias_inputs = 1,
                                        .host_inputs = 6,
+                                       .cut = tm_cut_itself,
                                        .record = dropout_record},
                                       {.type = "Reshape",
                                        .domain = "",

@@ -22,6 +22,11 @@ static tagmask_status shape_softmax(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_softmax(tm_op_ctx *ctx, tm_cut *cut) {
+    int32_t rank = ctx->in[0].shape.rank, axis = softmax_axis(ctx, rank);
+    tm_cut_dims(ctx, cut, ctx->node->opset < 13 ? (1u << axis) - 1 : ~(1u << axis));
+}
+
 static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     const tm_shape *in = &ctx->gin[0].shape;
     int32_t axis = softmax_axis(ctx, in->rank), end = ctx->node->opset < 13 ? in->rank : axis + 1;
@@ -47,8 +52,13 @@ static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_e
 }
 
 const tm_op tm_ops_softmax[] = {
-    {.type = "Softmax", .domain = "", .since = 1, .shape = shape_softmax, .record = record_softmax},
-    {.type = "LogSoftmax", .domain = "", .since = 1, .shape = shape_softmax, .record = record_softmax},
-    {.type = "Hardmax", .domain = "", .since = 1, .shape = shape_softmax, .record = record_softmax},
+    {.type = "Softmax", .domain = "", .since = 1, .shape = shape_softmax, .cut = cut_softmax, .record = record_softmax},
+    {.type = "LogSoftmax",
+     .domain = "",
+     .since = 1,
+     .shape = shape_softmax,
+     .cut = cut_softmax,
+     .record = record_softmax},
+    {.type = "Hardmax", .domain = "", .since = 1, .shape = shape_softmax, .cut = cut_softmax, .record = record_softmax},
     {.type = NULL},
 };

@@ -318,15 +318,15 @@ static tagmask_status record_cast(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
     return tm_record_cast(ctx, recorder, &ctx->gin[0], &ctx->gout[0], err);
 }
 
-#define UNARY(name, opset)                                                                       \
-    {                                                                                            \
-        .type = name, .domain = "", .since = opset, .shape = shape_unary, .fold = tm_fold_unary, \
-        .layout = layout_same, .alias_inputs = 1, .record = record_unary                         \
+#define UNARY(name, opset)                                                                        \
+    {                                                                                             \
+        .type = name, .domain = "", .since = opset, .shape = shape_unary, .fold = tm_fold_unary,  \
+        .layout = layout_same, .alias_inputs = 1, .cut = tm_cut_broadcast, .record = record_unary \
     }
 #define UNARY_NO_FOLD(name, opset)                                                                                  \
     {                                                                                                               \
         .type = name, .domain = "", .since = opset, .shape = shape_unary, .layout = layout_same, .alias_inputs = 1, \
-        .record = record_unary                                                                                      \
+        .cut = tm_cut_broadcast, .record = record_unary                                                             \
     }
 
 const tm_op tm_ops_unary[] = {
@@ -374,6 +374,7 @@ const tm_op tm_ops_unary[] = {
      .fold = tm_fold_unary,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .record = record_gelu},
     {.type = "Not",
      .domain = "",
@@ -382,6 +383,7 @@ const tm_op tm_ops_unary[] = {
      .fold = tm_fold_unary,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .record = record_not},
     {.type = "IsNaN",
      .domain = "",
@@ -389,6 +391,7 @@ const tm_op tm_ops_unary[] = {
      .shape = shape_is,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .record = record_is},
     {.type = "IsInf",
      .domain = "",
@@ -396,6 +399,7 @@ const tm_op tm_ops_unary[] = {
      .shape = shape_is,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .record = record_is},
     {.type = "Clip",
      .domain = "",
@@ -404,6 +408,7 @@ const tm_op tm_ops_unary[] = {
      .fold = tm_fold_clip,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .constant_inputs = 6,
      .host_inputs = 6,
      .record = record_clip},
@@ -414,6 +419,7 @@ const tm_op tm_ops_unary[] = {
      .fold = tm_fold_cast,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .record = record_cast},
     {.type = "CastLike",
      .domain = "",
@@ -422,6 +428,7 @@ const tm_op tm_ops_unary[] = {
      .fold = tm_fold_cast,
      .layout = layout_same,
      .alias_inputs = 1,
+     .cut = tm_cut_broadcast,
      .record = record_cast},
     {.type = NULL},
 };
