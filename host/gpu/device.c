@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gpu/internal.h"
+#include "gpu/tune.h"
 
 static const char *reason_of(VkResult result) {
     switch (result) {
@@ -165,6 +166,7 @@ tagmask_status tm_gpu_open(const char *selector, tm_gpu **out, tm_error *err) {
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->physical.queue_family, 0, &gpu->queue);
     status = tm_memory_init(gpu, err);
     if (!status) status = tm_pipelines_init(gpu, err);
+    if (!status) status = tm_tune_open(gpu, err);
     if (status) goto fail;
     log_device(&gpu->physical.info);
     free(list);
@@ -182,6 +184,7 @@ void tm_gpu_close(tm_gpu *gpu) {
         gpu->vk.vkDeviceWaitIdle(gpu->device);
         tm_profile_log(gpu);
         tm_recorder_free_all(gpu);
+        tm_tune_close(gpu);
         tm_pipelines_free(gpu);
         tm_memory_free(gpu);
         gpu->vk.vkDestroyDevice(gpu->device, NULL);

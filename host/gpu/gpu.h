@@ -14,7 +14,7 @@
 // (bytes at whose multiples bound ranges start, if the device asks for less) show how networks are cut on other
 // devices, TAGMASK_TIMEOUT (ms for one submit, default 120000), TAGMASK_VALIDATION=1 (validation layer with
 // synchronization validation), TAGMASK_PROFILE=1 (with TAGMASK_LOG=info: device time by label when the device is
-// closed).
+// closed), TAGMASK_TUNE (off, on, full or a file: kernels chosen by timing them; see gpu/tune.h).
 #ifndef TM_GPU_H
 #define TM_GPU_H
 

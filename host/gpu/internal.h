@@ -9,6 +9,7 @@
 // hazard.c    which barrier is needed; recorder.c records; submit.c sends batches to the queue and waits
 // profile.c   device time by label
 // fault.c     failures on demand, for tests
+// tune.c      which of a few kernels serves best; see tune.h
 #ifndef TM_GPU_INTERNAL_H
 #define TM_GPU_INTERNAL_H
 
@@ -267,6 +268,7 @@ struct tm_gpu {
     tm_program *programs;  // tm_shader_count of them
     tm_pipeline *pipelines[TM_PIPELINE_BUCKETS];
     VkPipelineCache pipeline_cache;
+    struct tm_tune *tune;
     double pipeline_ms;
 
     pthread_mutex_t queue_lock;

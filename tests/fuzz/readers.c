@@ -5,16 +5,37 @@
 #include <string.h>
 #include <unistd.h>
 
-const fuzz_reader *const fuzz_readers[] = {&fuzz_image,        &fuzz_onnx,           &fuzz_labelme,
-                                           &fuzz_coco,         &fuzz_yolo,           &fuzz_yolo_classes,
-                                           &fuzz_cvat,         &fuzz_label_studio,   &fuzz_voc,
-                                           &fuzz_voc_labelmap, &fuzz_kept_labelme,   &fuzz_kept_coco,
-                                           &fuzz_kept_yolo,    &fuzz_kept_cvat,      &fuzz_kept_label_studio,
-                                           &fuzz_kept_voc,     &fuzz_pack,           &fuzz_tag_table,
-                                           &fuzz_labels,       &fuzz_preset,         &fuzz_csv_tags,
-                                           &fuzz_coco_tags,    &fuzz_labelme_tags,   &fuzz_eval_tables,
-                                           &fuzz_eval_record,  &fuzz_journal,        &fuzz_npy,
-                                           &fuzz_view_cache,   &fuzz_pipeline_cache, NULL};
+const fuzz_reader *const fuzz_readers[] = {&fuzz_image,
+                                           &fuzz_onnx,
+                                           &fuzz_labelme,
+                                           &fuzz_coco,
+                                           &fuzz_yolo,
+                                           &fuzz_yolo_classes,
+                                           &fuzz_cvat,
+                                           &fuzz_label_studio,
+                                           &fuzz_voc,
+                                           &fuzz_voc_labelmap,
+                                           &fuzz_kept_labelme,
+                                           &fuzz_kept_coco,
+                                           &fuzz_kept_yolo,
+                                           &fuzz_kept_cvat,
+                                           &fuzz_kept_label_studio,
+                                           &fuzz_kept_voc,
+                                           &fuzz_pack,
+                                           &fuzz_tag_table,
+                                           &fuzz_labels,
+                                           &fuzz_preset,
+                                           &fuzz_csv_tags,
+                                           &fuzz_coco_tags,
+                                           &fuzz_labelme_tags,
+                                           &fuzz_eval_tables,
+                                           &fuzz_eval_record,
+                                           &fuzz_journal,
+                                           &fuzz_npy,
+                                           &fuzz_view_cache,
+                                           &fuzz_pipeline_cache,
+                                           &fuzz_tuning,
+                                           NULL};
 
 static char folder[256];
 

@@ -17,7 +17,7 @@ typedef struct fuzz_reader {
 } fuzz_reader;
 
 extern const fuzz_reader *const fuzz_readers[];  // ends with NULL
-extern const fuzz_reader fuzz_image, fuzz_onnx, fuzz_npy, fuzz_view_cache, fuzz_pipeline_cache;
+extern const fuzz_reader fuzz_image, fuzz_onnx, fuzz_npy, fuzz_view_cache, fuzz_pipeline_cache, fuzz_tuning;
 extern const fuzz_reader fuzz_pack, fuzz_tag_table, fuzz_labels, fuzz_preset;
 extern const fuzz_reader fuzz_csv_tags, fuzz_coco_tags, fuzz_labelme_tags, fuzz_eval_tables, fuzz_eval_record,
     fuzz_journal;
