@@ -160,9 +160,10 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
     size_t count;
     if (!tm_shape_count(shape, &count) || tm_layout_bytes(shape, shape->rank == 4 ? TM_C4 : TM_LINEAR) / 4 > INT32_MAX)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the output would have more than 2^31 elements");
-    if (tm_conv_runs_winograd(ctx, &conv))
-        ctx->scratch_bytes = tm_conv_winograd_scratch(&conv, tm_gpu_get_info(ctx->gpu));
+    const tm_conv_prepared *prepared = ctx->node->prepared;
     ctx->flops = 2.0 * (double)count * (conv.in_channels / conv.groups) * conv.kernel_height * conv.kernel_width;
+    if (prepared && prepared->kernel != TM_CONV_LINEAR)
+        ctx->scratch_bytes = tm_conv_scratch(&conv, tm_gpu_get_info(ctx->gpu), tm_conv_variant_of(ctx, &conv));
     return TAGMASK_OK;
 }
 

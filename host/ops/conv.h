@@ -20,21 +20,40 @@ typedef enum tm_conv_kernel {
     TM_CONV_DEPTHWISE    // C4, one filter a channel
 } tm_conv_kernel;
 
+// How a convolution of C4 tensors is computed. The rule picks one by the class of device and the shape, or the tuner
+// (gpu/tune.h) among those that fit; the numbers are kept in its file.
+typedef enum tm_conv_variant {
+    TM_CONV_PLAIN = 0,  // the kernel itself, sums in registers
+    TM_CONV_SHARED,     // a 1x1 kernel by products through shared memory
+    TM_CONV_F4,         // Winograd F(4x4, 3x3)
+    TM_CONV_F4_SHARED,  // the same, products through shared memory
+    TM_CONV_F2          // Winograd F(2x2, 3x3)
+} tm_conv_variant;
+
 // What prepare() made of constant weights: lives as long as the graph.
 typedef struct tm_conv_prepared {
     tm_conv_kernel kernel;
     tm_slice weights, bias;  // buffer NULL: not constant (linear kernel only); C4 kernels always have a bias
-    tm_slice winograd;       // weights of the Winograd products; buffer NULL: not a 3x3 kernel that wants them
+    // Weights of the products of Winograd F(2x2, 3x3) and F(4x4, 3x3); buffer NULL: not a 3x3 kernel that wants them.
+    tm_slice winograd[2];
 } tm_conv_prepared;
 
 // Which kernel serves weights of this shape on this class of device. Only the members that weights and attributes
-// decide are read. TAGMASK_CONV=linear|direct|winograd pins the choice where the kernel fits.
+// decide are read. TAGMASK_CONV=linear|direct|winograd|winograd2|shared pins the choice
+// where the kernel fits.
 tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info);
 
 // Packs constant weights (ONNX order) and bias (NULL: zeros) for prepared->kernel and uploads them.
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
                             tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err);
+// conv_variant.c: the variant of one plan's convolution, the same whenever it is asked for; may time the candidates. A
+// prepared kernel other than TM_CONV_LINEAR is required.
+tm_conv_variant tm_conv_variant_of(const tm_op_ctx *ctx, const tm_conv *conv);
+uint64_t tm_conv_scratch(const tm_conv *conv, const tm_gpu_info *info, tm_conv_variant variant);
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err);
+// With the variant already chosen; the kernel is not TM_CONV_LINEAR.
+tagmask_status tm_conv_record_variant(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_variant variant,
+                                      tm_recorder *recorder, tm_error *err);
 // conv_split.c: a piece of a convolution that is too large for one binding.
 void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut);
 tagmask_status tm_conv_record_piece(tm_op_ctx *ctx, const tm_conv *whole, tm_recorder *recorder, tm_error *err);
@@ -50,8 +69,8 @@ tagmask_status tm_conv_ints(const tm_op_ctx *ctx, const char *name, size_t count
 
 // The convolution that attributes and inputs describe.
 tagmask_status tm_conv_read(const tm_op_ctx *ctx, tm_conv *conv, tm_error *err);
-// Whether a plan's convolution takes the Winograd kernel.
-bool tm_conv_runs_winograd(const tm_op_ctx *ctx, const tm_conv *conv);
+// The Winograd tile of a variant: 2, 4, or 0.
+int32_t tm_conv_winograd_tile(tm_conv_variant variant);
 
 static inline int32_t tm_conv_blocks(int32_t channels) {
     return (channels + 3) / 4;
@@ -77,8 +96,11 @@ typedef struct tm_conv_pass {
     double flops;
     const char *label;
 } tm_conv_pass;
-tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, const tm_conv_pass *pass,
-                                   tm_recorder *recorder, tm_error *err);
+tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, bool shared,
+                                   const tm_conv_pass *pass, tm_recorder *recorder, tm_error *err);
+// A 1x1 kernel with stride 1 and no pads: pixels need no position.
+bool tm_conv_pointwise(const tm_conv *conv);
+bool tm_conv_pinned(const char *name);  // by TAGMASK_CONV
 
 // One axis of a transposed convolution; a signal has a second axis of size 1.
 typedef struct tm_transpose_axis {
@@ -95,12 +117,17 @@ tagmask_status tm_conv_phases_prepare(tm_op_ctx *ctx, const tm_transpose *t, con
 uint64_t tm_conv_phases_scratch(const tm_transpose *t);
 tagmask_status tm_conv_phases_record(tm_op_ctx *ctx, const tm_transpose *t, tm_recorder *recorder, tm_error *err);
 
-// Whether weights of this shape are worth packing for Winograd, and whether a plan's sizes are worth running it.
-bool tm_conv_winograd_fits(const tm_conv *conv, const tm_gpu_info *info);
-bool tm_conv_winograd_pays(const tm_conv *conv, const tm_gpu_info *info);
-uint64_t tm_conv_winograd_scratch(const tm_conv *conv, const tm_gpu_info *info);
-tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
-                                     tm_recorder *recorder, tm_error *err);
-tagmask_status tm_conv_winograd_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err);
+// Winograd with tiles of 2x2 or 4x4 pixels (`tile` 2 or 4). Fits: 3x3, stride 1, no dilation or groups.
+bool tm_conv_winograd_fits(const tm_conv *conv);
+int64_t tm_conv_winograd_tiles(const tm_conv *conv, int32_t tile);  // of a batch
+// Whether there are weights for this tile, and they and what lies between the stages can be bound as a whole.
+bool tm_conv_winograd_binds(const tm_conv *conv, const tm_gpu_info *info, int32_t tile, tm_slice weights);
+uint64_t tm_conv_winograd_scratch(const tm_conv *conv, const tm_gpu_info *info, int32_t tile);
+tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, int32_t tile, const float *weights,
+                                     tm_slice *slice, tm_recorder *recorder, tm_error *err);
+tagmask_status tm_conv_winograd_record(tm_op_ctx *ctx, const tm_conv *conv, int32_t tile, bool shared,
+                                       tm_recorder *recorder, tm_error *err);
+// Whether weights for these tiles are worth packing.
+bool tm_conv_winograd_wanted(const tm_conv *conv, tm_gpu *gpu, int32_t tile);
 
 #endif

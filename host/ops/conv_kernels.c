@@ -30,10 +30,14 @@ static bool is_depthwise(const tm_conv *conv) {
     return conv->groups > 1 && conv->groups == conv->in_channels && conv->groups == conv->out_channels;
 }
 
+bool tm_conv_pinned(const char *name) {
+    const char *pinned = getenv("TAGMASK_CONV");
+    return pinned && !strcmp(pinned, name);
+}
+
 tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info) {
     (void)info;
-    const char *pinned = getenv("TAGMASK_CONV");
-    if (pinned && !strcmp(pinned, "linear")) return TM_CONV_LINEAR;
+    if (tm_conv_pinned("linear")) return TM_CONV_LINEAR;
     if (is_depthwise(conv)) return TM_CONV_DEPTHWISE;
     bool whole_blocks = conv->groups == 1 ||
                         ((conv->in_channels / conv->groups) % 4 == 0 && (conv->out_channels / conv->groups) % 4 == 0);
@@ -151,8 +155,9 @@ tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *we
         TM_TRY(pack_and_upload(ctx, conv, kernel, weights, &prepared->weights, recorder, err));
     else
         TM_TRY(tm_conv_pack_tile(ctx, conv, weights, &prepared->weights, recorder, err));
-    if (kernel == TM_CONV_TILE && tm_conv_winograd_fits(conv, tm_gpu_get_info(ctx->gpu)))
-        TM_TRY(tm_conv_winograd_pack(ctx, conv, weights, &prepared->winograd, recorder, err));
+    for (int32_t i = 0; kernel == TM_CONV_TILE && i < 2; i++)
+        if (tm_conv_winograd_wanted(conv, ctx->gpu, i ? 4 : 2))
+            TM_TRY(tm_conv_winograd_pack(ctx, conv, i ? 4 : 2, weights, &prepared->winograd[i], recorder, err));
     float *packed_bias = tm_calloc(biases, sizeof *packed_bias);
     if (!packed_bias) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for the bias");
     if (bias) pack_bias(conv, kernel, bias, packed_bias);
@@ -210,6 +215,9 @@ tagmask_status tm_conv_dispatch_each(tm_gpu *gpu, tm_dispatch_info *dispatch, ui
 }
 
 static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+    uint64_t channels = (uint64_t)conv->in_channels / (uint64_t)conv->groups;
+    uint64_t taps = (uint64_t)conv->kernel_height * ((uint64_t)conv->kernel_width + 1);
+    TM_TRY(tm_check_rounds(ctx, channels * (taps + 1), err));
     const tm_conv_prepared *prepared = ctx->node->prepared;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
@@ -290,6 +298,16 @@ typedef struct gemm_push {
     float act_a, act_b;
 } gemm_push;
 
+static gemm_push make_gemm_push(const tm_conv *conv) {
+    int32_t in = conv->in_channels / conv->groups, out = conv->out_channels / conv->groups;
+    return (gemm_push){.plane = conv->out_width * conv->out_height,
+                       .in_blocks = tm_conv_blocks(in),
+                       .out_blocks = tm_conv_blocks(out),
+                       .tiles = tiles_of_group(conv),
+                       .groups = conv->groups,
+                       .out_channels = out};
+}
+
 // One dispatch a range of pixels: planes may need more workgroups than a dispatch may have. first_pixel points into the
 // push constants.
 static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, int32_t plane, uint32_t pixels_a_group,
@@ -328,14 +346,8 @@ static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, bool depthwi
 static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
                                   tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
     uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), pixels = size * (how == ACCESS_TEXEL ? 8 : 4);
-    int32_t in = conv->in_channels / conv->groups, out = conv->out_channels / conv->groups;
-    gemm_push push = {.plane = conv->out_width * conv->out_height,
-                      .in_blocks = tm_conv_blocks(in),
-                      .out_blocks = tm_conv_blocks(out),
-                      .tiles = tiles_of_group(conv),
-                      .groups = conv->groups,
-                      .out_channels = out};
-    bool whole = (uint32_t)push.plane % pixels == 0 && out % TILE_CHANNELS == 0;
+    gemm_push push = make_gemm_push(conv);
+    bool whole = (uint32_t)push.plane % pixels == 0 && push.out_channels % TILE_CHANNELS == 0;
     uint32_t constants[6] = {
         size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole, used_channels(conv, how)};
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
@@ -348,33 +360,52 @@ static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_con
     return dispatch_pixels(gpu, dispatch, push.plane, pixels, &push.first_pixel, recorder, err);
 }
 
-// A 1x1 kernel with stride 1 and no pads: pixels need no position.
-static bool is_pointwise(const tm_conv *conv) {
+// A workgroup's part of the products through shared memory: 64 pixels and 32 output channels.
+#define SHARED_TILES 4
+#define SHARED_SIZE 64
+
+static tagmask_status record_shared(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
+                                    tm_dispatch_info *dispatch, tm_recorder *recorder, tm_error *err) {
+    gemm_push push = make_gemm_push(conv);
+    uint32_t constants[6] = {SHARED_SIZE,  0,          pass->residual.buffer != NULL, pass->bias.buffer != NULL,
+                             SHARED_TILES, SHARED_SIZE};
+    tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
+    TM_TRY(tm_pipeline_get(gpu, "nn/conv_gemm_shared", constants, 6, &dispatch->pipeline, err));
+    dispatch->push = &push;
+    dispatch->push_size = sizeof push;
+    dispatch->groups[1] = tm_div_up((uint32_t)push.tiles, SHARED_TILES);
+    dispatch->groups[2] = (uint32_t)(conv->batch * conv->groups);
+    return dispatch_pixels(gpu, dispatch, push.plane, 4 * SHARED_SIZE / SHARED_TILES, &push.first_pixel, recorder, err);
+}
+
+bool tm_conv_pointwise(const tm_conv *conv) {
     return conv->kernel_height == 1 && conv->kernel_width == 1 && conv->stride_y == 1 && conv->stride_x == 1 &&
            !conv->pad_top && !conv->pad_left && !conv->pad_bottom && !conv->pad_right;
 }
 
-tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, const tm_conv_pass *pass,
-                                   tm_recorder *recorder, tm_error *err) {
+tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_kernel kernel, bool shared,
+                                   const tm_conv_pass *pass, tm_recorder *recorder, tm_error *err) {
     const tm_gpu_info *info = tm_gpu_get_info(gpu);
     access how = choose_access(info, pass);
     tm_slice bias = pass->bias.buffer ? pass->bias : pass->weights;  // a binding the shader does not read
     tm_slice residual = pass->residual.buffer ? pass->residual : bias;
     tm_dispatch_info dispatch = {
         .bindings = {pass->in, pass->weights, bias, residual, pass->out}, .flops = pass->flops, .label = pass->label};
-    if (kernel == TM_CONV_TILE && is_pointwise(conv))
+    if (shared) return record_shared(gpu, conv, pass, &dispatch, recorder, err);
+    if (kernel == TM_CONV_TILE && tm_conv_pointwise(conv))
         return record_gemm(gpu, conv, pass, &dispatch, how, recorder, err);
     return record_taps(gpu, conv, kernel == TM_CONV_DEPTHWISE, pass, &dispatch, how, recorder, err);
 }
 
-tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+tagmask_status tm_conv_record_variant(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_variant variant,
+                                      tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
-    bool linear = !prepared || prepared->kernel == TM_CONV_LINEAR;
     uint64_t channels = (uint64_t)conv->in_channels / (uint64_t)conv->groups;
     uint64_t taps = (uint64_t)conv->kernel_height * ((uint64_t)conv->kernel_width + 1);
-    TM_TRY(tm_check_rounds(ctx, linear ? channels * (taps + 1) : taps * (channels / 4 + 2), err));
-    if (linear) return record_linear(ctx, conv, recorder, err);
-    if (tm_conv_runs_winograd(ctx, conv)) return tm_conv_winograd_record(ctx, conv, recorder, err);
+    TM_TRY(tm_check_rounds(ctx, taps * (channels / 4 + 2), err));
+    if (variant == TM_CONV_F2) return tm_conv_winograd_record(ctx, conv, 2, false, recorder, err);
+    if (variant == TM_CONV_F4 || variant == TM_CONV_F4_SHARED)
+        return tm_conv_winograd_record(ctx, conv, 4, variant == TM_CONV_F4_SHARED, recorder, err);
     int32_t added = ctx->node->fused.residual;
     tm_conv_pass pass = {.in = ctx->gin[0].slice,
                          .weights = prepared->weights,
@@ -384,7 +415,13 @@ tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *
                          .fused = ctx->node->fused,
                          .flops = ctx->flops,
                          .label = prepared->kernel == TM_CONV_DEPTHWISE ? "conv depthwise"
-                                  : is_pointwise(conv)                  ? "conv pointwise"
+                                  : tm_conv_pointwise(conv)             ? "conv pointwise"
                                                                         : "conv tile"};
-    return tm_conv_record_pass(ctx->gpu, conv, prepared->kernel, &pass, recorder, err);
+    return tm_conv_record_pass(ctx->gpu, conv, prepared->kernel, variant == TM_CONV_SHARED, &pass, recorder, err);
+}
+
+tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
+    if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
+    return tm_conv_record_variant(ctx, conv, tm_conv_variant_of(ctx, conv), recorder, err);
 }

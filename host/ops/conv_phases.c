@@ -153,7 +153,7 @@ tagmask_status tm_conv_phases_record(tm_op_ctx *ctx, const tm_transpose *t, tm_r
                                   conv.in_channels * conv.kernel_height * conv.kernel_width,
                          .label = "conv transpose"};
     pass.out.size = tm_conv_phases_scratch(t);
-    TM_TRY(tm_conv_record_pass(ctx->gpu, &conv, TM_CONV_TILE, &pass, recorder, err));
+    TM_TRY(tm_conv_record_pass(ctx->gpu, &conv, TM_CONV_TILE, false, &pass, recorder, err));
     phases_push push = {.width = (int32_t)t->x.out,
                         .height = (int32_t)t->y.out,
                         .blocks = tm_conv_blocks((int32_t)t->group_out),

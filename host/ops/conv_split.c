@@ -60,7 +60,8 @@ void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut) {
     tm_error ignored;
     if (tm_conv_read(ctx, &conv, &ignored) != TAGMASK_OK) return;
     const tm_conv_prepared *prepared = ctx->node->prepared;
-    bool winograd = tm_conv_runs_winograd(ctx, &conv), flat = ctx->in[0].shape.rank == 3;
+    bool flat = ctx->in[0].shape.rank == 3, packed = prepared && prepared->kernel != TM_CONV_LINEAR;
+    int32_t winograd = packed ? tm_conv_winograd_tile(tm_conv_variant_of(ctx, &conv)) : 0;
     size_t axis = tm_cut_add(cut, conv.batch, 1);
     cut->dim[0][axis] = 0;
     follow(ctx, cut, axis, 0);
@@ -74,7 +75,7 @@ void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut) {
     int64_t reach = flat ? (int64_t)(conv.kernel_width - 1) * conv.dilation_x + 1
                          : (int64_t)(conv.kernel_height - 1) * conv.dilation_y + 1;
     // Whole tiles of Winograd, so that pieces compute what the whole would.
-    axis = tm_cut_add(cut, flat ? conv.out_width : conv.out_height, winograd ? 4 : 1);
+    axis = tm_cut_add(cut, flat ? conv.out_width : conv.out_height, winograd ? winograd : 1);
     if (before < reach && after < reach) {
         cut->dim[0][axis] = 2;
         follow(ctx, cut, axis, 2);
@@ -84,7 +85,7 @@ void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut) {
         cut->axis[axis].high = reach - 1 - before;
     }
     if (!prepared) return;
-    cut->hidden[0].bytes = winograd ? prepared->winograd.size : prepared->weights.size;
+    cut->hidden[0].bytes = winograd ? prepared->winograd[winograd / 4].size : prepared->weights.size;
     cut->hidden[0].axes = 1u << CHANNELS;
     cut->hidden[1].bytes = prepared->bias.size;
     cut->hidden[1].axes = 1u << CHANNELS;
@@ -151,5 +152,7 @@ tagmask_status tm_conv_record_piece(tm_op_ctx *ctx, const tm_conv *whole, tm_rec
     else
         narrow_axis(ctx->first[ROWS], conv.stride_y, &conv.pad_top, &conv.in_height, x->dim[2], &conv.out_height,
                     y->dim[2]);
-    return tm_conv_record(&piece, &conv, recorder, err);
+    if (!node.prepared || prepared.kernel == TM_CONV_LINEAR) return tm_conv_record(&piece, &conv, recorder, err);
+    // The whole's variant, so that pieces compute what it would.
+    return tm_conv_record_variant(&piece, &conv, tm_conv_variant_of(ctx, whole), recorder, err);
 }

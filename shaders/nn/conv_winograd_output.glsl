@@ -1,4 +1,4 @@
-// Output stage of the Winograd convolution: an invocation makes the 4x4 pixels of one tile and one block of four
+// Output stage of the Winograd convolution: an invocation makes the pixels of one tile (4x4, or 2x2) and one block of four
 // channels, with bias, residual and activation.
 #include "nn/conv_winograd.glsl"
 layout(constant_id = 1) const uint ACT = 0u;
@@ -9,7 +9,7 @@ layout(binding = 0) uniform samplerBuffer source_texels;
 #define SOURCE(i) texelFetch(source_texels, i)
 #else
 layout(binding = 0, std430) readonly buffer Source {
-    vec4 source[];  // [36][block][chunk]
+    vec4 source[];  // [36 or 16][block][chunk]
 };
 #define SOURCE(i) source[i]
 #endif
@@ -25,6 +25,13 @@ layout(binding = 3, std430) writeonly buffer Target {
 #include "nn/conv_act.glsl"
 
 // Y = A^T M A: columns first, then rows. Named vectors, as in the input stage.
+#define PIXEL(px, value)                                       \
+    if (row && position.x + px < width) {                      \
+        vec4 v = (value) + offset;                            \
+        if (RESIDUAL) v += residual_values[at + px];           \
+        target[at + px] = mix(vec4(0.0), activate(v), used);   \
+    }
+#if WINOGRAD == 4
 #define COLUMN(cx)                                                                                                \
     vec4 m0##cx, m1##cx, m2##cx, m3##cx;                                                                             \
     {                                                                                                            \
@@ -37,12 +44,6 @@ layout(binding = 3, std430) writeonly buffer Target {
         m2##cx = a + 4.0 * c;                                                                                     \
         m3##cx = b + 8.0 * d + v5;                                                                                \
     }
-#define PIXEL(px, value)                                       \
-    if (row && position.x + px < width) {                      \
-        vec4 v = (value) + offset;                            \
-        if (RESIDUAL) v += residual_values[at + px];           \
-        target[at + px] = mix(vec4(0.0), activate(v), used);   \
-    }
 #define ROW(ry)                                                                            \
     {                                                                                     \
         bool row = position.y + ry < height;                                               \
@@ -54,15 +55,36 @@ layout(binding = 3, std430) writeonly buffer Target {
         PIXEL(3, b + 8.0 * d + m##ry##5)                                                   \
         at += width;                                                                      \
     }
+#define COLUMNS COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4) COLUMN(5)
+#define ROWS ROW(0) ROW(1) ROW(2) ROW(3)
+#else
+#define COLUMN(cx)                                                                                                \
+    vec4 m0##cx, m1##cx;                                                                                          \
+    {                                                                                                             \
+        int i = from + cx * step;                                                                                 \
+        vec4 v1 = SOURCE(i + 4 * step), v2 = SOURCE(i + 8 * step);                                                \
+        m0##cx = SOURCE(i) + v1 + v2;                                                                             \
+        m1##cx = v1 - v2 - SOURCE(i + 12 * step);                                                                 \
+    }
+#define ROW(ry)                                                     \
+    {                                                               \
+        bool row = position.y + ry < height;                        \
+        PIXEL(0, m##ry##0 + m##ry##1 + m##ry##2)                    \
+        PIXEL(1, m##ry##1 - m##ry##2 - m##ry##3)                    \
+        at += width;                                                \
+    }
+#define COLUMNS COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3)
+#define ROWS ROW(0) ROW(1)
+#endif
 
 void main() {
     int slot = int(gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x), block = int(gl_WorkGroupID.y);
     slot = min(slot, min(chunk, total - first_tile) - 1);  // a repeated slot writes the same pixels again
     ivec3 position = tile_position(first_tile + slot);
     int step = blocks * chunk, from = block * chunk + slot;
-    COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3) COLUMN(4) COLUMN(5)
+    COLUMNS
     vec4 offset = bias[block];
     bvec4 used = lessThan(ivec4(0, 1, 2, 3), ivec4(out_channels - 4 * block));
     int at = ((position.z * blocks + block) * height + position.y) * width + position.x;
-    ROW(0) ROW(1) ROW(2) ROW(3)
+    ROWS
 }

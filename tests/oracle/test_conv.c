@@ -35,6 +35,7 @@ static const conv_case cases[] = {
     {{SIZE(1, 4, 40, 40), KERNEL(4, 7, 1), STEP(3, 1), PADS(0, 0, 0, 0)}, NONE, true, false},
     {{SIZE(1, 40, 9, 70), KERNEL(70, 1, 1), STEP(1, 1), PADS(0, 0, 0, 0)}, CLIP, true, true},
     {{SIZE(2, 32, 8, 16), KERNEL(24, 1, 1), STEP(1, 1), PADS(0, 0, 0, 0)}, NONE, false, false},
+    {{SIZE(2, 37, 11, 13), KERNEL(75, 1, 1), STEP(1, 1), PADS(0, 0, 0, 0)}, RELU, true, true},
     {{SIZE(1, 5, 9, 70), KERNEL(6, 1, 1), STEP(2, 1), PADS(0, 0, 0, 0)}, NONE, true, false},
     {{SIZE(1, 32, 14, 15), KERNEL(32, 5, 32), STEP(1, 1), PADS(2, 2, 2, 2)}, CLIP, true, true},
     {{SIZE(2, 13, 19, 17), KERNEL(13, 3, 13), STEP(2, 1), PADS(0, 0, 1, 1)}, SIGMOID, true, false},
@@ -172,14 +173,17 @@ static void test_winograd(void **state) {
     (void)state;
     check_all(test_gpu(), "winograd");
 }
+// Tiles of 2x2 pixels.
+static void test_winograd2(void **state) {
+    (void)state;
+    check_all(test_gpu(), "winograd2");
+}
 static void test_linear(void **state) {
     (void)state;
     check_all(test_gpu(), "linear");
 }
 
-// The kernels that real GPUs get, on whatever device there is.
-static void test_gpu_class(void **state) {
-    (void)state;
+static tm_gpu *open_gpu_class(void) {
     tm_error err = TAGMASK_ERROR_INIT;
     tm_gpu *gpu;
     const char *before = getenv("TAGMASK_GPU_CLASS");
@@ -191,11 +195,43 @@ static void test_gpu_class(void **state) {
     else
         unsetenv("TAGMASK_GPU_CLASS");
     free(kept);
+    return gpu;
+}
+
+// The kernels that real GPUs get, on whatever device there is.
+static void test_gpu_class(void **state) {
+    (void)state;
+    tm_gpu *gpu = open_gpu_class();
     check_all(gpu, NULL);
     check_all(gpu, "direct");
     check_all(gpu, "winograd");
+    check_all(gpu, "winograd2");
+    check_all(gpu, "shared");
     assert_int_equal(tm_gpu_validation_errors(gpu), 0);
     tm_gpu_close(gpu);
+}
+
+// Whatever the tuner takes serves, and it makes few pipelines: for 20 cases with seven activations (Relu and Clip are
+// one), with and without residual, about as many as the kernels and endings that there are.
+static void test_tuned(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir();
+    const char *cache = getenv("TAGMASK_CACHE");
+    char *kept = cache ? strdup(cache) : NULL;
+    setenv("TAGMASK_CACHE", folder, 1);
+    setenv("TAGMASK_TUNE", "full", 1);
+    tm_gpu *gpu = open_gpu_class();
+    check_all(gpu, NULL);
+    uint64_t made = tm_gpu_get_stats(gpu).pipelines_created;
+    if (made > 80) fail_msg("%llu pipelines", (unsigned long long)made);
+    check_all(gpu, NULL);  // all is chosen and made
+    assert_int_equal(tm_gpu_get_stats(gpu).pipelines_created, made);
+    tm_gpu_close(gpu);
+    unsetenv("TAGMASK_TUNE");
+    unsetenv("TAGMASK_CACHE");
+    if (kept) setenv("TAGMASK_CACHE", kept, 1);
+    free(kept);
+    free(folder);
 }
 
 static void test_weights_at_run_time(void **state) {
@@ -210,6 +246,8 @@ static void test_winograd_chunks(void **state) {
     static const conv_case large = {{SIZE(2, 65, 66, 70), KERNEL(64, 3, 1), STEP(1, 1), PADS(1, 1, 1, 1)}, NONE, true};
     setenv("TAGMASK_CONV", "winograd", 1);
     check(test_gpu(), &large, false, 7, "chunks");
+    setenv("TAGMASK_CONV", "winograd2", 1);
+    check(test_gpu(), &large, false, 7, "chunks of small tiles");
     unsetenv("TAGMASK_CONV");
 }
 
@@ -318,6 +356,7 @@ int main(void) {
         cmocka_unit_test(test_bad_attributes), cmocka_unit_test(test_winograd_chunks),
         cmocka_unit_test(test_direct),         cmocka_unit_test(test_chosen),
         cmocka_unit_test(test_winograd),       cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_winograd2),      cmocka_unit_test(test_tuned),
         cmocka_unit_test(test_gpu_class),      cmocka_unit_test(test_weights_at_run_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,4 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define WINOGRAD 2
+#include "nn/conv_winograd_output.glsl"
