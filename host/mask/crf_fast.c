@@ -84,8 +84,8 @@ static tagmask_status smooth(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
         tm_crf_job job = {
             .shader = "crf/gauss",
             .texel_shader = "crf/gauss_texel",
-            .constants = {p->gaussian.radius, vertical},
-            .constant_count = 2,
+            .constants = {p->gaussian.radius, vertical, p->channels},
+            .constant_count = 3,
             .bindings = {vertical ? half : sums, tm_slice_all(crf->fast->table), vertical ? smoothed : half},
             .push = &push,
             .push_size = sizeof push,
@@ -102,7 +102,7 @@ static tagmask_status smooth(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
 
 static tagmask_status reserve(tm_crf *crf, tm_crf_plan *p, tm_error *err) {
     tm_crf_fast *fast = crf->fast;
-    uint64_t halves = p->streamed ? 1 : p->planes;
+    uint64_t halves = p->streamed ? 1 : p->planes, marginals = p->packed ? tm_div_up(p->planes, 2) : p->planes;
     const struct {
         tm_buffer **buffer;
         tm_slice *slice;
@@ -110,7 +110,7 @@ static tagmask_status reserve(tm_crf *crf, tm_crf_plan *p, tm_error *err) {
     } parts[] = {
         {&fast->energies, &p->energies, p->plane * p->planes},
         {&fast->bases, &p->bases, p->plane},
-        {&fast->marginals, &p->marginals, p->has_bilateral || p->streamed ? p->plane * p->planes : 16},
+        {&fast->marginals, &p->marginals, p->has_bilateral || p->streamed ? p->plane * marginals : 16},
         {&fast->sums, &p->sums, p->has_gaussian ? p->block_plane * p->planes : 16},
         {&fast->half, &p->half, p->has_gaussian ? p->block_plane * halves : 16},
         {&fast->smoothed, &p->smoothed, p->has_gaussian ? p->block_plane * p->planes : 16},
@@ -137,8 +137,9 @@ static tagmask_status first(tm_crf *crf, tm_recorder *recorder, const tm_crf_pla
     tm_slice pixel_point = p->has_bilateral ? tm_slice_all(lattice->pixel_point) : p->bases;
     tm_slice norms = p->has_bilateral ? tm_slice_all(lattice->norms) : p->bases;
     tm_crf_job job = {.shader = "crf/first",
-                      .constants = {p->planes, p->gaussian.block, p->has_gaussian, p->has_bilateral},
-                      .constant_count = 4,
+                      .texel_shader = "crf/first_texel",
+                      .constants = {p->planes, p->gaussian.block, p->has_gaussian, p->has_bilateral, p->channels},
+                      .constant_count = 5,
                       .bindings = {p->unary, pixel_point, norms, tm_slice_all(crf->fast->table), p->energies, p->bases,
                                    p->marginals, p->sums},
                       .push = &push,
@@ -158,8 +159,8 @@ static tagmask_status update(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
     }
     tm_crf_job job = {.shader = "crf/update",
                       .texel_shader = "crf/update_texel",
-                      .constants = {p->planes, p->gaussian.block, p->has_gaussian, p->has_bilateral, last},
-                      .constant_count = 5,
+                      .constants = {p->planes, p->gaussian.block, p->has_gaussian, p->has_bilateral, p->channels, last},
+                      .constant_count = 6,
                       .bindings = {p->energies, p->bases, messages, p->smoothed, tm_slice_all(crf->fast->table),
                                    p->marginals, p->sums, p->result},
                       .push = push,
@@ -176,9 +177,9 @@ static tagmask_status gather(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
     tm_slice values = {lattice->values, 0, (uint64_t)lattice->point_capacity * 16 * count};
     tm_crf_job job = {.shader = "crf/gather",
                       .texel_shader = "crf/gather_texel",
-                      .constants = {count},
-                      .constant_count = 1,
-                      .bindings = {tm_crf_planes(p->marginals, p->plane, first, count),
+                      .constants = {count, p->channels, p->packed},
+                      .constant_count = 3,
+                      .bindings = {p->packed ? p->marginals : tm_crf_planes(p->marginals, p->plane, first, count),
                                    tm_slice_all(lattice->point_range), tm_slice_all(lattice->members),
                                    tm_slice_all(lattice->norms), values, tm_slice_all(lattice->state)},
                       .push = push,
@@ -193,7 +194,8 @@ tagmask_status tm_crf_messages(tm_crf *crf, tm_recorder *recorder, const tm_crf_
     if (plan->has_gaussian) TM_TRY(smooth(crf, recorder, plan, first, count, err));
     if (!plan->has_bilateral) return TAGMASK_OK;
     TM_TRY(gather(crf, recorder, plan, first, count, err));
-    return tm_crf_lattice_filter(crf, &crf->fast->lattice, recorder, first, count, plan->params->bilateral_compat, err);
+    return tm_crf_lattice_filter(crf, &crf->fast->lattice, recorder, first, count, plan->channels,
+                                 plan->params->bilateral_compat, err);
 }
 
 // One invocation holds all labels of its pixels if they are few and every array can be bound whole.
@@ -210,12 +212,15 @@ tagmask_status tm_crf_run_fast(tm_crf *crf, tm_recorder *recorder, const tm_crf_
     tm_crf_plan p = {.params = params,
                      .planes = tm_div_up(labels - 1, 4),
                      .labels = labels,
+                     .channels = TM_MIN(labels - 1, 4),
                      .has_gaussian = params->gaussian_compat != 0,
                      .has_bilateral = params->bilateral_compat != 0,
                      .gaussian = plan_gaussian(crf, params->gaussian_sxy),
                      .unary = unary,
                      .result = marginals};
     p.streamed = must_stream(crf, &p);
+    if (p.streamed) p.channels = 4;
+    p.packed = !p.streamed && p.planes > 1 && crf->info->gpu_class == TM_GPU_CLASS_LAVAPIPE;
     uint64_t alignment = p.streamed ? TM_MAX(crf->info->buffer_alignment, 16) : 16;
     p.plane = tm_align_up((uint64_t)crf->count * 16, alignment);
     p.block_plane = tm_align_up((uint64_t)p.gaussian.columns * p.gaussian.rows * 16, alignment);

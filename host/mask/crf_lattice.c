@@ -90,7 +90,7 @@ static tm_slice axis_neighbours(const tm_crf_lattice *lattice, uint64_t axis) {
 // ----------------------------------------------------------------------------------------------------------
 
 tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t first,
-                                     uint32_t count, float compat, tm_error *err) {
+                                     uint32_t count, uint32_t channels, float compat, tm_error *err) {
     struct {
         uint32_t point_capacity, vertex_capacity;
         float compat;
@@ -106,8 +106,8 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
     } splat_push = {lattice->point_capacity, lattice->vertex_capacity, (float)((1u << 30) / lattice->point_pixels)};
     tm_crf_job splat = {.shader = "crf/splat",
                         .texel_shader = "crf/splat_texel",
-                        .constants = {count},
-                        .constant_count = 1,
+                        .constants = {count, channels},
+                        .constant_count = 2,
                         .bindings = {values, ALL(pairs), ALL(ranges), now, ALL(state)},
                         .push = &splat_push,
                         .push_size = sizeof splat_push,
@@ -118,12 +118,12 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
         tm_slice sides = axis_neighbours(lattice, axis);
         tm_crf_job blur = {.shader = "crf/blur",
                            .texel_shader = "crf/blur_texel",
-                           .constants = {count},
-                           .constant_count = 1,
+                           .constants = {count, channels},
+                           .constant_count = 2,
                            .bindings = {now, sides, next, ALL(state)},
                            .push = &push.vertex_capacity,
                            .push_size = 4,
-                           .at_most = lattice->vertex_capacity,
+                           .at_most = lattice->vertex_capacity / 2,
                            .flops = 10.0 * crf->count * count};
         TM_TRY(tm_crf_dispatch(crf, recorder, &blur, err));
         tm_slice swap = now;
@@ -132,8 +132,8 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
     }
     tm_crf_job slice = {.shader = "crf/slice",
                         .texel_shader = "crf/slice_texel",
-                        .constants = {count},
-                        .constant_count = 1,
+                        .constants = {count, channels},
+                        .constant_count = 2,
                         .bindings = {now, ALL(links), ALL(norms), messages, ALL(state)},
                         .push = &push,
                         .push_size = 12,
@@ -185,52 +185,57 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
                                      ALL(tile_first), ALL(pixel_point), ALL(point_range), ALL(keys), ALL(links)},
                         .push = &embed_push,
                         .push_size = sizeof embed_push,
-                        .items = crf->count,
+                        .groups = {TM_MIN(lattice->tiles, 32768), tm_div_up(lattice->tiles, 32768), 1},
                         .flops = 200.0 * crf->count};
     return tm_crf_dispatch(crf, recorder, &embed, err);
 }
 
-static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
-    const uint32_t insert_push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
+// One of the steps that find or make the neighbours of vertices, a dispatch an axis.
+static tagmask_status build_axes(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_crf_job job,
+                                 uint32_t neighbours, tm_error *err) {
     // Joining vertices are worth their time where there are few vertices for the pixels.
-    const uint32_t widen_push[3] = {lattice->table_mask, lattice->vertex_capacity, TM_MAX(16384, crf->count / 8)};
-    const double flops = 100.0 * crf->count;
-    const tm_crf_job jobs[] = {
-        {.shader = "crf/insert",
-         .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(vertex_keys), ALL(places), ALL(state)},
-         .push = insert_push,
-         .push_size = 12,
-         .at_most = lattice->point_capacity,
-         .flops = flops},
-        {.shader = "crf/widen",
-         .bindings = {ALL(keys), ALL(table), ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys), ALL(state)},
-         .push = widen_push,
-         .push_size = 12,
-         .at_most = lattice->vertex_capacity,
-         .flops = flops},
-        {.shader = "crf/total",
-         .bindings = {ALL(state)},
-         .push = &lattice->vertex_capacity,
-         .push_size = 4,
-         .groups = {1, 1, 1}},
-    };
+    uint32_t push[4] = {lattice->table_mask, lattice->vertex_capacity, TM_MAX(16384, crf->count / 8)};
+    job.push = push;
+    job.push_size = sizeof push;
+    job.at_most = lattice->vertex_capacity;
+    job.flops = 50.0 * crf->count;
+    for (push[3] = 0; push[3] < 6; push[3]++) {
+        job.bindings[neighbours] = axis_neighbours(lattice, push[3]);
+        TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
+    const uint32_t push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
+    const tm_crf_job insert = {
+        .shader = "crf/insert",
+        .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(vertex_keys), ALL(places), ALL(state)},
+        .push = push,
+        .push_size = sizeof push,
+        .at_most = lattice->point_capacity,
+        .flops = 100.0 * crf->count};
+    const tm_crf_job total = {.shader = "crf/total",
+                              .bindings = {ALL(state)},
+                              .push = &lattice->vertex_capacity,
+                              .push_size = 4,
+                              .groups = {1, 1, 1}};
+    const tm_crf_job neighbours = {
+        .shader = "crf/neighbours",
+        .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(vertex_keys), ALL(neighbours), ALL(state)}};
+    const tm_slice wanted[] = {ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys), ALL(neighbours), ALL(state)};
+    tm_crf_job widen = {.shader = "crf/widen"}, join = {.shader = "crf/join"};
+    memcpy(widen.bindings, wanted, sizeof wanted);
+    memcpy(join.bindings, wanted, sizeof wanted);
     TM_TRY(tm_fill(recorder, ALL(table), UINT32_MAX, err));
     TM_TRY(tm_fill(recorder, ALL(wanted), UINT32_MAX, err));
     TM_TRY(tm_fill(recorder, ALL(wanted_numbers), 0, err));
     TM_TRY(tm_fill(recorder, ALL(neighbours), 0, err));
-    for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
-    for (uint32_t axis = 0; axis < 6; axis++) {
-        const uint32_t push[2] = {lattice->table_mask, axis};
-        const tm_crf_job job = {.shader = "crf/neighbours",
-                                .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(wanted), ALL(wanted_numbers),
-                                             ALL(vertex_keys), axis_neighbours(lattice, axis), ALL(state)},
-                                .push = push,
-                                .push_size = 8,
-                                .at_most = lattice->vertex_capacity,
-                                .flops = flops};
-        TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
-    }
-    return TAGMASK_OK;
+    TM_TRY(tm_crf_dispatch(crf, recorder, &insert, err));
+    TM_TRY(build_axes(crf, lattice, recorder, neighbours, 4, err));
+    TM_TRY(build_axes(crf, lattice, recorder, widen, 3, err));
+    TM_TRY(tm_crf_dispatch(crf, recorder, &total, err));
+    return build_axes(crf, lattice, recorder, join, 3, err);
 }
 
 // What each vertex adds up.
@@ -277,7 +282,7 @@ static tagmask_status build_norms(tm_crf *crf, tm_crf_lattice *lattice, tm_recor
                           .push_size = 4,
                           .at_most = lattice->point_capacity,
                           .flops = 10.0 * crf->count};
-        if (step) TM_TRY(tm_crf_lattice_filter(crf, lattice, recorder, 0, 1, 1, err));
+        if (step) TM_TRY(tm_crf_lattice_filter(crf, lattice, recorder, 0, 1, 1, 1, err));
         TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
     }
     return TAGMASK_OK;

@@ -24,9 +24,10 @@ typedef struct tm_crf_lattice {
 tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy,
                                       float srgb, uint32_t at_once, uint32_t planes, tm_error *err);
 // values (each point's sum, normalized) -> messages (compat * norm * kernel's sum): `count` groups of values from the
-// first on, messages from the group `first` on.
+// first on, messages from the group `first` on. Of each
+// group `channels` (1..4) are in use.
 tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t first,
-                                     uint32_t count, float compat, tm_error *err);
+                                     uint32_t count, uint32_t channels, float compat, tm_error *err);
 uint64_t tm_crf_lattice_vertices(const tm_crf *crf);  // room for vertices
 void tm_crf_lattice_destroy(tm_crf_lattice *lattice);
 

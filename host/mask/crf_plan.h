@@ -21,7 +21,9 @@ typedef struct tm_crf_gaussian {
 typedef struct tm_crf_plan {
     const tm_crf_params *params;
     uint32_t planes, labels;  // planes: groups of four labels, without the last label
+    uint32_t channels;        // labels of a group: less than four only where it is the only one
     bool has_gaussian, has_bilateral, streamed;
+    bool packed;  // marginals between iterations, see crf/keep
     tm_crf_gaussian gaussian;
     uint64_t plane, block_plane;  // bytes a plane
     tm_slice energies, bases, marginals, sums, half, smoothed, unary, result;

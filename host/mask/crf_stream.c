@@ -37,8 +37,8 @@ static tagmask_status pack(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan
     tm_slice to = bases ? plan->bases : tm_crf_planes(plan->energies, plan->plane, group, 1);
     tm_crf_job job = {
         .shader = "crf/stream_pack",
-        .constants = {1, plan->gaussian.block, plan->has_gaussian, plan->has_bilateral, bases},
-        .constant_count = 5,
+        .constants = {1, plan->gaussian.block, plan->has_gaussian, plan->has_bilateral, 4, bases},
+        .constant_count = 6,
         .bindings = {unary, plan->has_bilateral ? tm_slice_all(lattice->pixel_point) : unary,
                      plan->has_bilateral ? tm_slice_all(lattice->norms) : unary, tm_slice_all(crf->fast->table), to},
         .push = &push,
@@ -61,8 +61,8 @@ static tagmask_status logits(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
     if (gaussian) smoothed = tm_crf_planes(plan->smoothed, plan->block_plane, group, 1);
     tm_crf_job job = {
         .shader = "crf/stream_logits",
-        .constants = {1, plan->gaussian.block, gaussian, bilateral, group + 1 == plan->planes},
-        .constant_count = 5,
+        .constants = {1, plan->gaussian.block, gaussian, bilateral, 4, group + 1 == plan->planes},
+        .constant_count = 6,
         .bindings = {energies, plan->bases, points, smoothed, tm_crf_planes(plan->marginals, plan->plane, group, 1),
                      tm_slice_all(crf->fast->running)},
         .push = push,
@@ -83,8 +83,8 @@ static tagmask_status finish(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
     tm_slice sums = plan->has_gaussian ? tm_crf_planes(plan->sums, plan->block_plane, tail ? 0 : group, 1) : plan->sums;
     tm_crf_job job = {
         .shader = "crf/stream_finish",
-        .constants = {1, plan->gaussian.block, plan->has_gaussian, plan->has_bilateral, last, tail},
-        .constant_count = 6,
+        .constants = {1, plan->gaussian.block, plan->has_gaussian, plan->has_bilateral, 4, last, tail},
+        .constant_count = 7,
         .bindings = {marginals, tm_slice_all(crf->fast->running), tm_slice_all(crf->fast->table), sums, result},
         .push = push,
         .push_size = sizeof push,

@@ -19,6 +19,23 @@ layout(local_size_x_id = 0) in;
 #define FETCH(name, index) name[index]
 #endif
 
+// Writes the channels that are in use, where a dispatch knows how many (CHANNELS) of its vec4 are: lavapipe stores each
+// one by itself. What is not written stays undefined, and nothing reads it. SwiftShader would run all branches.
+#ifdef TEXEL
+#define STORE(target, value)          \
+    if (CHANNELS == 1u) {             \
+        target.x = (value).x;         \
+    } else if (CHANNELS == 2u) {      \
+        target.xy = (value).xy;       \
+    } else if (CHANNELS == 3u) {      \
+        target.xyz = (value).xyz;     \
+    } else {                          \
+        target = value;               \
+    }
+#else
+#define STORE(target, value) target = value;
+#endif
+
 // Index of this invocation in a one-dimensional grid that is folded into rows of workgroups.
 uint linear_index() {
     return gl_GlobalInvocationID.y * gl_NumWorkGroups.x * gl_WorkGroupSize.x + gl_GlobalInvocationID.x;

@@ -1,11 +1,11 @@
-// One axis of the lattice's blur with the kernel (1/2, 1, 1/2). Vertex 0 stands for all that do not exist.
+// One axis of the lattice's blur with the kernel (1/2, 1, 1/2). Vertex 0 stands for all that do not exist. Two vertices
+// an invocation share the load of their neighbours.
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 layout(constant_id = 1) const uint GROUPS = 1;
+layout(constant_id = 2) const uint CHANNELS = 4;
 VEC4_INPUT(0, From, from);
-layout(std430, binding = 1) readonly buffer Neighbours {
-    uvec2 neighbours[];  // of this axis
-};
+UVEC4_INPUT(1, Neighbours, neighbours);  // of this axis, of two vertices
 layout(std430, binding = 2) writeonly buffer To {
     vec4 to[];
 };
@@ -13,17 +13,21 @@ layout(std430, binding = 3) readonly buffer State {
     uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
-    uint vertex_capacity;
+    uint vertex_capacity;  // even
 };
 
+vec4 blurred(uint base, uint vertex, uvec2 side) {
+    return fma(FETCH(from, base + side.x) + FETCH(from, base + side.y), vec4(0.5), FETCH(from, base + vertex));
+}
+
 void main() {
-    FOR_EACH(vertex, vertices + 1u) {
-        uvec2 side = vertex == 0u ? uvec2(0) : neighbours[vertex];
-        uint group = gl_WorkGroupID.z * GROUPS;
+    FOR_EACH(pair, vertices / 2u + 1u) {
+        uvec4 sides = FETCH(neighbours, pair);
+        if (pair == 0u) sides.xy = uvec2(0);
         for (uint g = 0u; g < GROUPS; g++) {
-            uint base = (group + g) * vertex_capacity;
-            to[base + vertex] =
-                FETCH(from, base + vertex) + 0.5 * (FETCH(from, base + side.x) + FETCH(from, base + side.y));
+            uint base = (gl_WorkGroupID.z * GROUPS + g) * vertex_capacity, vertex = pair * 2u;
+            STORE(to[base + vertex], blurred(base, vertex, sides.xy))
+            STORE(to[base + vertex + 1u], blurred(base, vertex + 1u, sides.zw))
         }
     }
 }

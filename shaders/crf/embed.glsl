@@ -34,20 +34,21 @@ layout(push_constant) uniform Push {
     float place, color;  // lattice units a pixel and a level
 };
 
-void main() {
-    uint slot = linear_index();
-    if (slot >= width * height) return;
-    uint index = tile_of_slot(slot, width, height);
-    Tile tile = tile_at(index, width, height);
-    uint local = slot - tile.first;
-    if (local >= tile_points[index]) return;
-    uint point = tile_first[index] + local;
-    uint start = local == 0u ? tile.first : range_end[slot - 1u], end = range_end[slot];
+// Without a division of integers, which CPU devices do lane by lane.
+vec2 place_in_tile(uint pixel, Tile tile) {
+    uint beyond = pixel - tile.y0 * width, row = uint((float(beyond) + 0.5) / float(width));
+    if (row * width > beyond) row--;
+    if ((row + 1u) * width <= beyond) row++;
+    return vec2(beyond - row * width - tile.x0, row);
+}
+
+void place_point(Tile tile, uint local, uint point) {
+    uint slot = tile.first + local, start = local == 0u ? tile.first : range_end[slot - 1u], end = range_end[slot];
     vec2 at = vec2(0);
     vec3 mean = vec3(0);
     for (uint m = start; m < end; m++) {
         uint pixel = members[m];
-        at += vec2(pixel % width - tile.x0, pixel / width - tile.y0);
+        at += place_in_tile(pixel, tile);
         mean += FETCH(image, pixel).rgb;
         pixel_point[pixel] = min(point, point_capacity - 1u);
     }
@@ -62,5 +63,15 @@ void main() {
     for (uint r = 0u; r < 6u; r++) {
         keys[point * 6u + r] = vertices[r];
         links[point * 12u + 6u + r] = weights[r];
+    }
+}
+
+void main() {
+    uint index = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;  // a workgroup a tile
+    Tile tile = tile_at(index, width, height);
+    if (tile.y0 >= height) return;
+    uint first = tile_first[index], count = tile_points[index];
+    for (uint local = gl_LocalInvocationID.x; local < count; local += gl_WorkGroupSize.x) {
+        place_point(tile, local, first + local);
     }
 }

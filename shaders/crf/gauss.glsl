@@ -1,9 +1,11 @@
 // One direction of the Gaussian filter on the grid of blocks, truncated at RADIUS: RUN neighbouring outputs an
 // invocation share their loads. The second direction also applies the norms and the compatibility.
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "crf/access.glsl"
 layout(constant_id = 1) const uint RADIUS = 5;
 layout(constant_id = 2) const bool VERTICAL = false;
+layout(constant_id = 3) const uint CHANNELS = 4;
 const uint RUN = 8u;
 VEC4_INPUT(0, From, from);
 layout(std430, binding = 1) readonly buffer Table {
@@ -18,6 +20,19 @@ layout(push_constant) uniform Push {
     float compat;
 };
 
+// Adds the block `t - RADIUS` blocks from the first output. weights[o] is its weight for output o: those of the block
+// before, moved on by one output.
+#define ADD_BLOCK                                                                                   \
+    {                                                                                               \
+        [[unroll]] for (uint o = RUN - 1u; o > 0u; o--) weights[o] = weights[o - 1u];               \
+        int far = int(t) - int(RADIUS);                                                             \
+        weights[0] = t <= 2u * RADIUS ? exp(falloff * float(far * far)) : 0.0;                      \
+        uint at = start + t - RADIUS; /* wraps below zero, which is beyond the end as well */       \
+        vec4 value = FETCH(from, base + min(at, length - 1u) * step);                               \
+        value = at < length ? value : vec4(0);                                                      \
+        [[unroll]] for (uint o = 0u; o < RUN; o++) sum[o] = fma(vec4(weights[o]), value, sum[o]);   \
+    }
+
 void main() {
     uint length = VERTICAL ? rows : columns, lines = VERTICAL ? columns : rows;
     uint runs = (length + RUN - 1u) / RUN, index = linear_index();
@@ -26,21 +41,21 @@ void main() {
     uint line = VERTICAL ? index % lines : index / runs, start = (VERTICAL ? index / lines : index % runs) * RUN;
     uint step = VERTICAL ? columns : 1u;
     uint base = gl_WorkGroupID.z * columns * rows + (VERTICAL ? line : line * columns);
-    float weights[RADIUS + 1u];
-    for (uint k = 0u; k <= RADIUS; k++) weights[k] = exp(falloff * float(k * k));
+    float weights[RUN];
     vec4 sum[RUN];
-    for (uint o = 0u; o < RUN; o++) sum[o] = vec4(0);
-    for (uint t = 0u; t < RUN + 2u * RADIUS; t++) {
-        uint at = start + t - RADIUS;  // wraps below zero, which is beyond the end as well
-        vec4 value = FETCH(from, base + min(at, length - 1u) * step);
-        value = at < length ? value : vec4(0);
-        for (uint o = 0u; o < RUN; o++) {
-            int far = abs(int(t) - int(RADIUS) - int(o));
-            if (far <= int(RADIUS)) sum[o] += weights[far] * value;
-        }
+    [[unroll]] for (uint o = 0u; o < RUN; o++) {
+        weights[o] = 0.0;
+        sum[o] = vec4(0);
     }
-    for (uint o = 0u; o < RUN && start + o < length; o++) {
-        float scale = VERTICAL ? compat * norms[line] * norms[columns + start + o] : 1.0;
-        to[base + (start + o) * step] = scale * sum[o];
+    if (RADIUS <= 6u) {
+        [[unroll]] for (uint t = 0u; t < RUN + 2u * RADIUS; t++) ADD_BLOCK
+    } else {
+        [[dont_unroll]] for (uint t = 0u; t < RUN + 2u * RADIUS; t++) ADD_BLOCK
+    }
+    float scale = VERTICAL ? compat * norms[line] : 1.0;
+    [[unroll]] for (uint o = 0u; o < RUN; o++) {
+        if (start + o >= length) continue;
+        if (VERTICAL) sum[o] *= scale * norms[columns + start + o];
+        STORE(to[base + (start + o) * step], sum[o])
     }
 }

@@ -29,11 +29,11 @@ void main() {
         float count = float(point_range[point].y);
         if (STEP == 0u) {
             norms[point] = vec2(1, 0);  // so that crf/slice does not scale yet
-            values[point] = vec4(count, 0, 0, 0);
+            values[point].x = count;
         } else if (STEP == 1u) {
             float norm = inversesqrt(filtered[point].x + 1e-20);
             norms[point] = vec2(norm, 0);
-            values[point] = vec4(count * norm, 0, 0, 0);
+            values[point].x = count * norm;
         } else {
             norms[point].y = filtered[point].x;
         }

@@ -1,6 +1,7 @@
 // Groups the pixels of each tile by cell of place and colour: a group is a point of the lattice, with at most `cap`
 // pixels so that later work is even. One invocation walks a tile in row order: groups and their members come out in the
-// same order in every run, without atomics.
+// same order in every run, without atomics. Large groups get the first numbers: invocations side by side, which later
+// walk the members of one group each, then have about as many.
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 #include "crf/tile.glsl"
@@ -8,7 +9,7 @@
 const uint SLOTS = 2048u, EMPTY = 0xffffffffu;  // of the hash table of a tile, twice its pixels
 VEC4_INPUT(0, Image, image);
 layout(std430, binding = 1) buffer Table {
-    uint table[];  // [tiles][SLOTS][3]: colour, place, current point
+    uint table[];  // [tiles][SLOTS][3]: colour, place, current point; in the end the next member's place by point
 };
 layout(std430, binding = 2) buffer Slots {
     uint pixel_slot[];  // per pixel: its point, counted within the tile
@@ -78,16 +79,23 @@ void main() {
         side = min(side * 2u, TILE);
         for (uint s = index * SLOTS; s < (index + 1u) * SLOTS; s++) table[s * 3u] = table[s * 3u + 2u] = EMPTY;
     }
-    uint start = tile.first;
-    for (uint p = 0u; p < used; p++) {
-        uint count = range_end[tile.first + p];
-        range_end[tile.first + p] = start;
-        start += count;
+    const uint DONE = 0x80000000u;
+    uint start = tile.first, next = index * SLOTS * 3u, ranked = 0u;
+    for (uint p = 0u; p < used; p++) table[next + p] = range_end[tile.first + p];
+    for (uint least = cap; ranked < used; least = max(least * 3u / 4u, 1u)) {
+        for (uint p = 0u; p < used; p++) {
+            uint count = table[next + p];
+            if (count >= DONE || count < least) continue;
+            table[next + p] = start | DONE;
+            start += count;
+            range_end[tile.first + ranked++] = start;
+        }
     }
     for (uint y = tile.y0; y < tile.y1; y++) {
         for (uint x = tile.x0; x < tile.x1; x++) {
-            uint at = tile.first + pixel_slot[y * width + x];
-            members[range_end[at]++] = y * width + x;
+            uint at = next + pixel_slot[y * width + x], place = table[at];
+            table[at] = place + 1u;
+            members[place & ~DONE] = y * width + x;
         }
     }
     tile_points[index] = used;

@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 layout(constant_id = 1) const uint GROUPS = 1;
+layout(constant_id = 2) const uint CHANNELS = 4;
 VEC4_INPUT(0, Lattice, lattice);
 VEC4_INPUT(1, Links, links);  // three a point
 layout(std430, binding = 2) readonly buffer Norms {
@@ -26,12 +27,12 @@ void main() {
         for (uint g = 0u; g < GROUPS; g++) {
             uint base = (group + g) * vertex_capacity;
             vec4 sum = b.z * FETCH(lattice, base + uint(a.x));
-            sum += b.w * FETCH(lattice, base + uint(a.y));
-            sum += c.x * FETCH(lattice, base + uint(a.z));
-            sum += c.y * FETCH(lattice, base + uint(a.w));
-            sum += c.z * FETCH(lattice, base + uint(b.x));
-            sum += c.w * FETCH(lattice, base + uint(b.y));
-            messages[(group + g) * point_capacity + point] = scale * sum;
+            sum = fma(vec4(b.w), FETCH(lattice, base + uint(a.y)), sum);
+            sum = fma(vec4(c.x), FETCH(lattice, base + uint(a.z)), sum);
+            sum = fma(vec4(c.y), FETCH(lattice, base + uint(a.w)), sum);
+            sum = fma(vec4(c.z), FETCH(lattice, base + uint(b.x)), sum);
+            sum = fma(vec4(c.w), FETCH(lattice, base + uint(b.y)), sum);
+            STORE(messages[(group + g) * point_capacity + point], scale * sum)
         }
     }
 }

@@ -9,13 +9,13 @@ void smooth_messages(Block block, uint group, out vec4 message[PIXELS]) {
     uint x[3] = {lean(block.x, 0u, columns), block.x, lean(block.x, 1u, columns)};
     uint y[3] = {lean(block.y, 0u, rows), block.y, lean(block.y, 1u, rows)};
     vec4 left[3], right[3];
-    for (uint k = 0u; k < 3u; k++) {
+    [[unroll]] for (uint k = 0u; k < 3u; k++) {
         uint row = base + y[k] * columns;
         vec4 middle = 0.75 * FETCH(smoothed, row + x[1]);
         left[k] = middle + 0.25 * FETCH(smoothed, row + x[0]);
         right[k] = middle + 0.25 * FETCH(smoothed, row + x[2]);
     }
-    for (uint p = 0u; p < PIXELS; p++) {
+    [[unroll]] for (uint p = 0u; p < PIXELS; p++) {
         uint k = p / BLOCK * 2u;
         message[p] = p % BLOCK == 0u ? 0.75 * left[1] + 0.25 * left[k] : 0.75 * right[1] + 0.25 * right[k];
     }

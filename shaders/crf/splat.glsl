@@ -4,6 +4,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "crf/access.glsl"
 layout(constant_id = 1) const uint GROUPS = 1;
+layout(constant_id = 2) const uint CHANNELS = 4;
 VEC4_INPUT(0, Values, values);
 VEC4_INPUT(1, Pairs, pairs);  // point, weight, point, weight
 layout(std430, binding = 2) readonly buffer Ranges {
@@ -42,7 +43,8 @@ void main() {
             }
         }
         for (uint g = 0u; g < GROUPS; g++) {
-            lattice[(group + g) * vertex_capacity + vertex] = (vec4(high[g]) * 4294967296.0 + vec4(low[g])) / unit;
+            vec4 sum = (vec4(high[g]) * 4294967296.0 + vec4(low[g])) / unit;
+            STORE(lattice[(group + g) * vertex_capacity + vertex], sum)
         }
     }
 }

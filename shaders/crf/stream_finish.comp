@@ -5,8 +5,8 @@
 #include "crf/access.glsl"
 #include "crf/blocks.glsl"
 
-layout(constant_id = 5) const bool LAST = false;
-layout(constant_id = 6) const bool TAIL = false;
+layout(constant_id = 6) const bool LAST = false;
+layout(constant_id = 7) const bool TAIL = false;
 layout(std430, binding = 0) buffer Marginals {
     vec4 marginals[];  // logits, then marginals
 };

@@ -5,7 +5,7 @@
 #include "crf/access.glsl"
 #include "crf/blocks.glsl"
 
-layout(constant_id = 5) const bool FINAL = false;
+layout(constant_id = 6) const bool FINAL = false;
 VEC4_INPUT(0, Energies, energies);
 VEC4_INPUT(1, Bases, bases);
 VEC4_INPUT(2, Messages, messages);

@@ -4,7 +4,7 @@
 #include "crf/access.glsl"
 #include "crf/blocks.glsl"
 
-layout(constant_id = 5) const bool BASES = false;
+layout(constant_id = 6) const bool BASES = false;
 layout(std430, binding = 0) readonly buffer Unary {
     float unary[];
 };

@@ -17,9 +17,3 @@ Tile tile_at(uint index, uint width, uint height) {
     tile.first = tile.y0 * width + tile.x0 * (tile.y1 - tile.y0);
     return tile;
 }
-
-uint tile_of_slot(uint slot, uint width, uint height) {
-    uint columns = (width + TILE - 1u) / TILE, row = slot / (TILE * width);
-    uint rows = min(TILE, height - row * TILE);
-    return row * columns + (slot - row * TILE * width) / (TILE * rows);
-}

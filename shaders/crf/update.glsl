@@ -3,7 +3,7 @@
 #include "crf/access.glsl"
 #include "crf/blocks.glsl"
 
-layout(constant_id = 5) const bool LAST = false;
+layout(constant_id = 6) const bool LAST = false;
 VEC4_INPUT(0, Energies, energies);      // [GROUPS][pixels]
 VEC4_INPUT(1, Bases, bases);            // see crf/first
 VEC4_INPUT(2, Messages, messages);      // of points: [GROUPS][point_capacity]
@@ -12,7 +12,7 @@ layout(std430, binding = 4) readonly buffer Table {
     float table[];
 };
 layout(std430, binding = 5) writeonly buffer Marginals {
-    vec4 marginals[];
+    uvec4 marginals[];  // see crf/keep
 };
 layout(std430, binding = 6) writeonly buffer Sums {
     vec4 sums[];
@@ -25,6 +25,7 @@ layout(push_constant) uniform Push {
 };
 
 #include "crf/smooth.glsl"
+#include "crf/keep.glsl"
 
 void main() {
     uint index = linear_index();
@@ -33,36 +34,36 @@ void main() {
     uint pixels = width * height;
     vec4 logits[LOGITS], message[PIXELS], base[PIXELS];
     float last[PIXELS];
-    for (uint p = 0u; p < PIXELS; p++) {
+    [[unroll]] for (uint p = 0u; p < PIXELS; p++) {
         base[p] = FETCH(bases, block.pixel[p]);
         last[p] = base[p].y - base[p].z;
     }
-    for (uint g = 0u; g < GROUPS; g++) {
-        for (uint p = 0u; p < PIXELS; p++) message[p] = vec4(0);
+    [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+        [[unroll]] for (uint p = 0u; p < PIXELS; p++) message[p] = vec4(0);
         if (GAUSSIAN) smooth_messages(block, g, message);
-        for (uint p = 0u; p < PIXELS; p++) {
+        [[unroll]] for (uint p = 0u; p < PIXELS; p++) {
             if (BILATERAL) message[p] += FETCH(messages, g * point_capacity + uint(base[p].x));
-            logits[p * GROUPS + g] = message[p] - FETCH(energies, g * pixels + block.pixel[p]);
+            message[p] = labelled(message[p], 0.0);
+            vec4 energy = FETCH(energies, g * pixels + block.pixel[p]);
+            logits[p * GROUPS + g] = labelled(message[p] - energy, -1e30);
             last[p] -= message[p].x + message[p].y + message[p].z + message[p].w;
         }
     }
     softmax(logits, last);
     if (LAST) {
-        for (uint p = 0u; p < PIXELS; p++) {
-            if (!block.inside[p]) continue;
-            for (uint l = 0u; l + 1u < labels; l++) {
-                result[l * pixels + block.pixel[p]] = logits[p * GROUPS + l / 4u][l % 4u];
+        [[dont_unroll]] for (uint p = 0u; p < PIXELS; p++) {
+            if (!is_inside(block, p)) continue;
+            uint pixel = pixel_of(block, p);
+            [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+                vec4 value = of_pixel(logits, p, g);
+                [[unroll]] for (uint c = 0u; c < CHANNELS; c++) {
+                    uint label = g * 4u + c;
+                    if (label + 1u < labels) result[label * pixels + pixel] = value[c];
+                }
             }
-            result[(labels - 1u) * pixels + block.pixel[p]] = last[p];
+            result[(labels - 1u) * pixels + pixel] = of_pixel(last, p);
         }
-        return;
-    }
-    for (uint g = 0u; g < GROUPS; g++) {
-        vec4 sum = vec4(0);
-        for (uint p = 0u; p < PIXELS; p++) {
-            if (BILATERAL && block.inside[p]) marginals[g * pixels + block.pixel[p]] = logits[p * GROUPS + g];
-            sum += block.inside[p] ? logits[p * GROUPS + g] : vec4(0);
-        }
-        if (GAUSSIAN) sums[g * columns * rows + index] = table[block.x] * table[columns + block.y] * sum;
+    } else {
+        keep_marginals(block, logits);
     }
 }

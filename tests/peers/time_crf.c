@@ -2,7 +2,8 @@
 //   time_crf PHOTO.npy UNARY.npy RUNS OUT.npy
 // PHOTO.npy: float32 (height, width, 4), 0..255; UNARY.npy: float32 (labels, height, width). Prints the milliseconds of
 // each run: everything that the image decides anew, then 5 iterations with 3/3 and 80/13/10, and the way back to the
-// host.
+// host; then the most device memory that was in use at once, in bytes, of which photo, energies and result are a part.
+// TAGMASK_PROFILE=1 TAGMASK_LOG=info adds the device time by shader.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,6 +72,7 @@ int main(int count, char **arguments) {
         if (!status) printf("%.1f\n", tm_now_ms() - start);
     }
     if (!status) status = tm_npy_write(arguments[4], &j.out, &err);
+    if (!status) printf("%llu\n", (unsigned long long)tm_gpu_get_stats(j.gpu).bytes_peak);
     tm_crf_destroy(crf);
     tm_buffer_destroy(j.photo_buffer);
     tm_buffer_destroy(j.unary_buffer);
