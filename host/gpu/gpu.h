@@ -9,12 +9,12 @@
 // thread at a time. Determinism: same device, same input, same bits out.
 //
 // Environment: TAGMASK_DEVICE (selector), TAGMASK_GPU_CLASS (gpu, lavapipe, swiftshader), TAGMASK_DISABLE (features to
-// do without: fp16, int8, budget, coopmat, unified, timestamps), TAGMASK_MEMORY_LIMIT (MiB of device memory),
-// TAGMASK_STORAGE_RANGE (bytes that can be bound at once, if the device allows more) and TAGMASK_BUFFER_ALIGNMENT
-// (bytes at whose multiples bound ranges start, if the device asks for less) show how networks are cut on other
-// devices, TAGMASK_TIMEOUT (ms for one submit, default 120000), TAGMASK_VALIDATION=1 (validation layer with
-// synchronization validation), TAGMASK_PROFILE=1 (with TAGMASK_LOG=info: device time by label when the device is
-// closed), TAGMASK_TUNE (off, on, full or a file: kernels chosen by timing them; see gpu/tune.h).
+// do without: fp16, int8, budget, coopmat, unified, timestamps), TAGMASK_MEMORY_LIMIT (MiB of device memory; on drivers
+// for the CPU instead of their heap), TAGMASK_STORAGE_RANGE (bytes that can be bound at once, if the device allows
+// more) and TAGMASK_BUFFER_ALIGNMENT (bytes at whose multiples bound ranges start, if the device asks for less) show
+// how networks are cut on other devices, TAGMASK_TIMEOUT (ms for one submit, default 120000), TAGMASK_VALIDATION=1
+// (validation layer with synchronization validation), TAGMASK_PROFILE=1 (with TAGMASK_LOG=info: device time by label
+// when the device is closed), TAGMASK_TUNE (off, on, full or a file: kernels chosen by timing them; see gpu/tune.h).
 #ifndef TM_GPU_H
 #define TM_GPU_H
 

@@ -113,6 +113,9 @@ static tagmask_status check_budget(tm_gpu *gpu, uint32_t heap, uint64_t size, tm
     uint64_t available = heap_available(gpu, heap);
     if (gpu->physical.on_cpu) {
         uint64_t host = tm_available_memory();
+        // The heap of a driver for the CPU is a number in its source (2 GiB for lavapipe); a limit that is set knows
+        // more of the machine.
+        if (gpu->memory_limit) available = UINT64_MAX;
         if (host != UINT64_MAX) available = TM_MIN(available, host - host / 16);
     }
     if (size > available) {
