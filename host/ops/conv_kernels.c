@@ -324,23 +324,51 @@ static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, i
     return TAGMASK_OK;
 }
 
-static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, bool depthwise, const tm_conv_pass *pass,
+// Neighbours in a row share their loads: for the usual depthwise kernels where a load costs more than what it feeds.
+static const char *depthwise_row(const tm_conv *conv, access how) {
+    static const char *const names[2][2] = {{"nn/conv_depthwise_row_3_1", "nn/conv_depthwise_row_3_2"},
+                                            {"nn/conv_depthwise_row_5_1", "nn/conv_depthwise_row_5_2"}};
+    int32_t kernel = conv->kernel_width, stride = conv->stride_x;
+    bool fits = conv->kernel_height == kernel && (kernel == 3 || kernel == 5) && conv->stride_y == stride &&
+                stride <= 2 && conv->dilation_y == 1 && conv->dilation_x == 1;
+    return how == ACCESS_TEXEL && fits ? names[kernel / 4][stride - 1] : NULL;
+}
+
+#define ROW_PIXELS 8  // as in shaders/nn/conv_depthwise_row_*.comp
+
+static tagmask_status record_depthwise(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
+                                       tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
+    static const char *const names[] = {"nn/conv_depthwise", "nn/conv_depthwise_texel", "nn/conv_depthwise"};
+    const char *row = depthwise_row(conv, how);
+    uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), constants[2] = {size, 0};
+    conv_push push = make_push(conv, pass);
+    tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
+    TM_TRY(tm_pipeline_get(gpu, row ? row : names[how], constants, 2, &dispatch->pipeline, err));
+    dispatch->push = &push;
+    dispatch->push_size = sizeof push;
+    dispatch->groups[1] = (uint32_t)push.out_blocks;
+    dispatch->groups[2] = (uint32_t)conv->batch;
+    int32_t runs = (conv->out_width + ROW_PIXELS - 1) / ROW_PIXELS * conv->out_height;
+    return row ? dispatch_pixels(gpu, dispatch, runs, size, &push.first_pixel, recorder, err)
+               : dispatch_pixels(gpu, dispatch, push.out_plane, size * 4, &push.first_pixel, recorder, err);
+}
+
+static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
                                   tm_dispatch_info *dispatch, access how, tm_recorder *recorder, tm_error *err) {
     uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)),
              constants[4] = {size, 0, reaches_outside(conv), used_channels(conv, how)};
     conv_push push = make_push(conv, pass);
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
-    static const char *const depthwise_names[] = {"nn/conv_depthwise", "nn/conv_depthwise_texel", "nn/conv_depthwise"};
-    static const char *const tile_names[] = {"nn/conv_tile", "nn/conv_tile_texel", "nn/conv_tile_subgroup"};
-    const char *name = depthwise ? depthwise_names[how] : tile_names[how];
-    if (!depthwise && how == ACCESS_SUBGROUP && conv->out_channels == conv->groups) name = "nn/conv_tile_subgroup_one";
-    TM_TRY(tm_pipeline_get(gpu, name, constants, depthwise ? 2 : 4, &dispatch->pipeline, err));
+    static const char *const names[] = {"nn/conv_tile", "nn/conv_tile_texel", "nn/conv_tile_subgroup"};
+    const char *name = names[how];
+    if (how == ACCESS_SUBGROUP && conv->out_channels == conv->groups) name = "nn/conv_tile_subgroup_one";
+    TM_TRY(tm_pipeline_get(gpu, name, constants, 4, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
-    dispatch->groups[1] = (uint32_t)(depthwise ? push.out_blocks : conv->groups * push.group_tiles);
+    dispatch->groups[1] = (uint32_t)(conv->groups * push.group_tiles);
     dispatch->groups[2] = (uint32_t)conv->batch;
-    return dispatch_pixels(gpu, dispatch, push.out_plane, size * (!depthwise && how == ACCESS_TEXEL ? 8 : 4),
-                           &push.first_pixel, recorder, err);
+    return dispatch_pixels(gpu, dispatch, push.out_plane, size * (how == ACCESS_TEXEL ? 8 : 4), &push.first_pixel,
+                           recorder, err);
 }
 
 static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_conv_pass *pass,
@@ -394,7 +422,8 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
     if (shared) return record_shared(gpu, conv, pass, &dispatch, recorder, err);
     if (kernel == TM_CONV_TILE && tm_conv_pointwise(conv))
         return record_gemm(gpu, conv, pass, &dispatch, how, recorder, err);
-    return record_taps(gpu, conv, kernel == TM_CONV_DEPTHWISE, pass, &dispatch, how, recorder, err);
+    if (kernel == TM_CONV_DEPTHWISE) return record_depthwise(gpu, conv, pass, &dispatch, how, recorder, err);
+    return record_taps(gpu, conv, pass, &dispatch, how, recorder, err);
 }
 
 tagmask_status tm_conv_record_variant(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_variant variant,

@@ -16,7 +16,7 @@
 #define COPY_BYTES ((uint64_t)64 << 20)
 #define FMA_THREADS 65536u
 #define FMA_ROUNDS 4000u  // all loops of a thread end after 65,536 rounds on lavapipe
-#define FMA_FLOPS (2.0 * 8 * 4 * FMA_ROUNDS * FMA_THREADS)
+#define FMA_FLOPS (2.0 * 3 * 4 * FMA_ROUNDS * FMA_THREADS)
 
 typedef struct ceiling {
     double flops, bytes;  // a second

@@ -439,7 +439,7 @@ static void test_fma(void **state) {
     assert_ok(tm_dispatch(recorder, &info, &err), &err);
     assert_ok(tm_readback(recorder, tm_slice_all(buffer), y, &err), &err);
     finish_recording(recorder);
-    for (int v = 0; v < 32; v++) {
+    for (int v = 0; v < 12; v++) {
         float value = (float)v / 4;
         for (uint32_t k = 0; k < push.rounds; k++) value = push.a * value + push.b;
         expected += value;
