@@ -43,10 +43,14 @@ static tagmask_status record_class_map(tm_work *work, const tagmask_engine *engi
         float rivalry;
         uint32_t first_row;
     } push = {tm_map_count(map), (uint32_t)engine->channels, rivals, rivalry, 0};
-    tm_map_call call = {.shader = "cam/class_map",
+    tm_slice read[] = {features->slice, tm_slice_all(engine->class_weights)};
+    bool vectors = features->layout == TM_C4 && push.channels % 4 == 0;
+    tm_map_call call = {.shader = !vectors                          ? "cam/class_map"
+                                  : tm_map_by_texels(work, read, 2) ? "cam/class_map_c4_texel"
+                                                                    : "cam/class_map_c4",
                         .constants = {features->layout == TM_C4},
-                        .constant_count = 1,
-                        .bindings = {features->slice, tm_slice_all(engine->class_weights), rows, map->slice},
+                        .constant_count = !vectors,
+                        .bindings = {read[0], read[1], rows, map->slice},
                         .push = &push,
                         .push_size = sizeof push,
                         .elements = push.positions,
@@ -101,12 +105,14 @@ tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temp
         uint32_t positions, groups;
         float temperature;
     } push = {tm_map_count(&low), tm_div_up(channels, 4), temperature};
-    tm_map_call call = {.shader = "cam/affinity",
+    bool texels = tm_map_by_texels(work, &unit.slice, 1);
+    uint32_t places = texels ? 8 : 1;  // an invocation's, as in the shaders
+    tm_map_call call = {.shader = texels ? "cam/affinity_texel" : "cam/affinity",
                         .bindings = {unit.slice, low.slice, spread.slice},
                         .push = &push,
                         .push_size = sizeof push,
-                        .elements = push.positions,
-                        .flops_per_element = 2.0 * channels * push.positions};
+                        .elements = tm_div_up(push.positions, places),
+                        .flops_per_element = 2.0 * channels * push.positions * places};
     TM_TRY(tm_map_dispatch(work, &call, err));
     TM_TRY(tm_map_resize(work, &spread, target, NULL, view->mirror, err));
     return tm_map_normalize(work, target, target, err);

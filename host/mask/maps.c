@@ -69,6 +69,13 @@ tagmask_status tm_work_slots(tm_work *work, uint32_t count, uint32_t *first, tm_
     return TAGMASK_OK;
 }
 
+bool tm_map_by_texels(const tm_work *work, const tm_slice *slices, size_t count) {
+    const tm_gpu_info *info = tm_gpu_get_info(work->gpu);
+    bool fits = info->gpu_class == TM_GPU_CLASS_LAVAPIPE;
+    for (size_t i = 0; i < count; i++) fits = fits && (slices[i].size + 15) / 16 <= info->max_texel_elements;
+    return fits;
+}
+
 tagmask_status tm_map_dispatch(tm_work *work, const tm_map_call *call, tm_error *err) {
     tm_dispatch_info info = {0};
     TM_TRY(tm_pipeline_get(work->gpu, call->shader, call->constants, call->constant_count, &info.pipeline, err));

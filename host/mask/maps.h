@@ -45,6 +45,8 @@ typedef struct tm_map_call {
     uint64_t elements;
     double flops_per_element;
 } tm_map_call;
+// Whether the device reads these slices of vec4 best through texel buffers: drivers on the CPU.
+bool tm_map_by_texels(const tm_work *work, const tm_slice *slices, size_t count);
 tagmask_status tm_map_dispatch(tm_work *work, const tm_map_call *call, tm_error *err);
 
 // A plane of width x height floats, or an image of packed RGB words (R | G << 8 | B << 16), on the device.

@@ -272,9 +272,10 @@ static void test_affinity(void **state) {
 }
 
 // Class map of features in both layouts, two views of which one is mirrored, merged.
-static void check_cam(fixture *f, tm_layout layout) {
-    enum { W = 6, H = 5, P = W * H, C = 11, CLASSES = 4 };
-    float *features = test_noise(21, C * P, -1, 1), *weights = test_noise(22, C * CLASSES, -1, 1), plain[P], wanted[P];
+static void check_cam(fixture *f, tm_layout layout, int C) {
+    enum { W = 6, H = 5, P = W * H, CLASSES = 4 };
+    float *features = test_noise(21, (size_t)(C * P), -1, 1), *weights = test_noise(22, (size_t)(C * CLASSES), -1, 1),
+          plain[P], wanted[P];
     float *packed = calloc(12 * P, sizeof *packed);
     tm_cam_rows rows = {{2, 0, 3}, 2};
     for (int i = 0; i < P; i++) {
@@ -286,9 +287,10 @@ static void check_cam(fixture *f, tm_layout layout) {
     }
     for (int i = 0; i < P; i++) wanted[i] = plain[i] + plain[i / W * W + W - 1 - i % W];
     min_max(wanted, P);
-    tm_map data = device_map(f, W, H * (layout == TM_C4 ? 12 : C), layout == TM_C4 ? packed : features);
+    tm_map data = device_map(f, W, H * (uint32_t)(layout == TM_C4 ? 12 : C), layout == TM_C4 ? packed : features);
     tagmask_engine engine = {.channels = C, .class_count = CLASSES};
-    assert_ok(tm_buffer_create(test_gpu(), C * CLASSES * 4, TM_MEMORY_DEVICE, &engine.class_weights, &f->err), &f->err);
+    assert_ok(tm_buffer_create(test_gpu(), (uint64_t)C * CLASSES * 4, TM_MEMORY_DEVICE, &engine.class_weights, &f->err),
+              &f->err);
     assert_ok(tm_upload(f->work.recorder, tm_slice_all(engine.class_weights), weights, &f->err), &f->err);
     tm_view views[2] = {{.output_count = 1}, {.output_count = 1, .mirror = true}};
     views[0].outputs[0] = views[1].outputs[0] = (tm_tensor){TM_FLOAT32, layout, {4, {1, C, H, W}}, data.slice};
@@ -304,10 +306,13 @@ static void check_cam(fixture *f, tm_layout layout) {
     free(got);
 }
 static void test_cam_linear(void **state) {
-    check_cam(*state, TM_LINEAR);
+    check_cam(*state, TM_LINEAR, 11);
 }
 static void test_cam_c4(void **state) {
-    check_cam(*state, TM_C4);
+    check_cam(*state, TM_C4, 11);
+}
+static void test_cam_whole_blocks(void **state) {
+    check_cam(*state, TM_C4, 12);
 }
 
 static void test_cam_choose(void **state) {
@@ -455,6 +460,7 @@ int main(void) {
         WITH_DEVICE(test_affinity),
         WITH_DEVICE(test_cam_linear),
         WITH_DEVICE(test_cam_c4),
+        WITH_DEVICE(test_cam_whole_blocks),
         cmocka_unit_test(test_cam_choose),
         WITH_DEVICE(test_saliency_linear),
         WITH_DEVICE(test_saliency_c4),
