@@ -73,14 +73,18 @@ static tagmask_status run_pass(tm_work *work, uint32_t along, const tm_map *sour
     struct {
         uint32_t width, height, source_width, source_height, taps;
     } push = {target->width, target->height, source->width, source->height, axis->taps};
-    tm_map_call call = {.shader = "image/resample",
+    bool vectors = along && target->width % 4 == 0;  // source and target are equally wide
+    tm_map_call call = {.shader = !vectors                                    ? "image/resample"
+                                  : tm_map_by_texels(work, &source->slice, 1) ? "image/resample_rows_texel"
+                                                                              : "image/resample_rows",
                         .constants = {along},
-                        .constant_count = 1,
+                        .constant_count = !vectors,
                         .bindings = {source->slice, first, weights, target->slice},
                         .push = &push,
                         .push_size = sizeof push,
-                        .elements = tm_map_count(target),
-                        .flops_per_element = 8.0 * axis->taps};
+                        .elements = along ? (uint64_t)tm_div_up(target->width, 4) * target->height
+                                          : (uint64_t)target->width * tm_div_up(target->height, 4),
+                        .flops_per_element = 32.0 * axis->taps};
     return tm_map_dispatch(work, &call, err);
 }
 
