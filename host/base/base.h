@@ -57,6 +57,10 @@ static inline size_t tm_align_up(size_t value, size_t alignment) {
 static inline uint32_t tm_div_up(uint32_t a, uint32_t b) {
     return (a + b - 1) / b;
 }
+// Rounded down, b > 0.
+static inline int64_t tm_floor_div(int64_t a, int64_t b) {
+    return a / b - (a % b < 0);
+}
 
 // Zeroed memory for count elements; NULL on overflow or exhaustion (callers report TAGMASK_ERROR_MEMORY).
 void *tm_calloc(size_t count, size_t size);

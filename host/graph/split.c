@@ -37,10 +37,6 @@ size_t tm_cut_add(tm_cut *cut, int64_t extent, int64_t grain) {
 }
 
 // ---- Boxes.
-static int64_t floor_div(int64_t a, int64_t b) {
-    return a / b - (a % b < 0);
-}
-
 static bool is_window(const tm_split *split, size_t operand, size_t axis) {
     return operand == 0 && split->cut.axis[axis].div > 0;
 }
@@ -69,8 +65,8 @@ static void find_box(const tm_split *split, size_t operand, const tm_shape *shap
         int64_t begin = first[a], end = first[a] + size[a];
         if (is_window(split, operand, a)) {
             // At least one element, even if the piece lies in the padding.
-            int64_t low = floor_div(begin * axis->mul + axis->low, axis->div);
-            int64_t high = floor_div((end - 1) * axis->mul + axis->high, axis->div) + 1;
+            int64_t low = tm_floor_div(begin * axis->mul + axis->low, axis->div);
+            int64_t high = tm_floor_div((end - 1) * axis->mul + axis->high, axis->div) + 1;
             begin = TM_CLAMP(low, 0, shape->dim[d] - 1);
             end = TM_CLAMP(high, begin + 1, shape->dim[d]);
         }
@@ -95,7 +91,7 @@ static tm_shape largest_shape(const tm_split *split, size_t operand, const tm_sh
         int64_t most = size[a];
         if (is_window(split, operand, a)) {
             int64_t reach = (size[a] - 1) * axis->mul + axis->high - axis->low;
-            most = floor_div(reach, axis->div) + (axis->div > 1 ? 2 : 1);
+            most = tm_floor_div(reach, axis->div) + (axis->div > 1 ? 2 : 1);
         }
         piece.dim[d] = TM_CLAMP(most, 1, shape->dim[d]);
     }

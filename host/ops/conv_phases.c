@@ -13,17 +13,13 @@ typedef struct phases_push {
     float act_a, act_b;
 } phases_push;
 
-static int64_t floor_div(int64_t a, int64_t b) {
-    return a / b - (a % b < 0);
-}
-
 // Output phase + stride * j and tap k meet at input j + shift - m, where k = first + stride * m.
 typedef struct phase {
     int64_t first, shift;
 } phase;
 
 static phase phase_of(const tm_transpose_axis *a, int64_t number) {
-    int64_t shift = floor_div(number + a->pad, a->stride);
+    int64_t shift = tm_floor_div(number + a->pad, a->stride);
     return (phase){number + a->pad - shift * a->stride, shift};
 }
 

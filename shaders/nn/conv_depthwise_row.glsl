@@ -23,10 +23,10 @@ void main() {
             bool inside = row && uint(left + i) < uint(in_width);
             vec4 v = SOURCE(from + (inside ? left + i : 0));
             v = inside ? v : vec4(0.0);
-            [[unroll]] for (int kx = 0; kx < KERNEL; kx++) {
-                int step = i - kx;
-                if (step >= 0 && step % STRIDE == 0 && step / STRIDE < CONV_PIXELS)
-                    sum[step / STRIDE] = fma(v, k[kx], sum[step / STRIDE]);
+            [[unroll]] for (int p = 0; p < CONV_PIXELS; p++) {
+                int kx = i - p * STRIDE;
+                // What is not computed must have indices of the array all the same: SPIR-V keeps the branch.
+                if (kx >= 0 && kx < KERNEL) sum[p] = fma(v, k[clamp(kx, 0, KERNEL - 1)], sum[p]);
             }
         }
     }
