@@ -115,6 +115,7 @@ typedef struct tm_dispatch_info {
     uint32_t push_size;
     uint32_t groups[3];  // workgroups; 0 in any of them records nothing; checked against the limits
     double flops;        // rough cost, used to keep each submit near 100 ms; 0: unknown (counted as small)
+    double bytes;        // moved, for profiles; 0: all that is bound
     const char *label;   // static or long-lived; names the dispatch in profiles and debug labels; may be NULL
 } tm_dispatch_info;
 

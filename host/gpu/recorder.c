@@ -248,8 +248,8 @@ tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, 
     const char *label = info->label ? info->label : info->pipeline->name;
     tm_batch_command_begin(recorder, batch, label);
     gpu->vk.vkCmdDispatch(batch->commands, info->groups[0], info->groups[1], info->groups[2]);
-    double bytes = 0;
-    for (size_t i = 0; i < use_count; i++) bytes += (double)uses[i].slice.size;
+    double bytes = info->bytes;
+    for (size_t i = 0; i < use_count && !(info->bytes > 0); i++) bytes += (double)uses[i].slice.size;
     tm_batch_command_end(recorder, batch, label, info->flops, bytes);
     atomic_fetch_add_explicit(&gpu->dispatches, 1, memory_order_relaxed);
     return TAGMASK_OK;

@@ -138,6 +138,12 @@ tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, int32_
 
 // ---- Dispatch.
 
+// What a chunk reads and writes: its share of the tensor, and its vectors.
+static double chunk_bytes(tm_slice tensor, tm_slice vectors, const winograd_push *push) {
+    double share = (double)TM_MIN(push->chunk, push->total - push->first_tile) / push->total;
+    return share * (double)tensor.size + (double)vectors.size;
+}
+
 static tagmask_status record_input(tm_op_ctx *ctx, const winograd_push *common, const tm_conv *conv, int32_t tile,
                                    tm_slice patches, tm_recorder *recorder, tm_error *err) {
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
@@ -151,6 +157,7 @@ static tagmask_status record_input(tm_op_ctx *ctx, const winograd_push *common, 
                                  .push_size = sizeof push,
                                  .groups = {tm_div_up((uint32_t)push.chunk, size), (uint32_t)push.blocks, 1},
                                  .flops = 55.0 * components_of(tile) * push.chunk * push.blocks,
+                                 .bytes = chunk_bytes(ctx->gin[0].slice, patches, &push),
                                  .label = "conv winograd input"};
     static const char *const names[2][2] = {{"nn/conv_winograd2_input", "nn/conv_winograd2_input_texel"},
                                             {"nn/conv_winograd_input", "nn/conv_winograd_input_texel"}};
@@ -177,6 +184,7 @@ static tagmask_status record_output(tm_op_ctx *ctx, const winograd_push *common,
                                  .push_size = sizeof push,
                                  .groups = {tm_div_up((uint32_t)push.chunk, constants[0]), (uint32_t)push.blocks, 1},
                                  .flops = 55.0 * components_of(tile) * push.chunk * push.blocks,
+                                 .bytes = chunk_bytes(ctx->gout[0].slice, sums, &push),
                                  .label = "conv winograd output"};
     static const char *const names[2][2] = {{"nn/conv_winograd2_output", "nn/conv_winograd2_output_texel"},
                                             {"nn/conv_winograd_output", "nn/conv_winograd_output_texel"}};
