@@ -124,7 +124,7 @@ static void heatmap_is_brighter_where_more_probable(void **state) {
     for (size_t i = 0; i < W * H; i++) ramp[i] = (float)(i % W) / (W - 1);
     ramp[0] = NAN;
     tagmask_result *result = example(), *ramps = NULL;
-    tagmask_image image;
+    tagmask_image image = {.struct_size = sizeof image};
     propose(result, "heatmap", dir);
     assert_ok(tagmask_image_read(path, &image, &err), &err);
     assert_int_equal(image.height, H);
