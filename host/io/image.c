@@ -166,7 +166,7 @@ tagmask_status tagmask_image_read(const char *path, tagmask_image *image, tagmas
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_image_read: path and image must not be NULL");
     }
     tagmask_image decoded;
-    if (!tm_struct_read(&decoded, sizeof decoded, image) || image->struct_size < sizeof decoded) {
+    if (image->struct_size < sizeof decoded) {
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_image_read: the image's struct_size is not set");
     }
     TM_TRY(tm_read_file(path, TM_IMAGE_MAX_FILE_BYTES, &bytes, &size, error));
