@@ -54,6 +54,7 @@ static const tagmask_api table = {
     .writer_flush = tagmask_writer_flush,
     .writer_has = tagmask_writer_has,
     .engine_check_params = tagmask_engine_check_params,
+    .preset_text = tagmask_preset_text,
 };
 
 const tagmask_api *tagmask_get_api(uint32_t version) {

@@ -113,9 +113,9 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
 #define CLI_OPTIONS_PARAMS(type, member)                                                                              \
     {"preset", "NAME|FILE", CLI_TEXT, offsetof(type, member.preset),                                                  \
      .help =                                                                                                          \
-         "fast, balanced or best, or a JSON file (its name has a dot or a slash) with options of this list by "       \
-         "name, such as {\"preset\": \"best\", \"threshold\": 0.4}; what the command line says goes before the "      \
-         "file (default: balanced)"},                                                                                 \
+         "fast, balanced or best, or a JSON file (its name has a dot or a slash) such as {\"preset\": \"best\", "     \
+         "\"threshold\": 0.4}: 'tagmask preset best' prints all members; what the command line says goes before "     \
+         "the file (default: balanced)"},                                                                             \
         {"method", "NAME", CLI_TEXT, offsetof(type, member.method), .help = "map of the classifier (default: cam)"},  \
         {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
          .help =                                                                                                      \
@@ -198,14 +198,8 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
             .help = "largest distance between outline and polygon; 0: every corner (default: 1)"                      \
     }
 
-// A preset file's values go into the members that the command line left alone. They may point into `preset`; free it
-// when the params are no longer used.
-typedef struct cli_preset {
-    void *json;
-} cli_preset;
-tagmask_status cli_preset_apply(const cli_option *rows, void *options, tagmask_params *params, cli_preset *preset,
-                                tm_error *err);
-void cli_preset_free(cli_preset *preset);
+// A preset with every member, as tagmask_preset_text gives it; malloc'ed, NULL on failure.
+char *cli_preset_text(const char *preset, tm_error *err);
 
 // Opens device and engine; both NULL on failure.
 tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,

@@ -43,7 +43,7 @@ static void add_text(cJSON *root, const char *name, const char *text) {
     if (text) cJSON_AddStringToObject(root, name, text);
 }
 
-static char *settings_text(const eval_options *options, double threshold, tagmask_device *device) {
+static char *settings_text(const eval_options *options, const char *preset, double threshold, tagmask_device *device) {
     const tagmask_params *params = &options->params;
     tagmask_device_info info = {.struct_size = sizeof info};
     cJSON *root = cJSON_CreateObject();
@@ -58,7 +58,7 @@ static char *settings_text(const eval_options *options, double threshold, tagmas
     cJSON_AddBoolToObject(root, "all_objects", options->all_objects);
     add_text(root, "model", options->model);
     add_text(root, "saliency", options->saliency);
-    add_text(root, "preset", params->preset);
+    cJSON_AddItemToObject(root, "preset", cJSON_Parse(preset));
     add_text(root, "method", params->method);
     add_text(root, "layer", params->layer);
     const struct {
@@ -149,7 +149,10 @@ static tagmask_status prepare(eval_job *job, tm_error *err) {
     tagmask_params defaults = {.struct_size = sizeof defaults};
     TM_TRY(tagmask_params_default(options->params.preset, &defaults, err));
     engine->threshold = options->params.threshold > 0 ? options->params.threshold : defaults.threshold;
-    job->run.settings = settings_text(options, engine->threshold, job->device);
+    char *preset = cli_preset_text(options->params.preset, err);
+    if (!preset) return err->status;
+    job->run.settings = settings_text(options, preset, engine->threshold, job->device);
+    free(preset);
     if (!job->run.settings) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the settings");
     return open_partial(job, err);
 }
@@ -263,7 +266,6 @@ static cli_exit run_eval(void *data, int count, char **arguments) {
     (void)arguments;
     eval_options *options = data;
     eval_job job = {.options = options};
-    cli_preset preset;
     tm_error err = TAGMASK_ERROR_INIT;
     if (!options->data) {
         cli_message("eval: expected --data DIR; see 'tagmask eval --help'");
@@ -271,13 +273,11 @@ static cli_exit run_eval(void *data, int count, char **arguments) {
     }
     if (!options->way) options->way = 1;
     options->params.struct_size = sizeof options->params;
-    tagmask_status status = cli_preset_apply(rows, options, &options->params, &preset, &err);
-    if (status == TAGMASK_OK) status = prepare(&job, &err);
+    tagmask_status status = prepare(&job, &err);
     if (status == TAGMASK_OK) status = run_photos(&job, &err);
     if (status == TAGMASK_OK) status = report(&job, &err);
     cli_exit result = status != TAGMASK_OK ? cli_fail(&err) : job.failed ? CLI_FAILED : CLI_DONE;
     finish(&job);
-    cli_preset_free(&preset);
     return result;
 }
 

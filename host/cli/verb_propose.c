@@ -69,15 +69,11 @@ static cli_exit check_tags(propose_job *job) {
 
 // Of everything that decides over a photo's labels, but its tags: an earlier run's labels are good when it is the same.
 // A format that is asked for first or last makes no difference.
-static uint64_t hash_settings(const propose_job *job) {
+static uint64_t hash_settings(const propose_job *job, const char *preset) {
     const propose_options *o = job->options;
     const tagmask_params *p = &o->params;
-    const char *texts[] = {tagmask_version(),
-                           o->model ? o->model : "",
-                           o->saliency ? o->saliency : "",
-                           p->preset ? p->preset : "balanced",
-                           p->method ? p->method : "",
-                           p->layer ? p->layer : ""};
+    const char *texts[] = {tagmask_version(),          o->model ? o->model : "", o->saliency ? o->saliency : "", preset,
+                           p->method ? p->method : "", p->layer ? p->layer : ""};
     const double numbers[] = {
         p->working_size,      p->threshold,          p->crf_gaussian_sxy,     p->crf_gaussian_compat,
         p->crf_bilateral_sxy, p->crf_bilateral_srgb, p->crf_bilateral_compat, p->crf_iterations,
@@ -128,7 +124,10 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     status = prepare_output(job, out);
     if (status != CLI_DONE) return status;
     job->threshold = options->params.threshold != 0 ? options->params.threshold : defaults.threshold;
-    job->settings = hash_settings(job);
+    char *preset = cli_preset_text(options->params.preset, &err);
+    if (!preset) return cli_fail(&err);
+    job->settings = hash_settings(job, preset);
+    free(preset);
     job->beside_bytes = BESIDE_BYTES;
     job->output.inputs = &job->inputs;
     job->output.summary = &job->summary;
@@ -192,18 +191,11 @@ static const cli_option rows[] = {
 static cli_exit run_propose(void *data, int count, char **arguments) {
     propose_options *options = data;
     propose_job job = {.options = options};
-    cli_preset preset;
-    tm_error err = TAGMASK_ERROR_INIT;
     options->params.struct_size = sizeof options->params;
-    if (cli_preset_apply(rows, options, &options->params, &preset, &err) != TAGMASK_OK) {
-        cli_preset_free(&preset);
-        return cli_fail(&err);
-    }
     options->params.progress = cli_progress_stage;
     cli_exit status = prepare(&job, arguments, count);
     if (status == CLI_DONE) status = run_photos(&job);
     finish(&job);
-    cli_preset_free(&preset);
     return status;
 }
 

@@ -7,8 +7,6 @@
 #include "mask/preset.h"
 #include "mask/views.h"
 
-#define TM_MAX_RIVALS 16
-
 // The classes a tag's map is made of.
 typedef struct tm_cam_rows {
     uint32_t rows[1 + TM_MAX_RIVALS];  // the tag's most probable class, then the most probable other classes

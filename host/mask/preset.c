@@ -1,14 +1,16 @@
 #include "mask/preset.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "base/platform.h"
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
 #define COMMON                                                                                              \
     .affinity_temperature = 0.1f, .rivals = 5, .rivalry = 0.5f, .gate_low = 0.25f, .gate_span = 0.35f,      \
     .gate_strength = 0.65f, .cam_high = 0.7f, .unary_gain = 16, .unary_centre = 0.38f, .working_size = 640, \
     .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, .crf_bilateral_sxy = 50,             \
-    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5, .threshold = 0.5f
+    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5, .threshold = 0.5f,             \
+    .regions = {.min_part = 0.05f, .tolerance = 1}
 
 static const tm_settings presets[] = {
     {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448},
@@ -18,41 +20,58 @@ static const tm_settings presets[] = {
      .saliency_mirror = true, .crops = {1.4f, 2.0f}, .crop_count = 2},
 };
 
-// Members that the caller may set: 0 keeps the preset's value, others must be in [low, high].
-static tagmask_status set_float(float given, const char *name, float low, float high, float *value, tm_error *err) {
-    if (given == 0) return TAGMASK_OK;
-    if (!(given >= low && given <= high))
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "parameter %s: %g is outside %g..%g", name, (double)given,
-                       (double)low, (double)high);
-    *value = given;
+tagmask_status tm_preset_builtin(const char *name, const char *source, tm_settings *settings, tm_error *err) {
+    for (size_t i = 0; i < TM_ARRAY_LEN(presets); i++) {
+        if (strcmp(presets[i].preset, name)) continue;
+        *settings = presets[i];
+        return TAGMASK_OK;
+    }
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                   "%s preset: \"%.60s\" is unknown; expected fast, balanced or best, or a JSON file", source, name);
+}
+
+// Members that the caller may set: 0 keeps the preset's value.
+static tagmask_status apply(const tagmask_params *p, tm_settings *settings, tm_error *err) {
+    const struct {
+        const char *name;
+        double value;
+    } given[] = {
+        {"working_size", p->working_size},
+        {"threshold", (double)p->threshold},
+        {"crf_gaussian_sxy", (double)p->crf_gaussian_sxy},
+        {"crf_gaussian_compat", (double)p->crf_gaussian_compat},
+        {"crf_bilateral_sxy", (double)p->crf_bilateral_sxy},
+        {"crf_bilateral_srgb", (double)p->crf_bilateral_srgb},
+        {"crf_bilateral_compat", (double)p->crf_bilateral_compat},
+        {"crf_iterations", p->crf_iterations},
+        {"min_part", (double)p->min_part},
+        {"polygon_tolerance", (double)p->polygon_tolerance},
+        {"max_parts", p->max_parts},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(given); i++) {
+        double value = given[i].value;
+        if (value == 0) continue;
+        if (!strcmp(given[i].name, "crf_iterations") && value == -1) value = 0;
+        TM_TRY(tm_preset_set_number(settings, "parameter", tm_preset_find(given[i].name), value, err));
+    }
+    if (p->method) TM_TRY(tm_preset_set_text(settings, "parameter", tm_preset_find("method"), p->method, err));
+    if (p->layer) TM_TRY(tm_preset_set_text(settings, "parameter", tm_preset_find("layer"), p->layer, err));
+    settings->cache_dir = p->cache_dir && *p->cache_dir ? p->cache_dir : NULL;
+    settings->progress = p->progress;
+    settings->progress_user = p->progress_user;
     return TAGMASK_OK;
 }
 
-static tagmask_status apply(const tagmask_params *p, tm_settings *s, tm_error *err) {
-    if (p->working_size && (p->working_size < 128 || p->working_size > 2048))
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "parameter working_size: %u is outside 128..2048", p->working_size);
-    if (p->working_size) s->working_size = p->working_size;
-    if (p->crf_iterations < -1 || p->crf_iterations > 50)
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "parameter crf_iterations: %d is outside 1..50 (-1: no CRF)",
-                       p->crf_iterations);
-    if (p->crf_iterations) s->crf_iterations = TM_MAX(p->crf_iterations, 0);
-    TM_TRY(set_float(p->threshold, "threshold", 1e-4f, 0.9999f, &s->threshold, err));
-    TM_TRY(set_float(p->crf_gaussian_sxy, "crf_gaussian_sxy", 0.1f, 100, &s->crf_gaussian_sxy, err));
-    TM_TRY(set_float(p->crf_gaussian_compat, "crf_gaussian_compat", 0.001f, 1000, &s->crf_gaussian_compat, err));
-    TM_TRY(set_float(p->crf_bilateral_sxy, "crf_bilateral_sxy", 0.5f, 1000, &s->crf_bilateral_sxy, err));
-    TM_TRY(set_float(p->crf_bilateral_srgb, "crf_bilateral_srgb", 0.5f, 1000, &s->crf_bilateral_srgb, err));
-    TM_TRY(set_float(p->crf_bilateral_compat, "crf_bilateral_compat", 0.001f, 1000, &s->crf_bilateral_compat, err));
-    s->regions = (tm_region_rules){p->min_part, p->polygon_tolerance, p->max_parts};
-    if (p->min_part != -1) TM_TRY(set_float(p->min_part, "min_part", 0, 1, &s->regions.min_part, err));
-    if (p->polygon_tolerance != -1)
-        TM_TRY(set_float(p->polygon_tolerance, "polygon_tolerance", 0, 1000, &s->regions.tolerance, err));
-    s->cache_dir = p->cache_dir && *p->cache_dir ? p->cache_dir : NULL;
-    s->progress = p->progress;
-    s->progress_user = p->progress_user;
-    if (p->method && strcmp(p->method, "cam"))
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "parameter method: \"%s\" is unknown; expected cam", p->method);
-    s->layer = p->layer && *p->layer ? p->layer : NULL;
-    return TAGMASK_OK;
+// What members must be to each other.
+static tagmask_status check(const tm_settings *settings, const char *source, tm_error *err) {
+    if (!settings->scale_count)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s scales: expected at least one long side in px", source);
+    bool found = !settings->affinity_size;
+    for (uint32_t i = 0; i < settings->scale_count; i++) found |= settings->scales[i] == settings->affinity_size;
+    if (found) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                   "%s affinity_size: %u is none of the scales; expected one of them, or 0", source,
+                   settings->affinity_size);
 }
 
 tagmask_status tm_settings_resolve(const tagmask_params *params, tm_settings *settings, tm_error *err) {
@@ -60,13 +79,11 @@ tagmask_status tm_settings_resolve(const tagmask_params *params, tm_settings *se
     if (params && !tm_struct_read(&own, sizeof own, params))
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_params: struct_size is not set");
     const char *wanted = own.preset && *own.preset ? own.preset : "balanced";
-    for (size_t i = 0; i < TM_ARRAY_LEN(presets); i++) {
-        if (strcmp(presets[i].preset, wanted)) continue;
-        tm_settings made = presets[i];
-        TM_TRY(apply(&own, &made, err));
-        *settings = made;
-        return TAGMASK_OK;
-    }
-    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "parameter preset: \"%s\" is unknown; expected fast, balanced or best",
-                   wanted);
+    bool is_file = strpbrk(wanted, TM_SEPARATORS ".") != NULL;
+    tm_settings made = {0};
+    TM_TRY(is_file ? tm_preset_read(wanted, &made, err) : tm_preset_builtin(wanted, "parameter", &made, err));
+    TM_TRY(check(&made, is_file ? wanted : "preset", err));
+    TM_TRY(apply(&own, &made, err));
+    *settings = made;
+    return TAGMASK_OK;
 }

@@ -1,4 +1,4 @@
-// What a proposal is made with: the presets and the caller's parameters, resolved and checked.
+// What a proposal is made with: a preset, built in or from a file, and the caller's parameters, resolved and checked.
 #ifndef TM_PRESET_H
 #define TM_PRESET_H
 
@@ -6,10 +6,14 @@
 
 #define TM_MAX_SCALES 8
 #define TM_MAX_CROPS 2
+#define TM_MAX_RIVALS 16
+#define TM_LAYER_LENGTH 256
 
+// docs/presets.md describes each member; preset_table.c has the rows that read, check and print them.
 typedef struct tm_settings {
-    const char *preset;
-    const char *layer;  // whose map is wanted; NULL: the method's
+    const char *preset;  // the built-in one that it starts from
+    uint32_t method;
+    char layer[TM_LAYER_LENGTH];  // whose map is wanted; "": the method's
     // Classifier views: long sides in px, each also mirrored when mirror is set.
     uint32_t scales[TM_MAX_SCALES], scale_count;
     bool mirror;
@@ -28,7 +32,7 @@ typedef struct tm_settings {
     // CRF, on a map of working_size / crf_divisor.
     uint32_t working_size, crf_divisor;
     float crf_gaussian_sxy, crf_gaussian_compat, crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat;
-    int32_t crf_iterations;  // 0: no CRF
+    uint32_t crf_iterations;  // 0: no CRF
     float threshold;
     tm_region_rules regions;  // as tm_result_create takes them
     const char *cache_dir;    // NULL: none
@@ -36,8 +40,49 @@ typedef struct tm_settings {
     void *progress_user;
 } tm_settings;
 
-// params may be NULL (every default). Unknown names and values out of range are errors that name the member, the value
-// and the allowed range.
+// params may be NULL (every default). Unknown names and values out of range are errors that name the file if there is
+// one, the member, the value and what was expected.
 tagmask_status tm_settings_resolve(const tagmask_params *params, tm_settings *settings, tm_error *err);
+
+// ---- Members by name (preset_table.c)
+
+typedef enum tm_member_kind {
+    TM_MEMBER_WHOLE = 0,  // uint32_t
+    TM_MEMBER_REAL,       // float
+    TM_MEMBER_FLAG,       // bool
+    TM_MEMBER_CHOICE,     // uint32_t, a position in `choices`
+    TM_MEMBER_TEXT,       // char[TM_LAYER_LENGTH]
+    TM_MEMBER_WHOLES,     // uint32_t[most], their count at count_offset
+    TM_MEMBER_REALS       // float[most], their count at count_offset
+} tm_member_kind;
+
+typedef struct tm_member {
+    const char *name;
+    tm_member_kind kind;
+    size_t offset;               // in tm_settings
+    double low, high;            // allowed values of numbers, in lists of each
+    bool or_minus_one;           // -1 is allowed too, and switches off
+    const char *const *choices;  // NULL at the end
+    size_t count_offset;
+    uint32_t most;  // of a list
+} tm_member;
+
+// The member at a position, NULL beyond the last; the one with a name, or NULL.
+const tm_member *tm_preset_member(size_t index);
+const tm_member *tm_preset_find(const char *name);
+// Sets a number, a flag (0 or 1) or a choice's position. `source` (a file, or "parameter") begins the error's text.
+tagmask_status tm_preset_set_number(tm_settings *settings, const char *source, const tm_member *member, double value,
+                                    tm_error *err);
+tagmask_status tm_preset_set_text(tm_settings *settings, const char *source, const tm_member *member, const char *text,
+                                  tm_error *err);
+
+// ---- Files (preset_file.c)
+
+// The built-in preset of a name; `source` begins the error's text.
+tagmask_status tm_preset_builtin(const char *name, const char *source, tm_settings *settings, tm_error *err);
+// Reads a JSON object of members over the built-in preset that its member "preset" names ("balanced" without one).
+tagmask_status tm_preset_read(const char *path, tm_settings *settings, tm_error *err);
+// Such an object with every member; malloc'ed, NULL without memory.
+char *tm_preset_print(const tm_settings *settings);
 
 #endif

@@ -177,7 +177,7 @@ static tagmask_status remember(tagmask_session *session, const tm_settings *sett
     session->tags = tags;
     session->tag_count = tag_count;
     session->settings = *settings;
-    session->settings.cache_dir = session->settings.layer = NULL;
+    session->settings.cache_dir = NULL;
     session->settings.progress = NULL;
     session->settings.progress_user = NULL;
     return TAGMASK_OK;
@@ -188,7 +188,7 @@ static tagmask_status check_layer(const tagmask_engine *engine, const char *laye
     const tm_value_info *outputs;
     (void)tm_graph_outputs(engine->classifier_graph, &outputs);
     const char *own = outputs[engine->features_output].name;
-    if (!layer || !strcmp(layer, own)) return TAGMASK_OK;
+    if (!*layer || !strcmp(layer, own)) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                    "parameter layer: \"%s\"; the method cam reads the features before the pooling, \"%s\"", layer, own);
 }

@@ -7,6 +7,7 @@
 #include "cli/journal.h"
 #include "cli/tag_source.h"
 #include "mask/pack.h"
+#include "mask/preset.h"
 #include "mask/tags.h"
 #include "readers.h"
 
@@ -146,24 +147,18 @@ const fuzz_reader fuzz_labelme_tags = {"labelme-tags", "tables", read_labelme_ta
 
 // ---- Presets
 
-typedef struct preset_options {
-    tagmask_params params;
-} preset_options;
-
 static bool read_preset(const uint8_t *bytes, size_t size) {
-    static const cli_option rows[] = {CLI_OPTIONS_PARAMS(preset_options, params), {0}};
-    preset_options o = {.params = {.struct_size = sizeof o.params, .preset = fuzz_put("p.json", bytes, size)}};
-    cli_preset preset;
+    tagmask_params params = {.struct_size = sizeof params, .preset = fuzz_put("p.json", bytes, size)};
     tm_error err = TAGMASK_ERROR_INIT;
-    bool accepted = fuzz_ok(cli_preset_apply(rows, &o, &o.params, &preset, &err), &err, "p.json");
-    cli_preset_free(&preset);
-    return accepted;
+    tm_settings settings;
+    return fuzz_ok(tm_settings_resolve(&params, &settings, &err), &err, "p.json");
 }
 
 TEXT_SEED(
     seed_preset,
     "{\"preset\": \"best\", \"threshold\": 0.4, \"crf_iterations\": 0, \"working-size\": 512, \"method\": \"cam\"}",
-    "{\"crf_bilateral_sxy\": 40, \"min-part\": 0, \"layer\": \"x\", \"polygon_tolerance\": 2}")
+    "{\"crf_bilateral_sxy\": 40, \"min-part\": 0, \"layer\": \"x\", \"polygon_tolerance\": 2, \"mirror\": true}",
+    "{\"scales\": [448, 640], \"crops\": [1.5], \"rivals\": 3}")
 
 const fuzz_reader fuzz_preset = {"preset", "tables", read_preset, seed_preset, NULL};
 

@@ -71,6 +71,7 @@ static void test_members(void **state) {
     SAME(engine_vocabulary);
     SAME(params_default);
     SAME(engine_check_params);
+    SAME(preset_text);
     SAME(session_create);
     SAME(session_free);
     SAME(session_auto_tags);

@@ -1,4 +1,4 @@
-// Parts of the command: option tables, preset files, CSV.
+// Parts of the command: option tables, CSV.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,38 +154,6 @@ static char *write_text(const char *folder, const char *name, const char *text) 
     return path;
 }
 
-static void test_presets(void **state) {
-    (void)state;
-    char *folder = test_temporary_dir();
-    tm_error err = TAGMASK_ERROR_INIT;
-    cli_preset preset;
-    char *path = write_text(folder, "p.json",
-                            "{\"preset\": \"best\", \"threshold\": 0.4, \"crf_iterations\": 0,"
-                            " \"working-size\": 512, \"method\": \"cam\"}");
-    sample o = {.params = {.preset = path, .threshold = 0.3f}};
-    assert_ok(cli_preset_apply(sample_rows, &o, &o.params, &preset, &err), &err);
-    assert_string_equal(o.params.preset, "best");
-    assert_true(o.params.threshold == 0.3f);  // the command line goes first
-    assert_int_equal(o.params.crf_iterations, -1);
-    assert_int_equal(o.params.working_size, 512);
-    assert_string_equal(o.params.method, "cam");
-    cli_preset_free(&preset);
-    o.params.preset = "fast";
-    assert_ok(cli_preset_apply(sample_rows, &o, &o.params, &preset, &err), &err);
-    assert_string_equal(o.params.preset, "fast");
-    static const char *const bad[] = {"{\"treshold\": 1}", "{\"threshold\": 2}", "{\"threshold\": []}", "[1]", "x",
-                                      "{\"count\": 1}"};
-    for (size_t i = 0; i < TM_ARRAY_LEN(bad); i++) {
-        free(write_text(folder, "p.json", bad[i]));
-        sample wrong = {.params = {.preset = path}};
-        assert_int_equal(cli_preset_apply(sample_rows, &wrong, &wrong.params, &preset, &err), TAGMASK_ERROR_ARGUMENT);
-        assert_non_null(strstr(err.message, "p.json"));
-        cli_preset_free(&preset);
-    }
-    free(path);
-    free(folder);
-}
-
 static void test_csv(void **state) {
     (void)state;
     char *folder = test_temporary_dir();
@@ -217,8 +185,7 @@ static void test_csv(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parsing), cmocka_unit_test(a_long_number_is_refused_in_one_sentence),
-        cmocka_unit_test(test_help),    cmocka_unit_test(test_presets),
-        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_help),    cmocka_unit_test(test_csv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

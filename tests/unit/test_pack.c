@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "mask/pack.h"
-#include "mask/preset.h"
 #include "support.h"
 
 static const char good[] =
@@ -106,54 +105,12 @@ static void test_pack_by_name(void **state) {
     free(folder);
 }
 
-static void test_settings(void **state) {
-    (void)state;
-    tm_settings settings;
-    tm_error err = TAGMASK_ERROR_INIT;
-    assert_ok(tm_settings_resolve(NULL, &settings, &err), &err);
-    assert_string_equal(settings.preset, "balanced");
-    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .crf_iterations = -1, .threshold = 0.4f};
-    assert_ok(tm_settings_resolve(&params, &settings, &err), &err);
-    assert_int_equal(settings.crf_iterations, 0);
-    assert_int_equal(settings.scale_count, 1);
-    assert_true(settings.threshold == 0.4f);
-    // A caller built against a shorter struct: what lies beyond it is not read.
-    params.struct_size = offsetof(tagmask_params, threshold);
-    assert_ok(tm_settings_resolve(&params, &settings, &err), &err);
-    assert_true(settings.threshold != 0.4f);
-}
-
-static void check_bad_params(tagmask_params params, const char *named) {
-    tm_settings settings;
-    tm_error err = TAGMASK_ERROR_INIT;
-    params.struct_size = sizeof params;
-    assert_int_not_equal(tm_settings_resolve(&params, &settings, &err), TAGMASK_OK);
-    if (!strstr(err.message, named)) fail_msg("\"%s\" does not name \"%s\"", err.message, named);
-}
-
-static void test_bad_settings(void **state) {
-    (void)state;
-    check_bad_params((tagmask_params){.preset = "huge"}, "\"huge\"");
-    check_bad_params((tagmask_params){.working_size = 4}, "working_size");
-    check_bad_params((tagmask_params){.working_size = 1u << 30}, "128..2048");
-    check_bad_params((tagmask_params){.threshold = 1.5f}, "threshold");
-    check_bad_params((tagmask_params){.threshold = NAN}, "threshold");
-    check_bad_params((tagmask_params){.crf_iterations = 99}, "crf_iterations");
-    check_bad_params((tagmask_params){.crf_bilateral_srgb = -1}, "crf_bilateral_srgb");
-    check_bad_params((tagmask_params){.min_part = 2}, "min_part");
-    check_bad_params((tagmask_params){.polygon_tolerance = -3}, "polygon_tolerance");
-    check_bad_params((tagmask_params){.method = "magic"}, "magic");
-    tm_settings settings;
-    tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_params unset = {0};
-    assert_int_equal(tm_settings_resolve(&unset, &settings, &err), TAGMASK_ERROR_ARGUMENT);
-    assert_non_null(strstr(err.message, "struct_size"));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_pack),    cmocka_unit_test(test_bad_packs), cmocka_unit_test(test_missing_pack),
-        cmocka_unit_test(test_pack_by_name), cmocka_unit_test(test_settings),  cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_good_pack),
+        cmocka_unit_test(test_bad_packs),
+        cmocka_unit_test(test_missing_pack),
+        cmocka_unit_test(test_pack_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define TAGMASK_API_VERSION 3
+#define TAGMASK_API_VERSION 4
 
 typedef struct tagmask_api {
     size_t struct_size;   /* of the library's table */
@@ -94,6 +94,9 @@ typedef struct tagmask_api {
     /* Version 3 */
     tagmask_status (*engine_check_params)(const tagmask_engine *engine, const tagmask_params *params,
                                           tagmask_error *error);
+
+    /* Version 4 */
+    tagmask_status (*preset_text)(const char *preset, char *text, size_t *size, tagmask_error *error);
 } tagmask_api;
 
 /* The library's table, valid while it is loaded; NULL when the library does not know the version. [any thread] */

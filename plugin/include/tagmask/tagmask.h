@@ -255,7 +255,7 @@ TAGMASK_API const char *tagmask_engine_vocabulary(const tagmask_engine *engine, 
 /* Every member 0: the default of the preset. Ranges are checked; a value outside is an error that names it. */
 typedef struct tagmask_params {
     size_t struct_size;
-    const char *preset;    /* "fast", "balanced" (default) or "best" */
+    const char *preset;    /* "fast", "balanced" (default), "best", or a JSON file: its name has a dot or a slash */
     const char *method;    /* map of the classifier: "cam" (default) */
     const char *layer;     /* NULL: the pack's layer for CAM */
     uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
@@ -275,6 +275,10 @@ typedef struct tagmask_params {
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
  * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
 TAGMASK_API tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error);
+/* A preset with every member as a JSON object, which may be saved, changed and given as a preset file (docs/presets.md).
+ * text (*size bytes, may be NULL when *size is 0) receives as much of it as fits, always ended by 0; *size becomes what
+ * the whole needs. Errors: ARGUMENT, FILE, MEMORY. [any thread] */
+TAGMASK_API tagmask_status tagmask_preset_text(const char *preset, char *text, size_t *size, tagmask_error *error);
 /* Fails as tagmask_propose with these params would for every photo (NULL: the defaults), before there is one. Errors:
  * ARGUMENT, UNSUPPORTED. [any thread] */
 TAGMASK_API tagmask_status tagmask_engine_check_params(const tagmask_engine *engine, const tagmask_params *params,
