@@ -222,18 +222,7 @@ static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *set
 // What every tag's map depends on.
 static uint64_t settings_key(const tagmask_session *session, const tm_settings *settings) {
     const uint64_t stages[] = {session->views_key, session->images_key};
-    const float parts[] = {settings->rivalry,
-                           (float)settings->rivals,
-                           settings->gate_low,
-                           settings->gate_span,
-                           settings->gate_strength,
-                           settings->cam_high,
-                           settings->affinity_temperature,
-                           (float)settings->affinity_size,
-                           (float)settings->crop_count};
-    uint64_t key = tm_hash64(stages, sizeof stages, 4);
-    key = tm_hash64(settings->crops, sizeof settings->crops, key);
-    return tm_hash64(parts, sizeof parts, key);
+    return tm_preset_hash(settings, TM_STAGE_MAPS, tm_hash64(stages, sizeof stages, 4));
 }
 
 tagmask_status tm_session_fuse(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,

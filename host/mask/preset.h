@@ -56,7 +56,18 @@ typedef enum tm_member_kind {
     TM_MEMBER_REALS       // float[most], their count at count_offset
 } tm_member_kind;
 
+// The first stage of a session that a member decides over: its key covers the member (session.h).
+typedef enum tm_preset_stage {
+    TM_STAGE_IMAGES = 0,
+    TM_STAGE_VIEWS,
+    TM_STAGE_MAPS,
+    TM_STAGE_UNARY,
+    TM_STAGE_CRF,
+    TM_STAGE_RESULT  // labels and regions, made anew by every proposal
+} tm_preset_stage;
+
 typedef struct tm_member {
+    tm_preset_stage stage;
     const char *name;
     tm_member_kind kind;
     size_t offset;               // in tm_settings
@@ -70,6 +81,8 @@ typedef struct tm_member {
 // The member at a position, NULL beyond the last; the one with a name, or NULL.
 const tm_member *tm_preset_member(size_t index);
 const tm_member *tm_preset_find(const char *name);
+// Of the members of one stage.
+uint64_t tm_preset_hash(const tm_settings *settings, tm_preset_stage stage, uint64_t seed);
 // Sets a number, a flag (0 or 1) or a choice's position. `source` (a file, or "parameter") begins the error's text.
 tagmask_status tm_preset_set_number(tm_settings *settings, const char *source, const tm_member *member, double value,
                                     tm_error *err);

@@ -7,45 +7,50 @@
 
 static const char *const methods[] = {"cam", NULL};
 
-#define NUMBER(kind, member, low, high) \
-    { #member, kind, offsetof(tm_settings, member), low, high, false, NULL, 0, 0 }
-#define WHOLE(member, low, high) NUMBER(TM_MEMBER_WHOLE, member, low, high)
-#define REAL(member, low, high) NUMBER(TM_MEMBER_REAL, member, low, high)
-#define FLAG(member) NUMBER(TM_MEMBER_FLAG, member, 0, 1)
-#define CHOICE(member, choices) \
-    { #member, TM_MEMBER_CHOICE, offsetof(tm_settings, member), 0, 0, false, choices, 0, 0 }
-#define LIST(kind, member, count, low, high, most) \
-    { #member, kind, offsetof(tm_settings, member), low, high, false, NULL, offsetof(tm_settings, count), most }
+#define ROW(stage, kind, name, at, low, high, off) \
+    { TM_STAGE_##stage, name, kind, at, low, high, off, NULL, 0, 0 }
+#define NUMBER(stage, kind, member, low, high) \
+    ROW(stage, kind, #member, offsetof(tm_settings, member), low, high, false)
+#define WHOLE(stage, member, low, high) NUMBER(stage, TM_MEMBER_WHOLE, member, low, high)
+#define REAL(stage, member, low, high) NUMBER(stage, TM_MEMBER_REAL, member, low, high)
+#define FLAG(stage, member) NUMBER(stage, TM_MEMBER_FLAG, member, 0, 1)
+#define CHOICE(stage, member, choices) \
+    { TM_STAGE_##stage, #member, TM_MEMBER_CHOICE, offsetof(tm_settings, member), 0, 0, false, choices, 0, 0 }
+#define LIST(stage, kind, member, count, low, high, most)                                       \
+    {                                                                                           \
+        TM_STAGE_##stage, #member, kind, offsetof(tm_settings, member), low, high, false, NULL, \
+            offsetof(tm_settings, count), most                                                  \
+    }
 
 static const tm_member members[] = {
-    CHOICE(method, methods),
-    {"layer", TM_MEMBER_TEXT, offsetof(tm_settings, layer), 0, 0, false, NULL, 0, 0},
-    LIST(TM_MEMBER_WHOLES, scales, scale_count, 64, 2048, TM_MAX_SCALES),
-    FLAG(mirror),
-    WHOLE(affinity_size, 0, 2048),
-    REAL(affinity_temperature, 0.001, 10),
-    WHOLE(rivals, 0, TM_MAX_RIVALS),
-    REAL(rivalry, 0, 4),
-    FLAG(saliency_mirror),
-    LIST(TM_MEMBER_REALS, crops, crop_count, 1, 10, TM_MAX_CROPS),
-    REAL(gate_low, 0, 1),
-    REAL(gate_span, 0.001, 1),
-    REAL(gate_strength, 0, 1),
-    REAL(cam_high, 0, 0.99),
-    REAL(unary_gain, 0.01, 1000),
-    REAL(unary_centre, 0, 1),
-    WHOLE(working_size, 128, 2048),
-    WHOLE(crf_divisor, 1, 8),
-    REAL(crf_gaussian_sxy, 0.1, 100),
-    REAL(crf_gaussian_compat, 0.001, 1000),
-    REAL(crf_bilateral_sxy, 0.5, 1000),
-    REAL(crf_bilateral_srgb, 0.5, 1000),
-    REAL(crf_bilateral_compat, 0.001, 1000),
-    WHOLE(crf_iterations, 0, 50),
-    REAL(threshold, 1e-4, 0.9999),
-    {"min_part", TM_MEMBER_REAL, offsetof(tm_settings, regions.min_part), 0, 1, true, NULL, 0, 0},
-    {"polygon_tolerance", TM_MEMBER_REAL, offsetof(tm_settings, regions.tolerance), 0, 1000, true, NULL, 0, 0},
-    {"max_parts", TM_MEMBER_WHOLE, offsetof(tm_settings, regions.max_parts), 0, UINT32_MAX, false, NULL, 0, 0},
+    CHOICE(VIEWS, method, methods),
+    ROW(VIEWS, TM_MEMBER_TEXT, "layer", offsetof(tm_settings, layer), 0, 0, false),
+    LIST(VIEWS, TM_MEMBER_WHOLES, scales, scale_count, 64, 2048, TM_MAX_SCALES),
+    FLAG(VIEWS, mirror),
+    WHOLE(MAPS, affinity_size, 0, 2048),
+    REAL(MAPS, affinity_temperature, 0.001, 10),
+    WHOLE(MAPS, rivals, 0, TM_MAX_RIVALS),
+    REAL(MAPS, rivalry, 0, 4),
+    FLAG(VIEWS, saliency_mirror),
+    LIST(MAPS, TM_MEMBER_REALS, crops, crop_count, 1, 10, TM_MAX_CROPS),
+    REAL(MAPS, gate_low, 0, 1),
+    REAL(MAPS, gate_span, 0.001, 1),
+    REAL(MAPS, gate_strength, 0, 1),
+    REAL(MAPS, cam_high, 0, 0.99),
+    REAL(UNARY, unary_gain, 0.01, 1000),
+    REAL(UNARY, unary_centre, 0, 1),
+    WHOLE(IMAGES, working_size, 128, 2048),
+    WHOLE(IMAGES, crf_divisor, 1, 8),
+    REAL(CRF, crf_gaussian_sxy, 0.1, 100),
+    REAL(CRF, crf_gaussian_compat, 0.001, 1000),
+    REAL(CRF, crf_bilateral_sxy, 0.5, 1000),
+    REAL(CRF, crf_bilateral_srgb, 0.5, 1000),
+    REAL(CRF, crf_bilateral_compat, 0.001, 1000),
+    WHOLE(CRF, crf_iterations, 0, 50),
+    REAL(RESULT, threshold, 1e-4, 0.9999),
+    ROW(RESULT, TM_MEMBER_REAL, "min_part", offsetof(tm_settings, regions.min_part), 0, 1, true),
+    ROW(RESULT, TM_MEMBER_REAL, "polygon_tolerance", offsetof(tm_settings, regions.tolerance), 0, 1000, true),
+    ROW(RESULT, TM_MEMBER_WHOLE, "max_parts", offsetof(tm_settings, regions.max_parts), 0, UINT32_MAX, false),
 };
 
 const tm_member *tm_preset_member(size_t index) {
@@ -57,6 +62,30 @@ const tm_member *tm_preset_find(const char *name) {
         if (!strcmp(members[i].name, name)) return &members[i];
     }
     return NULL;
+}
+
+static uint64_t hash_member(const tm_settings *settings, const tm_member *member, uint64_t seed) {
+    const char *base = (const char *)settings, *at = base + member->offset;
+    switch (member->kind) {
+        case TM_MEMBER_FLAG:
+            return tm_hash64(at, sizeof(bool), seed);
+        case TM_MEMBER_TEXT:
+            return tm_hash64(at, strlen(at) + 1, seed);
+        case TM_MEMBER_WHOLES:
+        case TM_MEMBER_REALS: {
+            uint32_t count = *(const uint32_t *)(base + member->count_offset);
+            return tm_hash64(at, count * sizeof(float), seed + count);
+        }
+        default:
+            return tm_hash64(at, sizeof(float), seed);
+    }
+}
+
+uint64_t tm_preset_hash(const tm_settings *settings, tm_preset_stage stage, uint64_t seed) {
+    for (size_t i = 0; i < TM_ARRAY_LEN(members); i++) {
+        if (members[i].stage == stage) seed = hash_member(settings, &members[i], seed);
+    }
+    return seed;
 }
 
 tagmask_status tm_preset_set_number(tm_settings *settings, const char *source, const tm_member *member, double value,

@@ -52,11 +52,8 @@ static tagmask_status prepare_crf(tagmask_session *session, size_t tag_count, tm
 
 tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *settings, size_t tag_count, tm_error *err) {
     if (!settings->crf_iterations) return TAGMASK_OK;
-    const float parts[] = {settings->unary_gain,           settings->unary_centre,         settings->crf_gaussian_sxy,
-                           settings->crf_gaussian_compat,  settings->crf_bilateral_sxy,    settings->crf_bilateral_srgb,
-                           settings->crf_bilateral_compat, (float)settings->crf_iterations};
-    uint64_t key = tm_hash64(parts, sizeof parts, session->fused_key);
-    uint64_t unary_key = tm_hash64(parts, 2 * sizeof *parts, session->fused_key) | 1;
+    uint64_t unary_key = tm_preset_hash(settings, TM_STAGE_UNARY, session->fused_key) | 1;
+    uint64_t key = tm_preset_hash(settings, TM_STAGE_CRF, unary_key);
     if (session->crf_key == key) return TAGMASK_OK;
     session->crf_key = 0;
     if (session->unary_key != unary_key) session->unary_key = 0;

@@ -75,8 +75,7 @@ static tagmask_status record_images(tagmask_session *session, tm_work *work, con
 }
 
 tagmask_status tm_session_images(tagmask_session *session, const tm_settings *settings, tm_error *err) {
-    const uint32_t key_parts[] = {settings->working_size, settings->crf_divisor};
-    uint64_t key = tm_hash64(key_parts, sizeof key_parts, 1);
+    uint64_t key = tm_preset_hash(settings, TM_STAGE_IMAGES, 1);
     if (session->images_key == key) return TAGMASK_OK;
     session->images_key = 0;
     tm_crf_destroy(session->crf);
@@ -193,8 +192,7 @@ static tagmask_status mean_scores(tagmask_session *session, tm_error *err) {
 }
 
 tagmask_status tm_session_views(tagmask_session *session, const tm_settings *settings, tm_error *err) {
-    uint64_t key = tm_hash64(settings->scales, settings->scale_count * sizeof settings->scales[0],
-                             2 + settings->mirror + 2u * settings->saliency_mirror);
+    uint64_t key = tm_preset_hash(settings, TM_STAGE_VIEWS, 2);
     bool holds = session->views_key == key;
     session->views_key = 0;
     TM_TRY(list_views(session, settings, err));  // also when it holds, so that none of them is forgotten

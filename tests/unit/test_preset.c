@@ -163,6 +163,25 @@ static void test_public_text(void **state) {
     assert_non_null(strstr(err.message, "\"huge\""));
 }
 
+// Each member changes the hash of its own stage and of no other.
+static void test_hashes(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_settings before;
+    assert_ok(tm_settings_resolve(NULL, &before, &err), &err);
+    for (size_t m = 0; tm_preset_member(m); m++) {
+        const tm_member *member = tm_preset_member(m);
+        tm_settings after = before;
+        char *at = (char *)&after + member->offset;
+        *at = (char)(*at ^ 1);
+        for (uint32_t stage = TM_STAGE_IMAGES; stage <= TM_STAGE_RESULT; stage++) {
+            bool same = tm_preset_hash(&before, stage, 3) == tm_preset_hash(&after, stage, 3);
+            bool empty = member->count_offset && !*(uint32_t *)((char *)&after + member->count_offset);
+            if (same == (stage == member->stage && !empty)) fail_msg("member %s, stage %u", member->name, stage);
+        }
+    }
+}
+
 // docs/presets.md has a row for each member.
 static void test_docs(void **state) {
     (void)state;
@@ -181,7 +200,8 @@ static void test_docs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),  cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_public_text),  cmocka_unit_test(test_docs),
+        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_public_text),  cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_docs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
