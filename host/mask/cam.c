@@ -75,8 +75,8 @@ tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, tm_vie
     return tm_map_normalize(work, target, target, err);
 }
 
-tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, const tm_map *source,
-                                  const tm_map *target, tm_error *err) {
+tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, uint32_t steps,
+                                  const tm_map *source, const tm_map *target, tm_error *err) {
     const tm_tensor *features = &view->outputs[1];
     uint32_t channels = (uint32_t)features->shape.dim[1];
     if (features->shape.dim[2] * features->shape.dim[3] > MOST_PLACES)
@@ -108,12 +108,16 @@ tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temp
     bool texels = tm_map_by_texels(work, &unit.slice, 1);
     uint32_t places = texels ? 8 : 1;  // an invocation's, as in the shaders
     tm_map_call call = {.shader = texels ? "cam/affinity_texel" : "cam/affinity",
-                        .bindings = {unit.slice, low.slice, spread.slice},
+                        .bindings = {unit.slice},
                         .push = &push,
                         .push_size = sizeof push,
                         .elements = tm_div_up(push.positions, places),
                         .flops_per_element = 2.0 * channels * push.positions * places};
-    TM_TRY(tm_map_dispatch(work, &call, err));
-    TM_TRY(tm_map_resize(work, &spread, target, NULL, view->mirror, err));
+    for (uint32_t step = 0; step < steps; step++) {
+        call.bindings[1] = (step % 2 ? &spread : &low)->slice;
+        call.bindings[2] = (step % 2 ? &low : &spread)->slice;
+        TM_TRY(tm_map_dispatch(work, &call, err));
+    }
+    TM_TRY(tm_map_resize(work, steps % 2 ? &spread : &low, target, NULL, view->mirror, err));
     return tm_map_normalize(work, target, target, err);
 }

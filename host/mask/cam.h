@@ -20,8 +20,9 @@ void tm_cam_choose(const float *scores, size_t class_count, const int32_t *class
 tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, tm_view *const *views, size_t view_count,
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, tm_error *err);
 
-// Random-walk step on the affinity features of `view` (cam/affinity.comp): target = min-max of the spread source.
-tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, const tm_map *source,
-                                  const tm_map *target, tm_error *err);
+// `steps` (at least 1) steps of a random walk on the affinity features of `view` (cam/affinity.comp): target = min-max
+// of the spread source.
+tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, uint32_t steps,
+                                  const tm_map *source, const tm_map *target, tm_error *err);
 
 #endif

@@ -82,7 +82,7 @@ tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, co
     *cam = *high;
     if (!affinity) return TAGMASK_OK;
     TM_TRY(tm_scratch_map(work, target->width, target->height, cam, err));
-    return tm_affinity_record(work, affinity, settings->affinity_temperature, high, cam, err);
+    return tm_affinity_record(work, affinity, settings->affinity_temperature, settings->affinity_steps, high, cam, err);
 }
 
 // The tag's fused map into `target`; the saliency of the whole photo is plane 0 of session->saliency.

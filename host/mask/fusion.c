@@ -51,6 +51,11 @@ tagmask_status tm_saliency_paste(tm_work *work, const tm_view *view, float scale
     return tm_map_resize(work, &normalized, target, &box, view->mirror, err);
 }
 
+static const char *const mode_shaders[TM_FUSION_MODES] = {
+    [TM_FUSION_GATE] = "fuse/gate", [TM_FUSION_PRODUCT] = "fuse/product",     [TM_FUSION_MAX] = "fuse/max",
+    [TM_FUSION_EPS] = "fuse/eps",   [TM_FUSION_AGREEMENT] = "fuse/agreement",
+};
+
 tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, const tm_settings *settings,
                                 const tm_map *target, tm_error *err) {
     uint32_t count = tm_map_count(target), first;
@@ -77,30 +82,21 @@ tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, con
     TM_TRY(tm_map_dispatch(work, &mix, err));
     struct {
         uint32_t count, slot;
-        float low, span, strength;
-    } push = {count, first + input->source_count, settings->gate_low, settings->gate_span, settings->gate_strength};
+        float low, span, strength, overlap, share;
+    } push = {.count = count,
+              .slot = first + input->source_count,
+              .low = settings->gate_low,
+              .span = settings->gate_span,
+              .strength = settings->gate_strength,
+              .overlap = settings->eps_overlap,
+              .share = settings->eps_share};
     TM_TRY(tm_map_reduce(work, TM_REDUCE_WHERE, &mixed, &input->high, settings->cam_high, push.slot, err));
-    tm_map_call gate = {.shader = "fuse/gate",
+    tm_map_call mode = {.shader = mode_shaders[settings->fusion],
                         .bindings = {input->cam.slice, mixed.slice, work->scalars, fused.slice},
                         .push = &push,
                         .push_size = sizeof push,
                         .elements = count,
                         .flops_per_element = 60};
-    TM_TRY(tm_map_dispatch(work, &gate, err));
+    TM_TRY(tm_map_dispatch(work, &mode, err));
     return tm_map_normalize(work, &fused, target, err);
-}
-
-tagmask_status tm_unary_record(tm_work *work, const tm_map *fused, uint32_t tag, const tm_settings *settings,
-                               tm_slice unary, tm_error *err) {
-    struct {
-        uint32_t count, tag;
-        float gain, centre;
-    } push = {tm_map_count(fused), tag, settings->unary_gain, settings->unary_centre};
-    tm_map_call call = {.shader = "fuse/unary",
-                        .bindings = {fused->slice, unary},
-                        .push = &push,
-                        .push_size = sizeof push,
-                        .elements = push.count,
-                        .flops_per_element = 3};
-    return tm_map_dispatch(work, &call, err);
 }

@@ -1,4 +1,4 @@
-// Saliency of the whole photo and of crops around the CAM, and its agreement-gated fusion with the CAM.
+// Saliency of the whole photo and of crops around the CAM, and its fusion with the CAM.
 #ifndef TM_FUSION_H
 #define TM_FUSION_H
 
@@ -19,9 +19,9 @@ tagmask_status tm_saliency_paste(tm_work *work, const tm_view *view, float scale
 // to the map. cam: height x width on the host.
 tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow, tm_box *crop, tm_error *err);
 
-// fused = min-max of cam^(1-b) * mixed saliency^b (fuse/mix.comp, fuse/gate.comp). high: the CAM that says where
-// agreement is measured; sources: `source_count` planes (1..3) at `stride` floats in one buffer, the whole photo's
-// first.
+// fused = min-max of what the mode of the settings makes of the CAM and the mixed saliency (fuse/mix.comp, then the
+// shader of the mode, by default fuse/gate.comp). high: the CAM that says where agreement is measured; sources:
+// `source_count` planes (1..3) at `stride` floats in one buffer, the whole photo's first.
 typedef struct tm_fusion_input {
     tm_map cam, high;
     tm_slice sources;
@@ -29,9 +29,5 @@ typedef struct tm_fusion_input {
 } tm_fusion_input;
 tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, const tm_settings *settings,
                                 const tm_map *target, tm_error *err);
-
-// Energies [tags + 1][pixels] for the CRF from one fused map; call once for each tag, tag 0 first.
-tagmask_status tm_unary_record(tm_work *work, const tm_map *fused, uint32_t tag, const tm_settings *settings,
-                               tm_slice unary, tm_error *err);
 
 #endif

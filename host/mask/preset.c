@@ -5,11 +5,12 @@
 #include "base/platform.h"
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
-#define COMMON                                                                                              \
-    .affinity_temperature = 0.1f, .rivals = 5, .rivalry = 0.5f, .gate_low = 0.25f, .gate_span = 0.35f,      \
-    .gate_strength = 0.65f, .cam_high = 0.7f, .unary_gain = 16, .unary_centre = 0.38f, .working_size = 640, \
-    .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, .crf_bilateral_sxy = 50,             \
-    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5, .threshold = 0.5f,             \
+#define COMMON                                                                                                       \
+    .affinity_temperature = 0.1f, .affinity_steps = 1, .rivals = 5, .rivalry = 0.5f, .gate_low = 0.25f,              \
+    .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, .eps_share = 0.5f,            \
+    .unary_gain = 16, .unary_centre = 0.38f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                  \
+    .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, .crf_bilateral_sxy = 50, \
+    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5, .threshold = 0.5f,                      \
     .regions = {.min_part = 0.05f, .tolerance = 1}
 
 static const tm_settings presets[] = {
@@ -66,6 +67,9 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *settings, tm_e
 static tagmask_status check(const tm_settings *settings, const char *source, tm_error *err) {
     if (!settings->scale_count)
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s scales: expected at least one long side in px", source);
+    if (settings->seed_low > settings->seed_high)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s seed_low: %.9g is above seed_high, %.9g; expected at most that",
+                       source, (double)settings->seed_low, (double)settings->seed_high);
     bool found = !settings->affinity_size;
     for (uint32_t i = 0; i < settings->scale_count; i++) found |= settings->scales[i] == settings->affinity_size;
     if (found) return TAGMASK_OK;

@@ -9,6 +9,17 @@
 #define TM_MAX_RIVALS 16
 #define TM_LAYER_LENGTH 256
 
+// Positions in the choices of the members `fusion` and `unary`.
+typedef enum tm_fusion_mode {
+    TM_FUSION_GATE = 0,
+    TM_FUSION_PRODUCT,
+    TM_FUSION_MAX,
+    TM_FUSION_EPS,
+    TM_FUSION_AGREEMENT,
+    TM_FUSION_MODES
+} tm_fusion_mode;
+typedef enum tm_unary_kind { TM_UNARY_LOGIT = 0, TM_UNARY_SEEDS, TM_UNARY_KINDS } tm_unary_kind;
+
 // docs/presets.md describes each member; preset_table.c has the rows that read, check and print them.
 typedef struct tm_settings {
     const char *preset;  // the built-in one that it starts from
@@ -19,6 +30,7 @@ typedef struct tm_settings {
     bool mirror;
     uint32_t affinity_size;  // the scale whose features give the affinities, must be one of scales; 0: no affinity step
     float affinity_temperature;
+    uint32_t affinity_steps;
     // Class competition (class_map.comp): the tag's map less `rivalry` times the best of the `rivals` other classes.
     uint32_t rivals;
     float rivalry;
@@ -26,9 +38,14 @@ typedef struct tm_settings {
     bool saliency_mirror;
     float crops[TM_MAX_CROPS];
     uint32_t crop_count;
-    // Fusion (gate.comp) and unary (unary.comp).
+    // Fusion (fusion.c).
+    uint32_t fusion;  // tm_fusion_mode
     float gate_low, gate_span, gate_strength, cam_high;
+    float eps_overlap, eps_share;
+    // What the CRF starts from (unary.c).
+    uint32_t unary;  // tm_unary_kind
     float unary_gain, unary_centre;
+    float seed_high, seed_low, gt_prob;
     // CRF, on a map of working_size / crf_divisor.
     uint32_t working_size, crf_divisor;
     float crf_gaussian_sxy, crf_gaussian_compat, crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat;

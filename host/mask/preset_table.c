@@ -6,6 +6,10 @@
 #include "mask/preset.h"
 
 static const char *const methods[] = {"cam", NULL};
+static const char *const fusions[] = {
+    [TM_FUSION_GATE] = "gate", [TM_FUSION_PRODUCT] = "product",     [TM_FUSION_MAX] = "max",
+    [TM_FUSION_EPS] = "eps",   [TM_FUSION_AGREEMENT] = "agreement", [TM_FUSION_MODES] = NULL};
+static const char *const unaries[] = {[TM_UNARY_LOGIT] = "logit", [TM_UNARY_SEEDS] = "seeds", [TM_UNARY_KINDS] = NULL};
 
 #define ROW(stage, kind, name, at, low, high, off) \
     { TM_STAGE_##stage, name, kind, at, low, high, off, NULL, 0, 0 }
@@ -29,16 +33,24 @@ static const tm_member members[] = {
     FLAG(VIEWS, mirror),
     WHOLE(MAPS, affinity_size, 0, 2048),
     REAL(MAPS, affinity_temperature, 0.001, 10),
+    WHOLE(MAPS, affinity_steps, 1, 16),
     WHOLE(MAPS, rivals, 0, TM_MAX_RIVALS),
     REAL(MAPS, rivalry, 0, 4),
     FLAG(VIEWS, saliency_mirror),
     LIST(MAPS, TM_MEMBER_REALS, crops, crop_count, 1, 10, TM_MAX_CROPS),
+    CHOICE(MAPS, fusion, fusions),
     REAL(MAPS, gate_low, 0, 1),
     REAL(MAPS, gate_span, 0.001, 1),
     REAL(MAPS, gate_strength, 0, 1),
     REAL(MAPS, cam_high, 0, 0.99),
+    REAL(MAPS, eps_overlap, 0, 1),
+    REAL(MAPS, eps_share, 0, 1),
+    CHOICE(UNARY, unary, unaries),
     REAL(UNARY, unary_gain, 0.01, 1000),
     REAL(UNARY, unary_centre, 0, 1),
+    REAL(UNARY, seed_high, 0, 1),
+    REAL(UNARY, seed_low, 0, 1),
+    REAL(UNARY, gt_prob, 0.01, 0.9999),
     WHOLE(IMAGES, working_size, 128, 2048),
     WHOLE(IMAGES, crf_divisor, 1, 8),
     REAL(CRF, crf_gaussian_sxy, 0.1, 100),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mask/session.h"
+#include "mask/unary.h"
 #include "mask/upsample.h"
 
 #define UPSAMPLE_BAND_BYTES ((uint64_t)32 << 20)
@@ -11,16 +12,23 @@ static uint64_t crf_plane_bytes(const tagmask_session *session) {
     return (uint64_t)session->crf_width * session->crf_height * 4;
 }
 
-// Fused maps at CRF size -> energies.
+// Fused maps brought to the CRF's size -> energies.
 static tagmask_status record_unary(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                    size_t tag_count, tm_slice unary, tm_error *err) {
+    uint64_t stride = tm_plane_bytes(session->crf_width, session->crf_height);
+    tm_unary_job job = {.stride = (uint32_t)(stride / 4),
+                        .width = session->crf_width,
+                        .height = session->crf_height,
+                        .tags = (uint32_t)tag_count,
+                        .unary = unary};
+    TM_TRY(tm_scratch_alloc(work->scratch, stride * tag_count, &job.maps, err));
     for (size_t t = 0; t < tag_count; t++) {
-        tm_map small, map = tm_session_fused(session, t);
-        TM_TRY(tm_scratch_map(work, session->crf_width, session->crf_height, &small, err));
+        tm_map map = tm_session_fused(session, t);
+        tm_map small = {
+            {job.maps.buffer, job.maps.offset + stride * t, crf_plane_bytes(session)}, job.width, job.height};
         TM_TRY(tm_map_resize(work, &map, &small, NULL, false, err));
-        TM_TRY(tm_unary_record(work, &small, (uint32_t)t, settings, unary, err));
     }
-    return TAGMASK_OK;
+    return tm_unary_record(work, &job, settings, err);
 }
 
 // Energies -> marginals; without iterations the maps themselves are the probabilities.

@@ -3,63 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "map_case.h"
 #include "mask/cam.h"
 #include "mask/fusion.h"
 #include "mask/maps.h"
-#include "support.h"
-
-typedef struct fixture {
-    tm_scratch scratch;
-    tm_work work;
-    tm_error err;
-} fixture;
-
-static int setup(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    f->scratch.gpu = test_gpu();
-    assert_ok(tm_work_begin(&f->work, test_gpu(), &f->scratch, &f->err), &f->err);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture *f = *state;
-    tm_work_abandon(&f->work);
-    tm_scratch_free(&f->scratch);
-    free(f);
-    return 0;
-}
-
-static tm_map device_map(fixture *f, uint32_t width, uint32_t height, const void *data) {
-    tm_map map;
-    assert_ok(tm_scratch_map(&f->work, width, height, &map, &f->err), &f->err);
-    if (data) assert_ok(tm_upload(f->work.recorder, map.slice, data, &f->err), &f->err);
-    return map;
-}
-
-// Submits what was recorded and returns the map; the fixture's recorder is gone then.
-static void *fetch(fixture *f, const tm_map *map) {
-    void *data = malloc(map->slice.size);
-    assert_ok(tm_readback(f->work.recorder, map->slice, data, &f->err), &f->err);
-    assert_ok(tm_work_finish(&f->work, &f->err), &f->err);
-    return data;
-}
-
-static uint32_t *random_image(uint64_t seed, uint32_t width, uint32_t height) {
-    test_random random = {seed};
-    uint32_t *image = calloc((size_t)width * height, sizeof *image);
-    for (uint32_t i = 0; i < width * height; i++) image[i] = (uint32_t)test_uniform(&random, 0, 16777215);
-    return image;
-}
-
-static void min_max(float *map, int count) {
-    float low = INFINITY, high = -INFINITY;
-    for (int i = 0; i < count; i++) {
-        low = fminf(low, map[i]);
-        high = fmaxf(high, map[i]);
-    }
-    for (int i = 0; i < count; i++) map[i] = (map[i] - low) / (high - low);
-}
 
 // ---- Resampling: the textbook form, every output pixel from all source pixels with a stretched filter.
 
@@ -95,8 +42,8 @@ static uint32_t ref_pixel(const uint32_t *line, const axis *a, uint32_t target) 
     return word;
 }
 
-static void check_resample(fixture *f, tm_filter filter, uint32_t width, uint32_t height, tm_box box, uint32_t to_width,
-                           uint32_t to_height) {
+static void check_resample(map_case *f, tm_filter filter, uint32_t width, uint32_t height, tm_box box,
+                           uint32_t to_width, uint32_t to_height) {
     double (*function)(double) = filter == TM_FILTER_LANCZOS ? lanczos : bicubic;
     uint32_t *image = random_image(width * 31 + height, width, height);
     tm_map source = device_map(f, width, height, image), target = device_map(f, to_width, to_height, NULL);
@@ -125,7 +72,7 @@ static void test_resample_enlarges_a_box(void **state) {
 }
 
 static void test_network_input(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { W = 19, H = 7, N = W * H };
     uint32_t *image = random_image(1, W, H);
     for (int i = 0; i < N; i++) image[i] &= 0x3f3f3f;
@@ -171,7 +118,7 @@ static void test_network_input(void **state) {
 // ---- Maps.
 
 static void test_resize_mirrors_and_pastes(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { W = 9, H = 7, TW = 31, TH = 22 };
     float *source = test_noise(3, W * H, -1, 1), wanted[TW * TH];
     tm_box box = {4.5f, 2, 28, 19.5f};
@@ -196,7 +143,7 @@ static void test_resize_mirrors_and_pastes(void **state) {
 }
 
 static void test_normalize_and_accumulate(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { W = 130, H = 77, N = W * H };  // more elements than partial results
     float *a = test_noise(5, N, 0, 3), *b = test_noise(6, N, 0, 7), *wanted = calloc(N, sizeof *wanted);
     float max_a = 0, max_b = 0;
@@ -219,7 +166,7 @@ static void test_normalize_and_accumulate(void **state) {
 }
 
 static void test_reduce_where(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { W = 97, H = 41, N = W * H };
     float *a = test_noise(7, N, 0, 1), *b = test_noise(8, N, 0, 1);
     double sum = 0, count = 0;
@@ -240,7 +187,7 @@ static void test_reduce_where(void **state) {
 // ---- CAM.
 
 static void test_affinity(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { W = 13, H = 7, P = W * H, C = 10 };
     float *features = test_noise(11, C * P, -1, 1), *map = test_noise(12, P, 0, 1), wanted[P];
     for (int i = 0; i < P; i++) {
@@ -263,7 +210,7 @@ static void test_affinity(void **state) {
     tm_map data = device_map(f, W, H * C, features), from = device_map(f, W, H, map), to = device_map(f, W, H, NULL);
     tm_view view = {.output_count = 2};
     view.outputs[1] = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, C, H, W}}, data.slice};
-    assert_ok(tm_affinity_record(&f->work, &view, 0.1f, &from, &to, &f->err), &f->err);
+    assert_ok(tm_affinity_record(&f->work, &view, 0.1f, 1, &from, &to, &f->err), &f->err);
     float *got = fetch(f, &to);
     assert_close(got, wanted, P, 1e-4);
     free(features);
@@ -272,7 +219,7 @@ static void test_affinity(void **state) {
 }
 
 // Class map of features in both layouts, two views of which one is mirrored, merged.
-static void check_cam(fixture *f, tm_layout layout, int C) {
+static void check_cam(map_case *f, tm_layout layout, int C) {
     enum { W = 6, H = 5, P = W * H, CLASSES = 4 };
     float *features = test_noise(21, (size_t)(C * P), -1, 1), *weights = test_noise(22, (size_t)(C * CLASSES), -1, 1),
           plain[P], wanted[P];
@@ -330,7 +277,7 @@ static void test_cam_choose(void **state) {
 
 // ---- Saliency and fusion.
 
-static void check_saliency(fixture *f, tm_layout layout) {
+static void check_saliency(map_case *f, tm_layout layout) {
     enum { W = 8, H = 6, N = W * H };
     float *map = test_noise(25, N, 0, 1), *packed = calloc(4 * N, sizeof *packed), wanted[N], largest = 0;
     for (int i = 0; i < N; i++) {
@@ -370,7 +317,7 @@ static double agreement(const float *map, const float *high, int count) {
 }
 
 static void test_fusion(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { W = 33, H = 20, N = W * H, STRIDE = 704 };
     tm_settings settings;
     assert_ok(tm_settings_resolve(NULL, &settings, &f->err), &f->err);
@@ -394,24 +341,6 @@ static void test_fusion(void **state) {
     free(cam);
     free(high);
     free(planes);
-    free(got);
-}
-
-static void test_unary(void **state) {
-    fixture *f = *state;
-    enum { W = 21, H = 13, N = W * H };
-    tm_settings settings;
-    assert_ok(tm_settings_resolve(NULL, &settings, &f->err), &f->err);
-    float *maps = test_noise(41, 2 * N, 0, 1), wanted[3 * N] = {0};
-    for (int i = 0; i < 2 * N; i++) wanted[N + i] = -settings.unary_gain * (maps[i] - settings.unary_centre);
-    tm_map unary = device_map(f, W, H * 3, NULL);
-    for (uint32_t t = 0; t < 2; t++) {
-        tm_map map = device_map(f, W, H, maps + t * N);
-        assert_ok(tm_unary_record(&f->work, &map, t, &settings, unary.slice, &f->err), &f->err);
-    }
-    float *got = fetch(f, &unary);
-    assert_close(got, wanted, 3 * N, 1e-4);
-    free(maps);
     free(got);
 }
 
@@ -447,8 +376,6 @@ static void test_crop_box(void **state) {
     free(cam);
 }
 
-#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DEVICE(test_resample_reduces),
@@ -465,7 +392,6 @@ int main(void) {
         WITH_DEVICE(test_saliency_linear),
         WITH_DEVICE(test_saliency_c4),
         WITH_DEVICE(test_fusion),
-        WITH_DEVICE(test_unary),
         cmocka_unit_test(test_crop_box),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,35 @@ static void test_crf_only(void **state) {
     tagmask_session_free(session);
 }
 
+// A preset file of the given members over "fast"; the path stays until the test ends.
+static const char *preset_file(const char *members) {
+    static char *folder, *path;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char text[256];
+    if (!folder) folder = test_temporary_dir();
+    if (!path) path = tm_path_join(folder, "p.json");
+    assert_non_null(path);
+    (void)snprintf(text, sizeof text, "{\"preset\": \"fast\"%s%s}", *members ? ", " : "", members);
+    assert_ok(tm_write_file(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static counts change_members(tagmask_session *session, const char *members) {
+    return change(session, "cat,dog", PARAMS(.preset = preset_file(members)));
+}
+
+static void test_refinements(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    (void)change_members(session, "");
+    expect(change_members(session, "\"fusion\": \"eps\""), false, false, true, true, true);
+    expect(change_members(session, "\"affinity_steps\": 3"), false, false, true, true, true);
+    expect(change_members(session, ""), false, false, false, true, true);
+    expect(change_members(session, "\"unary\": \"seeds\""), false, false, false, true, true);
+    expect(change_members(session, "\"unary\": \"seeds\", \"gt_prob\": 0.9"), false, false, false, true, true);
+    tagmask_session_free(session);
+}
+
 static void test_tags_come_and_go(void **state) {
     (void)state;
     tagmask_session *session = new_session();
@@ -318,15 +347,11 @@ static void test_check_params(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_on_the_device),
-        cmocka_unit_test(test_crf_only),
-        cmocka_unit_test(test_tags_come_and_go),
-        cmocka_unit_test(test_other_views_and_sizes),
-        cmocka_unit_test(test_many_tags),
-        cmocka_unit_test(test_results_stay),
-        cmocka_unit_test(test_maps_after_suggestions),
-        cmocka_unit_test(test_check_params),
-        cmocka_unit_test(test_stops_between_passes),
+        cmocka_unit_test(test_nothing_on_the_device), cmocka_unit_test(test_crf_only),
+        cmocka_unit_test(test_refinements),           cmocka_unit_test(test_tags_come_and_go),
+        cmocka_unit_test(test_other_views_and_sizes), cmocka_unit_test(test_many_tags),
+        cmocka_unit_test(test_results_stay),          cmocka_unit_test(test_maps_after_suggestions),
+        cmocka_unit_test(test_check_params),          cmocka_unit_test(test_stops_between_passes),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
