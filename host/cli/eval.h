@@ -1,8 +1,8 @@
 // `tagmask eval`: how good are the proposed masks on photos with ground truth? docs/evaluation.md is the protocol.
 //
-// data -> photos and rows (a row is one object of one photo); score -> figures of one map; record -> figures of one
-// photo as JSON, so that an interrupted run goes on and a later run can be compared; stats -> means and intervals;
-// report -> text and JSON.
+// data -> photos and rows (a row is one object of one photo); score -> figures of one map; absent -> tags of things
+// that are not in a photo; record -> figures of one photo as JSON, so that an interrupted run goes on and a later run
+// can be compared; stats -> means and intervals; report -> text and JSON; page -> pictures of every stage to look at.
 #ifndef CLI_EVAL_H
 #define CLI_EVAL_H
 
@@ -39,17 +39,24 @@ typedef struct eval_data {
     csv_table index, tags;
     eval_photo *photos;
     size_t photo_count, row_count, scored_count, saliency_count, last_found;
+    uint64_t hash;  // of both tables
 } eval_data;
 
 // limit: only the first so many scored rows, and as many salient photos; 0: all.
 tagmask_status eval_data_read(const char *folder, size_t limit, eval_data *data, tm_error *err);
 void eval_data_free(eval_data *data);
+// At most `wanted` tags ("#444,671") of other photos' objects of which none shares a class with any object of this one;
+// which ones, only the names of the photo and the tags decide. tags belong to data. Returns their number, SIZE_MAX:
+// no memory.
+size_t eval_data_absent(const eval_data *data, const eval_photo *photo, size_t wanted, const char **tags);
 
 // ---- Scores. Maps are row-major, width x height. truth and valid: one byte a pixel, 0 or 1.
 
 typedef struct eval_score {
     double iou[EVAL_THRESHOLDS], fixed;
     double boundary[EVAL_BOUNDARIES];  // NaN where the truth's outline is void
+    double precision, recall;          // at the fixed threshold, 0 of nothing; NaN: an earlier version wrote none
+    bool known;                        // of a stage: it applies to the row
 } eval_score;
 
 typedef struct eval_truth {
@@ -66,6 +73,8 @@ double eval_iou_label(const uint8_t *labels, uint8_t label, const eval_truth *tr
 // false: no memory.
 bool eval_boundary_f(const float *probability, double threshold, const eval_truth *truth, double *f);
 bool eval_score_map(const float *probability, double fixed, const eval_truth *truth, eval_score *score);
+// Bilinear, pixel centres at .5, the border repeated.
+void eval_resize(const float *map, uint32_t width, uint32_t height, uint32_t to_width, uint32_t to_height, float *to);
 // The baseline that looks at nothing: 1 in the photo's centre, falling to 0 at its border. count of width * height.
 void eval_centre_box(uint32_t width, uint32_t height, float *probability);
 
@@ -76,8 +85,20 @@ void eval_saliency_map(const float *probability, const eval_truth *truth, eval_s
 
 // ---- Records
 
+// What is scored for a row: these, then the stages in the order of tagmask_stage_name.
 enum { EVAL_TAGMASK, EVAL_SALIENCY_ALONE, EVAL_CENTRE_BOX, EVAL_METHODS };
-extern const char *const eval_method_names[EVAL_METHODS];
+size_t eval_method_count(void);
+const char *eval_method_name(size_t method);
+// What is compared with the proposal's threshold is cut there, other stages at 0.5.
+double eval_stage_threshold(const char *stage, double threshold);
+
+// How sure a proposal is of its tag.
+typedef struct eval_tag_score {
+    bool proposed;  // it has a region
+    double score;   // mean probability inside the regions; 0 without one
+    // Of the first tag that --auto would give with a class of this one, and its place there; NaN: none has.
+    double class_rank, class_probability;
+} eval_tag_score;
 
 typedef struct eval_row_record {
     char *object;
@@ -85,8 +106,19 @@ typedef struct eval_row_record {
     double area;
     bool resolved;     // way 2: the object's name is a known tag; false scores 0
     double label_iou;  // of the label map, as label files show it
+    eval_tag_score tag;
     eval_score scores[EVAL_METHODS];
+    eval_score *stages;  // one for each of tagmask_stage_name; NULL: none is known
 } eval_row_record;
+// NULL: a stage that does not apply to the row.
+const eval_score *eval_row_score(const eval_row_record *row, size_t method);
+// Fills stages with one score each that is not known; false: no memory.
+bool eval_row_make_stages(eval_row_record *row);
+
+typedef struct eval_absent_record {
+    char *tag;
+    eval_tag_score score;
+} eval_absent_record;
 
 typedef struct eval_record {
     char *file, *set;
@@ -94,6 +126,8 @@ typedef struct eval_record {
     double ms;  // of the photo's first proposal, with its session
     eval_row_record *rows;
     size_t row_count;
+    eval_absent_record *absent;
+    size_t absent_count;
     eval_saliency saliency;
 } eval_record;
 
@@ -116,6 +150,8 @@ tagmask_status eval_run_write(const char *path, const eval_run *run, const char 
 
 // ---- Means
 
+int eval_compare_doubles(const void *a, const void *b);  // for qsort
+
 typedef struct eval_interval {
     double mean, low, high;  // 95 % by bootstrap, photos resampled
     size_t rows, photos;
@@ -126,20 +162,31 @@ typedef struct eval_summary {
     double best, best_threshold;           // chosen on this very set: an oracle
     double boundary_fixed, boundary_best;  // best: of 0.3, 0.4 and 0.5; NaN without such rows
     size_t boundary_rows;
+    double precision, recall;  // means over the rows at the fixed threshold; NaN without such rows
 } eval_summary;
 
 // Chooses rows: NULL takes all.
 typedef bool (*eval_choose)(const eval_record *record, const eval_row_record *row, const void *what);
 eval_summary eval_summarize(const eval_run *run, size_t method, eval_choose choose, const void *what);
 double eval_mean_label_iou(const eval_run *run);
-// The difference of the rows that both runs hold, this run minus the other.
-eval_interval eval_compare(const eval_run *run, const eval_run *other);
+// The difference of the rows for which both runs hold the method, this run minus the other.
+eval_interval eval_compare(const eval_run *run, const eval_run *other, size_t method);
 
 typedef struct eval_saliency_summary {
     double mae, max_f, iou;
     size_t photos;
 } eval_saliency_summary;
 eval_saliency_summary eval_summarize_saliency(const eval_run *run);
+
+#define EVAL_BINS 10  // of a histogram of scores, 0 to 1
+typedef struct eval_absent_summary {
+    size_t absent, absent_photos, present;
+    double absent_share, present_share;  // of the tags that have a region; NaN without such tags
+    // How often a present tag has the higher figure than an absent one, ties half: the area under the ROC curve.
+    double score_auc, probability_auc;
+    size_t absent_bins[EVAL_BINS], present_bins[EVAL_BINS];  // of the score; the last bin holds 1, too
+} eval_absent_summary;
+eval_absent_summary eval_summarize_absent(const eval_run *run);
 
 // ---- Report
 
@@ -150,6 +197,10 @@ typedef struct eval_report {
     double threshold;
     size_t failed;  // photos
 } eval_report;
+// The method at a position of the report: baselines, stages, the proposal.
+size_t eval_report_order(size_t position);
+const char *eval_method_title(size_t method);  // for people
+double eval_report_threshold(const eval_report *report, size_t method);
 void eval_print_report(const eval_report *report, FILE *file);
 char *eval_report_json(const eval_report *report);  // malloc'ed, NULL without memory
 

@@ -89,6 +89,15 @@ static tagmask_status add_row(const char *folder, eval_data *data, const csv_row
     return TAGMASK_OK;
 }
 
+static uint64_t hash_table(const csv_table *table, uint64_t hash) {
+    for (size_t i = 0; i < table->count; i++) {
+        const csv_row *row = &table->rows[i];
+        for (size_t f = 0; f < row->count; f++) hash = tm_hash64(row->fields[f], strlen(row->fields[f]) + 1, hash);
+        hash = tm_hash64("\n", 1, hash);
+    }
+    return hash;
+}
+
 static tagmask_status read_tables(const char *folder, size_t limit, eval_data *data, tm_error *err) {
     columns c;
     char *index = tm_path_join(folder, "index.csv"), *tags = tm_path_join(folder, "tags.csv");
@@ -99,6 +108,7 @@ static tagmask_status read_tables(const char *folder, size_t limit, eval_data *d
     free(tags);
     TM_TRY(status);
     TM_TRY(find_columns(folder, data, &c, err));
+    data->hash = hash_table(&data->tags, hash_table(&data->index, 0));
     data->photos = tm_calloc(data->index.count, sizeof *data->photos);
     if (!data->photos) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its photos", folder);
     for (size_t i = 1; i < data->index.count; i++) {

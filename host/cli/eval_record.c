@@ -8,10 +8,43 @@
 
 #define LARGEST_FILE ((size_t)256 << 20)
 
-const char *const eval_method_names[EVAL_METHODS] = {"tagmask", "saliency_alone", "centre_box"};
+static size_t stage_count(void) {
+    size_t count = 0;
+    while (tagmask_stage_name(count)) count++;
+    return count;
+}
+
+size_t eval_method_count(void) {
+    return EVAL_METHODS + stage_count();
+}
+
+const char *eval_method_name(size_t method) {
+    static const char *const names[EVAL_METHODS] = {"tagmask", "saliency_alone", "centre_box"};
+    return method < EVAL_METHODS ? names[method] : tagmask_stage_name(method - EVAL_METHODS);
+}
+
+double eval_stage_threshold(const char *stage, double threshold) {
+    return strcmp(stage, "probability") ? 0.5 : threshold;
+}
+
+const eval_score *eval_row_score(const eval_row_record *row, size_t method) {
+    if (method < EVAL_METHODS) return &row->scores[method];
+    const eval_score *stage = row->stages ? &row->stages[method - EVAL_METHODS] : NULL;
+    return stage && stage->known ? stage : NULL;
+}
+
+bool eval_row_make_stages(eval_row_record *row) {
+    row->stages = tm_calloc(stage_count(), sizeof *row->stages);
+    return row->stages != NULL;
+}
 
 void eval_record_free(eval_record *record) {
-    for (size_t i = 0; i < record->row_count; i++) free(record->rows[i].object);
+    for (size_t i = 0; i < record->row_count; i++) {
+        free(record->rows[i].object);
+        free(record->rows[i].stages);
+    }
+    for (size_t i = 0; i < record->absent_count; i++) free(record->absent[i].tag);
+    free(record->absent);
     free(record->rows);
     free(record->file);
     free(record->set);
@@ -44,11 +77,31 @@ const eval_record *eval_run_find(const eval_run *run, const char *file) {
 
 // ---- Writing
 
+static void add_number(cJSON *parent, const char *name, double value) {
+    cJSON_AddItemToObject(parent, name, isnan(value) ? cJSON_CreateNull() : cJSON_CreateNumber(value));
+}
+
 static void add_numbers(cJSON *parent, const char *name, const double *values, size_t count) {
     cJSON *list = cJSON_AddArrayToObject(parent, name);
     for (size_t i = 0; i < count; i++) {
         cJSON_AddItemToArray(list, isnan(values[i]) ? cJSON_CreateNull() : cJSON_CreateNumber(values[i]));
     }
+}
+
+static void add_score(cJSON *parent, const char *name, const eval_score *score) {
+    cJSON *item = cJSON_AddObjectToObject(parent, name);
+    cJSON_AddNumberToObject(item, "iou_fixed", score->fixed);
+    add_number(item, "precision", score->precision);
+    add_number(item, "recall", score->recall);
+    add_numbers(item, "iou", score->iou, EVAL_THRESHOLDS);
+    add_numbers(item, "boundary", score->boundary, EVAL_BOUNDARIES);
+}
+
+static void add_tag_score(cJSON *item, const eval_tag_score *tag) {
+    cJSON_AddBoolToObject(item, "proposed", tag->proposed);
+    add_number(item, "score", tag->score);
+    add_number(item, "class_rank", tag->class_rank);
+    add_number(item, "class_probability", tag->class_probability);
 }
 
 static void add_row(cJSON *rows, const eval_row_record *row) {
@@ -58,11 +111,12 @@ static void add_row(cJSON *rows, const eval_row_record *row) {
     cJSON_AddNumberToObject(item, "area", row->area);
     cJSON_AddBoolToObject(item, "resolved", row->resolved);
     cJSON_AddNumberToObject(item, "label_iou", row->label_iou);
-    for (size_t m = 0; m < EVAL_METHODS; m++) {
-        cJSON *score = cJSON_AddObjectToObject(item, eval_method_names[m]);
-        cJSON_AddNumberToObject(score, "iou_fixed", row->scores[m].fixed);
-        add_numbers(score, "iou", row->scores[m].iou, EVAL_THRESHOLDS);
-        add_numbers(score, "boundary", row->scores[m].boundary, EVAL_BOUNDARIES);
+    add_tag_score(item, &row->tag);
+    for (size_t m = 0; m < EVAL_METHODS; m++) add_score(item, eval_method_name(m), &row->scores[m]);
+    cJSON *stages = cJSON_AddObjectToObject(item, "stages");
+    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) {
+        const eval_score *score = eval_row_score(row, m);
+        if (score) add_score(stages, eval_method_name(m), score);
     }
     cJSON_AddItemToArray(rows, item);
 }
@@ -75,6 +129,13 @@ static cJSON *record_json(const eval_record *record) {
     cJSON_AddNumberToObject(item, "ms", record->ms);
     cJSON *rows = cJSON_AddArrayToObject(item, "rows");
     for (size_t i = 0; i < record->row_count; i++) add_row(rows, &record->rows[i]);
+    cJSON *absent = cJSON_AddArrayToObject(item, "absent");
+    for (size_t i = 0; i < record->absent_count; i++) {
+        cJSON *tag = cJSON_CreateObject();
+        cJSON_AddStringToObject(tag, "tag", record->absent[i].tag);
+        add_tag_score(tag, &record->absent[i].score);
+        cJSON_AddItemToArray(absent, tag);
+    }
     if (record->has_saliency) {
         cJSON *saliency = cJSON_AddObjectToObject(item, "saliency");
         cJSON_AddNumberToObject(saliency, "mae", record->saliency.mae);
@@ -132,6 +193,48 @@ static bool read_text(const cJSON *parent, const char *name, char **text) {
     return *text != NULL;
 }
 
+// A number that is null where it is not known, and missing where an earlier version wrote none.
+static bool read_optional(const cJSON *parent, const char *name, double *value) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(parent, name);
+    *value = NAN;
+    return !item || cJSON_IsNull(item) || read_number(parent, name, value);
+}
+
+static bool read_score(const cJSON *item, eval_score *score) {
+    score->known = true;
+    return read_number(item, "iou_fixed", &score->fixed) && read_optional(item, "precision", &score->precision) &&
+           read_optional(item, "recall", &score->recall) && read_numbers(item, "iou", score->iou, EVAL_THRESHOLDS) &&
+           read_numbers(item, "boundary", score->boundary, EVAL_BOUNDARIES);
+}
+
+// Stages that this version does not know are left out.
+static bool read_stages(const cJSON *stages, eval_row_record *row) {
+    if (!eval_row_make_stages(row)) return false;
+    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) {
+        const cJSON *score = cJSON_GetObjectItemCaseSensitive(stages, eval_method_name(m));
+        if (score && !read_score(score, &row->stages[m - EVAL_METHODS])) return false;
+    }
+    return true;
+}
+
+static bool read_tag_score(const cJSON *item, eval_tag_score *tag) {
+    tag->proposed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "proposed"));
+    return read_optional(item, "score", &tag->score) && read_optional(item, "class_rank", &tag->class_rank) &&
+           read_optional(item, "class_probability", &tag->class_probability);
+}
+
+static bool read_absent(const cJSON *list, eval_record *record) {
+    const cJSON *item;
+    size_t count = (size_t)cJSON_GetArraySize(list);
+    record->absent = tm_calloc(count, sizeof *record->absent);
+    if (!record->absent) return false;
+    cJSON_ArrayForEach(item, list) {
+        eval_absent_record *absent = &record->absent[record->absent_count++];
+        if (!read_text(item, "tag", &absent->tag) || !read_tag_score(item, &absent->score)) return false;
+    }
+    return true;
+}
+
 static bool read_row(const cJSON *item, eval_row_record *row) {
     double mask_value = 0;
     bool ok = read_text(item, "object", &row->object) && read_number(item, "mask_value", &mask_value) &&
@@ -140,13 +243,9 @@ static bool read_row(const cJSON *item, eval_row_record *row) {
     row->mask_value = (int)mask_value;
     row->resolved = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "resolved"));
     for (size_t m = 0; m < EVAL_METHODS; m++) {
-        const cJSON *score = cJSON_GetObjectItemCaseSensitive(item, eval_method_names[m]);
-        ok = read_number(score, "iou_fixed", &row->scores[m].fixed) &&
-             read_numbers(score, "iou", row->scores[m].iou, EVAL_THRESHOLDS) &&
-             read_numbers(score, "boundary", row->scores[m].boundary, EVAL_BOUNDARIES);
-        if (!ok) return false;
+        if (!read_score(cJSON_GetObjectItemCaseSensitive(item, eval_method_name(m)), &row->scores[m])) return false;
     }
-    return true;
+    return read_tag_score(item, &row->tag) && read_stages(cJSON_GetObjectItemCaseSensitive(item, "stages"), row);
 }
 
 static bool read_record(const cJSON *item, eval_record *record) {
@@ -161,6 +260,7 @@ static bool read_record(const cJSON *item, eval_record *record) {
     cJSON_ArrayForEach(row, rows) {
         if (!read_row(row, &record->rows[record->row_count++])) return false;
     }
+    if (!read_absent(cJSON_GetObjectItemCaseSensitive(item, "absent"), record)) return false;
     record->has_saliency = saliency != NULL;
     return !saliency || (read_number(saliency, "mae", &record->saliency.mae) &&
                          read_number(saliency, "iou", &record->saliency.iou) &&

@@ -6,7 +6,20 @@
 
 #include "cli/eval.h"
 
-static const char *const method_titles[EVAL_METHODS] = {"tagmask", "saliency alone", "centre box"};
+double eval_report_threshold(const eval_report *report, size_t method) {
+    return method < EVAL_METHODS ? report->threshold
+                                 : eval_stage_threshold(eval_method_name(method), report->threshold);
+}
+
+size_t eval_report_order(size_t position) {
+    if (position + 1 < EVAL_METHODS) return position + 1;
+    return position + 1 == eval_method_count() ? EVAL_TAGMASK : position + 1;
+}
+
+const char *eval_method_title(size_t method) {
+    static const char *const titles[EVAL_METHODS] = {"tagmask", "saliency alone", "centre box"};
+    return method < EVAL_METHODS ? titles[method] : eval_method_name(method);
+}
 
 typedef struct area_range {
     double low, high;
@@ -55,11 +68,6 @@ static void visit_groups(const eval_run *run, group_visitor visit, void *user) {
     visit(user, "salient", "no", run, is_salient, &no);
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double median_ms(const eval_run *run) {
     double *times = tm_calloc(run->count, sizeof *times), median = NAN;
     size_t count = 0;
@@ -67,7 +75,7 @@ static double median_ms(const eval_run *run) {
         if (run->records[i].row_count) times[count++] = run->records[i].ms;
     }
     if (count) {
-        qsort(times, count, sizeof *times, compare_doubles);
+        qsort(times, count, sizeof *times, eval_compare_doubles);
         median = times[count / 2];
     }
     free(times);
@@ -102,14 +110,42 @@ static void print_group(void *user, const char *kind, const char *name, const ev
             ours.fixed.mean, saliency.fixed.mean);
 }
 
+static void print_difference(const eval_report *report, size_t method, FILE *file) {
+    eval_interval difference = eval_compare(report->run, report->against, method);
+    if (!difference.rows) return;
+    fprintf(file, "  %-14s %+.4f  %+.4f to %+.4f  %4zu\n", eval_method_title(method), difference.mean, difference.low,
+            difference.high, difference.rows);
+}
+
 static void print_comparison(const eval_report *report, FILE *file) {
-    eval_interval difference = eval_compare(report->run, report->against);
-    if (!difference.rows) {
+    if (!eval_compare(report->run, report->against, EVAL_TAGMASK).rows) {
         fprintf(file, "\n%s holds none of these rows\n", report->against_path);
         return;
     }
-    fprintf(file, "\nmIoU less that of %s: %+.4f, 95 %% interval %+.4f to %+.4f (%zu common rows)\n",
-            report->against_path, difference.mean, difference.low, difference.high, difference.rows);
+    fprintf(file, "\nmIoU less that of %s, 95 %% interval, common rows:\n", report->against_path);
+    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) print_difference(report, m, file);
+    print_difference(report, EVAL_TAGMASK, file);
+}
+
+static void print_method(const eval_report *report, size_t method, FILE *file) {
+    eval_summary s = eval_summarize(report->run, method, NULL, NULL);
+    if (!s.fixed.rows) return;
+    fprintf(file, "%-14s %5zu  %.2f  %.4f  %.4f to %.4f ", eval_method_title(method), s.fixed.rows,
+            eval_report_threshold(report, method), s.fixed.mean, s.fixed.low, s.fixed.high);
+    print_figure(file, s.boundary_fixed, "  ");
+    print_figure(file, s.precision, "");
+    print_figure(file, s.recall, "");
+    fprintf(file, "   %.4f at %.2f\n", s.best, s.best_threshold);
+}
+
+static void print_absent(const eval_run *run, FILE *file) {
+    eval_absent_summary s = eval_summarize_absent(run);
+    if (!s.absent) return;
+    fprintf(file, "\n%zu absent tags on %zu photos: %.4f get a region; of the %zu present tags %.4f\n", s.absent,
+            s.absent_photos, s.absent_share, s.present, s.present_share);
+    fprintf(file, "present told from absent (area under the ROC curve): by the score ");
+    print_figure(file, s.score_auc, ", by the class's probability ");
+    print_figure(file, s.probability_auc, "\n");
 }
 
 static void print_rows(const eval_report *report, FILE *file) {
@@ -118,31 +154,25 @@ static void print_rows(const eval_report *report, FILE *file) {
     fprintf(file, "tag -> mask, way %d (%s): %zu rows of %zu photos\n", report->way,
             report->way == 1 ? "one tag a run, by the row's class indices" : "all tags of a photo at once, by name",
             first.fixed.rows, first.fixed.photos);
-    fprintf(file, "%-16s %-28s  %-22s  %s\n", "", "mIoU, fixed threshold", "best on this set", "boundary F");
-    fprintf(file, "%-16s at %-8.2f 95 %% interval  %-22s  at %-5.2f  best of 0.3 0.4 0.5\n", "", report->threshold,
-            "  (oracle)", report->threshold);
-    for (size_t m = 0; m < EVAL_METHODS; m++) {
-        eval_summary s = eval_summarize(run, m, NULL, NULL);
-        fprintf(file, "%-16s %.4f  %.4f to %.4f      %.4f at %.2f       ", method_titles[m], s.fixed.mean, s.fixed.low,
-                s.fixed.high, s.best, s.best_threshold);
-        print_figure(file, s.boundary_fixed, "");
-        print_figure(file, s.boundary_best, "\n");
-    }
+    fprintf(file, "%-14s %5s  %-4s  %-6s  %-17s %8s  %8s%8s   %s\n", "", "rows", "cut", "mIoU", "95 % interval",
+            "bound. F", "precis.", "recall", "mIoU at the best cut (oracle)");
+    for (size_t i = 0; i < eval_method_count(); i++) print_method(report, eval_report_order(i), file);
     fprintf(file, "mIoU of the label map as written to files: %.4f\n", eval_mean_label_iou(run));
     size_t unresolved = count_unresolved(run);
     if (unresolved) fprintf(file, "%zu rows have a name that is no known tag and score 0\n", unresolved);
-    fprintf(file, "boundary F over the %zu rows without void pixels\n\n", first.boundary_rows);
+    fprintf(file, "boundary F over the %zu rows without void pixels\n", first.boundary_rows);
+    fprintf(file, "time per photo, first proposal: median %.0f ms (less where network outputs were cached)\n\n",
+            median_ms(run));
     fprintf(file, "mIoU at %.2f by group:\n", report->threshold);
     visit_groups(run, print_group, file);
-    fprintf(file, "\ntime per photo, first proposal: median %.0f ms (less where network outputs were cached)\n",
-            median_ms(run));
+    print_absent(run, file);
 }
 
 void eval_print_report(const eval_report *report, FILE *file) {
     eval_saliency_summary saliency = eval_summarize_saliency(report->run);
     if (eval_summarize(report->run, EVAL_TAGMASK, NULL, NULL).fixed.rows) print_rows(report, file);
     if (saliency.photos) {
-        fprintf(file, "saliency: MAE %.4f  max F %.4f  IoU at 0.5 %.4f (%zu photos)\n", saliency.mae, saliency.max_f,
+        fprintf(file, "\nsaliency: MAE %.4f  max F %.4f  IoU at 0.5 %.4f (%zu photos)\n", saliency.mae, saliency.max_f,
                 saliency.iou, saliency.photos);
     }
     if (report->against) print_comparison(report, file);
@@ -175,22 +205,66 @@ static void add_group(void *user, const char *kind, const char *name, const eval
     cJSON_AddStringToObject(item, "name", name);
     cJSON_AddNumberToObject(item, "rows", (double)ours.fixed.rows);
     for (size_t m = 0; m < EVAL_METHODS; m++) {
-        add_number(item, eval_method_names[m], eval_summarize(run, m, choose, what).fixed.mean);
+        add_number(item, eval_method_name(m), eval_summarize(run, m, choose, what).fixed.mean);
+    }
+    cJSON *stages = cJSON_AddObjectToObject(item, "stages");
+    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) {
+        eval_interval stage = eval_summarize(run, m, choose, what).fixed;
+        if (stage.rows) add_number(stages, eval_method_name(m), stage.mean);
     }
     cJSON_AddItemToArray(user, item);
 }
 
-static void add_methods(cJSON *root, const eval_run *run) {
-    cJSON *methods = cJSON_AddObjectToObject(root, "methods");
-    for (size_t m = 0; m < EVAL_METHODS; m++) {
-        eval_summary s = eval_summarize(run, m, NULL, NULL);
-        cJSON *item = cJSON_AddObjectToObject(methods, eval_method_names[m]);
-        add_number(item, "mIoU", s.fixed.mean);
-        add_interval(item, "mIoU_interval", s.fixed);
-        add_number(item, "best_mIoU", s.best);
-        add_number(item, "best_threshold", s.best_threshold);
-        add_number(item, "boundary_F", s.boundary_fixed);
-        add_number(item, "best_boundary_F", s.boundary_best);
+static void add_method(cJSON *parent, const eval_report *report, size_t method) {
+    eval_summary s = eval_summarize(report->run, method, NULL, NULL);
+    if (method >= EVAL_METHODS && !s.fixed.rows) return;
+    cJSON *item = cJSON_AddObjectToObject(parent, eval_method_name(method));
+    add_number(item, "threshold", eval_report_threshold(report, method));
+    add_number(item, "rows", (double)s.fixed.rows);
+    add_number(item, "mIoU", s.fixed.mean);
+    add_interval(item, "mIoU_interval", s.fixed);
+    add_number(item, "best_mIoU", s.best);
+    add_number(item, "best_threshold", s.best_threshold);
+    add_number(item, "boundary_F", s.boundary_fixed);
+    add_number(item, "best_boundary_F", s.boundary_best);
+    add_number(item, "precision", s.precision);
+    add_number(item, "recall", s.recall);
+}
+
+static void add_bins(cJSON *parent, const char *name, const size_t bins[EVAL_BINS]) {
+    cJSON *list = cJSON_AddArrayToObject(parent, name);
+    for (size_t i = 0; i < EVAL_BINS; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)bins[i]));
+}
+
+static void add_absent(cJSON *root, const eval_run *run) {
+    eval_absent_summary s = eval_summarize_absent(run);
+    if (!s.absent) return;
+    cJSON *item = cJSON_AddObjectToObject(root, "absent");
+    add_number(item, "absent_tags", (double)s.absent);
+    add_number(item, "absent_photos", (double)s.absent_photos);
+    add_number(item, "absent_share", s.absent_share);
+    add_number(item, "present_tags", (double)s.present);
+    add_number(item, "present_share", s.present_share);
+    add_number(item, "score_AUC", s.score_auc);
+    add_number(item, "class_probability_AUC", s.probability_auc);
+    add_bins(item, "absent_scores", s.absent_bins);
+    add_bins(item, "present_scores", s.present_bins);
+}
+
+static void add_difference(cJSON *item, eval_interval difference) {
+    cJSON_AddNumberToObject(item, "rows", (double)difference.rows);
+    add_number(item, "mIoU_difference", difference.mean);
+    add_interval(item, "interval", difference);
+}
+
+static void add_comparison(cJSON *root, const eval_report *report) {
+    cJSON *item = cJSON_AddObjectToObject(root, "against");
+    cJSON_AddStringToObject(item, "file", report->against_path);
+    add_difference(item, eval_compare(report->run, report->against, EVAL_TAGMASK));
+    cJSON *stages = cJSON_AddObjectToObject(item, "stages");
+    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) {
+        eval_interval difference = eval_compare(report->run, report->against, m);
+        if (difference.rows) add_difference(cJSON_AddObjectToObject(stages, eval_method_name(m)), difference);
     }
 }
 
@@ -205,7 +279,8 @@ char *eval_report_json(const eval_report *report) {
     cJSON_AddNumberToObject(root, "photos", (double)all.photos);
     cJSON_AddNumberToObject(root, "failed_photos", (double)report->failed);
     cJSON_AddNumberToObject(root, "unresolved_rows", (double)count_unresolved(run));
-    add_methods(root, run);
+    cJSON *methods = cJSON_AddObjectToObject(root, "methods"), *stages = cJSON_AddObjectToObject(root, "stages");
+    for (size_t m = 0; m < eval_method_count(); m++) add_method(m < EVAL_METHODS ? methods : stages, report, m);
     add_number(root, "label_mIoU", eval_mean_label_iou(run));
     visit_groups(run, add_group, cJSON_AddArrayToObject(root, "groups"));
     cJSON *item = cJSON_AddObjectToObject(root, "saliency");
@@ -214,14 +289,8 @@ char *eval_report_json(const eval_report *report) {
     add_number(item, "maxF", saliency.photos ? saliency.max_f : NAN);
     add_number(item, "IoU", saliency.photos ? saliency.iou : NAN);
     add_number(root, "median_ms", median_ms(run));
-    if (report->against) {
-        eval_interval difference = eval_compare(run, report->against);
-        item = cJSON_AddObjectToObject(root, "against");
-        cJSON_AddStringToObject(item, "file", report->against_path);
-        cJSON_AddNumberToObject(item, "rows", (double)difference.rows);
-        add_number(item, "mIoU_difference", difference.mean);
-        add_interval(item, "interval", difference);
-    }
+    add_absent(root, run);
+    if (report->against) add_comparison(root, report);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;

@@ -132,10 +132,43 @@ bool eval_boundary_f(const float *probability, double threshold, const eval_trut
     return true;
 }
 
+void eval_resize(const float *map, uint32_t width, uint32_t height, uint32_t to_width, uint32_t to_height, float *to) {
+    double step_x = (double)width / to_width, step_y = (double)height / to_height;
+    for (uint32_t y = 0; y < to_height; y++) {
+        double at_y = TM_CLAMP((y + 0.5) * step_y - 0.5, 0.0, (double)(height - 1));
+        uint32_t top = (uint32_t)at_y, bottom = TM_MIN(top + 1, height - 1);
+        for (uint32_t x = 0; x < to_width; x++) {
+            double at_x = TM_CLAMP((x + 0.5) * step_x - 0.5, 0.0, (double)(width - 1));
+            uint32_t left = (uint32_t)at_x, right = TM_MIN(left + 1, width - 1);
+            const float *upper = map + (size_t)top * width, *lower = map + (size_t)bottom * width;
+            double above = upper[left] + (at_x - left) * ((double)upper[right] - upper[left]);
+            double below = lower[left] + (at_x - left) * ((double)lower[right] - lower[left]);
+            to[(size_t)y * to_width + x] = (float)(above + (at_y - top) * (below - above));
+        }
+    }
+}
+
+static void precision_and_recall(const float *probability, double threshold, const eval_truth *truth,
+                                 eval_score *score) {
+    uint64_t both = 0, proposed = 0, positive = 0;
+    size_t count = (size_t)truth->width * truth->height;
+    for (size_t i = 0; i < count; i++) {
+        if (!truth->valid[i]) continue;
+        bool in = probability[i] >= threshold;
+        both += in && truth->truth[i];
+        proposed += in;
+        positive += truth->truth[i];
+    }
+    score->precision = (double)both / (double)TM_MAX(proposed, 1u);
+    score->recall = (double)both / (double)TM_MAX(positive, 1u);
+}
+
 bool eval_score_map(const float *probability, double fixed, const eval_truth *truth, eval_score *score) {
     const double at[EVAL_BOUNDARIES] = {fixed, 0.3, 0.4, 0.5};
     eval_ious(probability, truth, score->iou);
     score->fixed = eval_iou_at(probability, fixed, truth);
+    precision_and_recall(probability, fixed, truth, score);
+    score->known = true;
     for (size_t i = 0; i < EVAL_BOUNDARIES; i++) {
         if (!eval_boundary_f(probability, at[i], truth, &score->boundary[i])) return false;
     }

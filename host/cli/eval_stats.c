@@ -8,7 +8,7 @@
 
 #define RESAMPLES 4000
 
-static int compare_doubles(const void *a, const void *b) {
+int eval_compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
 }
@@ -46,25 +46,41 @@ static eval_interval bootstrap(const photo_sum *photos, size_t count) {
         }
         means[b] = total / (double)rows;
     }
-    qsort(means, RESAMPLES, sizeof *means, compare_doubles);
+    qsort(means, RESAMPLES, sizeof *means, eval_compare_doubles);
     interval.low = means[RESAMPLES / 40];
     interval.high = means[RESAMPLES - 1 - RESAMPLES / 40];
     free(means);
     return interval;
 }
 
-static void mean_curve(const eval_run *run, size_t method, eval_choose choose, const void *what, double *curve) {
-    size_t rows = 0;
+// The method's figures of a row; NULL: it has none, or the row is not one of those chosen.
+static const eval_score *chosen_score(const eval_record *record, size_t r, size_t method, eval_choose choose,
+                                      const void *what) {
+    if (choose && !choose(record, &record->rows[r], what)) return NULL;
+    return eval_row_score(&record->rows[r], method);
+}
+
+// Means of the IoU at every threshold, of precision and of recall.
+static void mean_curves(const eval_run *run, size_t method, eval_choose choose, const void *what, double *curve,
+                        eval_summary *summary) {
+    size_t rows = 0, known = 0;
     memset(curve, 0, EVAL_THRESHOLDS * sizeof *curve);
     for (size_t i = 0; i < run->count; i++) {
         const eval_record *record = &run->records[i];
         for (size_t r = 0; r < record->row_count; r++) {
-            if (choose && !choose(record, &record->rows[r], what)) continue;
+            const eval_score *score = chosen_score(record, r, method, choose, what);
+            if (!score) continue;
             rows++;
-            for (size_t k = 0; k < EVAL_THRESHOLDS; k++) curve[k] += record->rows[r].scores[method].iou[k];
+            for (size_t k = 0; k < EVAL_THRESHOLDS; k++) curve[k] += score->iou[k];
+            if (isnan(score->precision) || isnan(score->recall)) continue;
+            known++;
+            summary->precision += score->precision;
+            summary->recall += score->recall;
         }
     }
     for (size_t k = 0; k < EVAL_THRESHOLDS; k++) curve[k] /= (double)TM_MAX(rows, 1u);
+    summary->precision = known ? summary->precision / (double)known : NAN;
+    summary->recall = known ? summary->recall / (double)known : NAN;
 }
 
 static void mean_boundaries(const eval_run *run, size_t method, eval_choose choose, const void *what,
@@ -74,10 +90,10 @@ static void mean_boundaries(const eval_run *run, size_t method, eval_choose choo
     for (size_t i = 0; i < run->count; i++) {
         const eval_record *record = &run->records[i];
         for (size_t r = 0; r < record->row_count; r++) {
-            const double *boundary = record->rows[r].scores[method].boundary;
-            if (isnan(boundary[0]) || (choose && !choose(record, &record->rows[r], what))) continue;
+            const eval_score *score = chosen_score(record, r, method, choose, what);
+            if (!score || isnan(score->boundary[0])) continue;
             summary->boundary_rows++;
-            for (size_t k = 0; k < EVAL_BOUNDARIES; k++) sums[k] += boundary[k];
+            for (size_t k = 0; k < EVAL_BOUNDARIES; k++) sums[k] += score->boundary[k];
         }
     }
     double rows = summary->boundary_rows ? (double)summary->boundary_rows : NAN;
@@ -94,15 +110,16 @@ eval_summary eval_summarize(const eval_run *run, size_t method, eval_choose choo
         const eval_record *record = &run->records[i];
         photo_sum photo = {0};
         for (size_t r = 0; r < record->row_count; r++) {
-            if (choose && !choose(record, &record->rows[r], what)) continue;
-            photo.sum += record->rows[r].scores[method].fixed;
+            const eval_score *score = chosen_score(record, r, method, choose, what);
+            if (!score) continue;
+            photo.sum += score->fixed;
             photo.rows++;
         }
         if (photo.rows) photos[count++] = photo;
     }
     summary.fixed = bootstrap(photos, count);
     free(photos);
-    mean_curve(run, method, choose, what, curve);
+    mean_curves(run, method, choose, what, curve, &summary);
     for (size_t k = 0; k < EVAL_THRESHOLDS; k++) {
         if (curve[k] <= summary.best) continue;
         summary.best = curve[k];
@@ -132,7 +149,7 @@ static const eval_row_record *find_row(const eval_record *record, const eval_row
     return NULL;
 }
 
-eval_interval eval_compare(const eval_run *run, const eval_run *other) {
+eval_interval eval_compare(const eval_run *run, const eval_run *other, size_t method) {
     photo_sum *photos = tm_calloc(run->count, sizeof *photos);
     size_t count = 0;
     for (size_t i = 0; photos && i < run->count; i++) {
@@ -140,8 +157,10 @@ eval_interval eval_compare(const eval_run *run, const eval_run *other) {
         photo_sum photo = {0};
         for (size_t r = 0; r < record->row_count; r++) {
             const eval_row_record *row = find_row(theirs, &record->rows[r]);
-            if (!row) continue;
-            photo.sum += record->rows[r].scores[EVAL_TAGMASK].fixed - row->scores[EVAL_TAGMASK].fixed;
+            const eval_score *score = eval_row_score(&record->rows[r], method);
+            const eval_score *their_score = row ? eval_row_score(row, method) : NULL;
+            if (!score || !their_score) continue;
+            photo.sum += score->fixed - their_score->fixed;
             photo.rows++;
         }
         if (photo.rows) photos[count++] = photo;

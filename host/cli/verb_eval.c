@@ -8,8 +8,8 @@
 #include "cli/verbs.h"
 
 typedef struct eval_options {
-    const char *device, *model, *saliency, *data, *cache, *out, *against;
-    uint32_t way, limit;
+    const char *device, *model, *saliency, *data, *cache, *out, *against, *page;
+    uint32_t way, limit, absent;
     bool json, all_objects;
     tagmask_params params;
 } eval_options;
@@ -20,6 +20,7 @@ typedef struct eval_job {
     eval_engine engine;
     eval_data data;
     eval_run run, resumed, against;
+    eval_page page;
     char *cache, *partial;
     FILE *lines;  // of the photos done so far
     size_t failed;
@@ -43,18 +44,23 @@ static void add_text(cJSON *root, const char *name, const char *text) {
     if (text) cJSON_AddStringToObject(root, name, text);
 }
 
-static char *settings_text(const eval_options *options, const char *preset, double threshold, tagmask_device *device) {
+static char *settings_text(const eval_job *job, const char *preset, double threshold) {
+    const eval_options *options = job->options;
     const tagmask_params *params = &options->params;
     tagmask_device_info info = {.struct_size = sizeof info};
     cJSON *root = cJSON_CreateObject();
     add_library(root);
-    if (tagmask_device_get_info(device, &info) == TAGMASK_OK) {
+    if (tagmask_device_get_info(job->device, &info) == TAGMASK_OK) {
         cJSON_AddStringToObject(root, "device", info.name);
         cJSON_AddStringToObject(root, "driver", info.driver);
     }
+    char tables[17];
+    snprintf(tables, sizeof tables, "%016llx", (unsigned long long)job->data.hash);
     cJSON_AddStringToObject(root, "data", options->data);
+    cJSON_AddStringToObject(root, "tables", tables);
     cJSON_AddNumberToObject(root, "way", options->way);
     cJSON_AddNumberToObject(root, "limit", options->limit);
+    cJSON_AddNumberToObject(root, "absent", options->absent);
     cJSON_AddBoolToObject(root, "all_objects", options->all_objects);
     add_text(root, "model", options->model);
     add_text(root, "saliency", options->saliency);
@@ -133,17 +139,37 @@ static tagmask_status make_cache(eval_job *job, tm_error *err) {
     return tm_make_dirs(folder, err);
 }
 
+// Photos that are done count as such only where their pictures are there, too.
+static tagmask_status claim_page(eval_job *job, tm_error *err) {
+    bool same;
+    if (!job->engine.page) return TAGMASK_OK;
+    TM_TRY(eval_page_claim(&job->page, job->run.settings, &same, err));
+    size_t missing = 0;
+    for (size_t i = 0; i < job->resumed.count; i++) {
+        eval_record *done = &job->resumed.records[i];
+        if (same && eval_page_has(&job->page, done)) continue;
+        eval_record_free(done);
+        missing++;
+    }
+    if (missing) cli_message("%zu of them are done again: the page lacks their pictures", missing);
+    return TAGMASK_OK;
+}
+
 static tagmask_status prepare(eval_job *job, tm_error *err) {
     const eval_options *options = job->options;
     eval_engine *engine = &job->engine;
     TM_TRY(eval_data_read(options->data, options->limit, &job->data, err));
     if (options->against) TM_TRY(eval_run_read(options->against, &job->against, err));
     TM_TRY(make_cache(job, err));
+    if (options->page) TM_TRY(eval_page_open(options->page, &job->page, err));
     TM_TRY(cli_open_engine(options->device, options->model, options->saliency, &job->device, &engine->engine, err));
     engine->params = options->params;
     engine->params.cache_dir = job->cache;
     engine->params.progress = cli_progress_stage;
     engine->data = options->data;
+    engine->tables = &job->data;
+    engine->absent = options->absent;
+    engine->page = options->page ? &job->page : NULL;
     engine->way = (int)options->way;
     engine->all_objects = options->all_objects;
     tagmask_params defaults = {.struct_size = sizeof defaults};
@@ -151,10 +177,11 @@ static tagmask_status prepare(eval_job *job, tm_error *err) {
     engine->threshold = options->params.threshold > 0 ? options->params.threshold : defaults.threshold;
     char *preset = cli_preset_text(options->params.preset, err);
     if (!preset) return err->status;
-    job->run.settings = settings_text(options, preset, engine->threshold, job->device);
+    job->run.settings = settings_text(job, preset, engine->threshold);
     free(preset);
     if (!job->run.settings) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the settings");
-    return open_partial(job, err);
+    TM_TRY(open_partial(job, err));
+    return claim_page(job, err);
 }
 
 static void finish(eval_job *job) {
@@ -165,6 +192,7 @@ static void finish(eval_job *job) {
     eval_run_free(&job->run);
     eval_run_free(&job->resumed);
     eval_run_free(&job->against);
+    eval_page_close(&job->page);
     free(job->cache);
     free(job->partial);
 }
@@ -232,6 +260,7 @@ static tagmask_status report(eval_job *job, tm_error *err) {
     tagmask_status status = TAGMASK_OK;
     if (job->options->out) status = eval_run_write(job->options->out, &job->run, json, err);
     free(json);
+    if (status == TAGMASK_OK && job->engine.page) status = eval_page_write(&job->page, &made, err);
     if (status == TAGMASK_OK && job->partial && !job->failed) tm_file_remove(job->partial);
     return status;
 }
@@ -253,6 +282,11 @@ static const cli_option rows[] = {
      .help = "write the figures of every row; an interrupted run leaves FILE.json.partial and goes on from there"},
     {"against", "FILE.json", CLI_TEXT, offsetof(eval_options, against),
      .help = "compare with an earlier run on the rows that both hold: paired bootstrap, photos resampled"},
+    {"page", "FOLDER", CLI_TEXT, offsetof(eval_options, page),
+     .help = "write FOLDER/index.html: every scored row with pictures of all stages, the worst first"},
+    {"absent", "N", CLI_UINT, offsetof(eval_options, absent), 0, 1000,
+     .help = "try N tags of things that are not in the photo on each photo with scored rows, and report how many get a "
+             "region (default: 0)"},
     {"json", NULL, CLI_FLAG, offsetof(eval_options, json), .help = "print the report as JSON"},
     CLI_OPTION_MODEL(eval_options),
     CLI_OPTION_SALIENCY(eval_options),
@@ -287,12 +321,11 @@ const cli_verb cli_verb_eval = {
     .summary = "scores proposed masks on photos with ground truth",
     .details =
         "Scored rows are those of tags.csv with tag_quality exact or generic, class_complete 1 and area_frac of at\n"
-        "least 0.02. Reported: mean IoU over the rows at the fixed threshold (--threshold, default the preset's) with "
-        "its\n"
-        "95 % bootstrap interval, at the best threshold on this very set (an oracle), the boundary F-measure, the same "
-        "for\n"
-        "two baselines that see no tag (saliency alone, a centre box), figures by set, area and saliency of the\n"
-        "object, and the saliency's own MAE, max F and IoU on the salient photos. docs/evaluation.md says it exactly.",
+        "least 0.02. Reported for the proposals: mean IoU over the rows at the fixed threshold (--threshold, default\n"
+        "the preset's) with its 95 % bootstrap interval, at the best threshold on this very set (an oracle), the\n"
+        "boundary F-measure, precision and recall; the same for every stage on the way and for two baselines that see\n"
+        "no tag (saliency alone, a centre box); figures by set, area and saliency of the object, and the saliency's\n"
+        "own MAE, max F and IoU on the salient photos. docs/evaluation.md says it exactly.",
     .options = rows,
     .options_size = sizeof(eval_options),
     .run = run_eval,

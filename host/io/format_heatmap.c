@@ -3,21 +3,7 @@
 #include <string.h>
 
 #include "io/formats.h"
-
-// Every 15th of the 256 colours of viridis by van der Walt and Smith (matplotlib, CC0): perceptually uniform.
-static const uint8_t viridis[18][3] = {{68, 1, 84},    {72, 23, 105},  {71, 42, 122},  {67, 61, 132},  {61, 78, 138},
-                                       {53, 94, 141},  {46, 109, 142}, {41, 123, 142}, {35, 137, 142}, {31, 151, 139},
-                                       {33, 165, 133}, {46, 179, 124}, {70, 192, 111}, {101, 203, 94}, {137, 213, 72},
-                                       {176, 221, 47}, {216, 226, 25}, {253, 231, 37}};
-
-static void colour_of(float probability, uint8_t rgb[3]) {
-    float at = TM_CLAMP(probability, 0.0f, 1.0f) * 17;  // a NaN becomes 0
-    int below = TM_MIN((int)at, 16);
-    for (int c = 0; c < 3; c++) {
-        float low = viridis[below][c], high = viridis[below + 1][c];
-        rgb[c] = (uint8_t)(low + (high - low) * (at - (float)below) + 0.5f);
-    }
-}
+#include "io/viridis.h"
 
 static void paint_map(uint8_t *canvas, uint32_t canvas_width, const tagmask_image *photo, const float *probability) {
     size_t stride = photo->stride ? photo->stride : 3 * (size_t)photo->width;
@@ -26,7 +12,7 @@ static void paint_map(uint8_t *canvas, uint32_t canvas_width, const tagmask_imag
             const uint8_t *p = photo->pixels + y * stride + 3 * (size_t)x;
             uint8_t *to = canvas + 3 * ((size_t)y * canvas_width + x), rgb[3];
             uint32_t gray = (2126u * p[0] + 7152u * p[1] + 722u * p[2] + 5000u) / 10000u;  // ITU-R BT.709 weights
-            colour_of(probability[(size_t)y * photo->width + x], rgb);
+            tm_viridis(probability[(size_t)y * photo->width + x], rgb);
             for (int c = 0; c < 3; c++) to[c] = (uint8_t)((gray * 30 + rgb[c] * 70u + 50) / 100);
         }
     }
@@ -40,7 +26,7 @@ static void paint_bar(uint8_t *canvas, uint32_t canvas_width, uint32_t photo_wid
         memset(canvas + 3 * ((size_t)y * canvas_width + photo_width), 255, 3 * (size_t)margin);
         if (y < top || y >= top + length) continue;
         uint8_t rgb[3];
-        colour_of(1 - ((float)(y - top) + 0.5f) / (float)length, rgb);
+        tm_viridis(1 - ((float)(y - top) + 0.5f) / (float)length, rgb);
         for (uint32_t x = left; x < right; x++) memcpy(canvas + 3 * ((size_t)y * canvas_width + x), rgb, 3);
     }
     for (uint32_t i = 0; i <= 10; i++) {
