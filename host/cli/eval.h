@@ -56,7 +56,7 @@ typedef struct eval_score {
     double iou[EVAL_THRESHOLDS], fixed;
     double boundary[EVAL_BOUNDARIES];  // NaN where the truth's outline is void
     double precision, recall;          // at the fixed threshold, 0 of nothing; NaN: an earlier version wrote none
-    bool known;                        // of a stage: it applies to the row
+    bool known;                        // false: the method does not apply to the row
 } eval_score;
 
 typedef struct eval_truth {
@@ -110,7 +110,7 @@ typedef struct eval_row_record {
     eval_score scores[EVAL_METHODS];
     eval_score *stages;  // one for each of tagmask_stage_name; NULL: none is known
 } eval_row_record;
-// NULL: a stage that does not apply to the row.
+// NULL: the method does not apply to the row.
 const eval_score *eval_row_score(const eval_row_record *row, size_t method);
 // Fills stages with one score each that is not known; false: no memory.
 bool eval_row_make_stages(eval_row_record *row);

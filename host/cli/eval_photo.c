@@ -109,7 +109,7 @@ static tagmask_status rank_classes(photo_work *work, tm_error *err) {
 
 // name: as it was proposed.
 static tagmask_status score_tag(photo_work *work, const tagmask_result *result, size_t tag, const char *name,
-                                eval_tag_score *score, tm_error *err) {
+                                eval_tag_score *into, tm_error *err) {
     tagmask_tag_info info = {.struct_size = sizeof info};
     double sum = 0, area = 0;
     for (size_t i = 0; i < tagmask_result_region_count(result); i++) {
@@ -118,14 +118,14 @@ static tagmask_status score_tag(photo_work *work, const tagmask_result *result, 
         sum += (double)region.score * (double)region.area;
         area += (double)region.area;
     }
-    *score = (eval_tag_score){area > 0, area > 0 ? sum / area : 0, NAN, NAN};
+    *into = (eval_tag_score){area > 0, area > 0 ? sum / area : 0, NAN, NAN};
     TM_TRY(rank_classes(work, err));
     TM_TRY(tagmask_engine_resolve_tag(work->engine->engine, name, &info, err));
     for (size_t c = 0; c < info.class_count; c++) {
         double rank = work->class_ranks[info.classes[c]];
-        if (rank == 0 || rank >= score->class_rank) continue;
-        score->class_rank = rank;
-        score->class_probability = work->class_probabilities[info.classes[c]];
+        if (rank == 0 || rank >= into->class_rank) continue;
+        into->class_rank = rank;
+        into->class_probability = work->class_probabilities[info.classes[c]];
     }
     return TAGMASK_OK;
 }
@@ -174,6 +174,7 @@ static tagmask_status score_row(photo_work *work, const tagmask_result *result, 
     record->object = tm_strdup(row->object);
     record->resolved = result != NULL;
     record->tag.class_rank = record->tag.class_probability = NAN;
+    record->scores[EVAL_TAGMASK].known = true;  // nothing, where the name is no known tag
     if (!record->object || !eval_row_make_stages(record))
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", work->photo->file);
     if (result) {
@@ -188,7 +189,7 @@ static tagmask_status score_row(photo_work *work, const tagmask_result *result, 
     }
     if (page) TM_TRY(eval_page_truth(page, work->photo->file, number, &work->truth, err));
     const float *saliency = tagmask_result_probability(work->saliency, 0);
-    TM_TRY(score(work, saliency, threshold, &record->scores[EVAL_SALIENCY_ALONE], err));
+    if (saliency) TM_TRY(score(work, saliency, threshold, &record->scores[EVAL_SALIENCY_ALONE], err));
     return score(work, work->box, threshold, &record->scores[EVAL_CENTRE_BOX], err);
 }
 
@@ -271,13 +272,15 @@ static tagmask_status run_work(photo_work *work, eval_record *record, tm_error *
     work->start_ms = tm_now_ms();
     TM_TRY(tagmask_session_create(work->engine->engine, &work->image, &work->session, err));
     // The baseline counts in the photo's time: the tags need its network's output too.
-    TM_TRY(propose(work, no_class, 1, false, &work->saliency, err));
+    // Without a saliency network there is none.
+    tagmask_status status = propose(work, no_class, 1, false, &work->saliency, err);
+    if (status != TAGMASK_ERROR_UNSUPPORTED) TM_TRY(status);
     if (photo->scored_count) {
         TM_TRY(work->engine->way == 1 ? run_one_tag(work, record, err) : run_together(work, record, err));
         if (work->engine->page) TM_TRY(eval_page_photo(work->engine->page, photo->file, &work->image, err));
         if (work->engine->absent) TM_TRY(run_absent(work, record, err));
     }
-    if (photo->saliency_scored) {
+    if (photo->saliency_scored && work->saliency) {
         set_truth(work, 0);
         eval_saliency_map(tagmask_result_probability(work->saliency, 0), &work->truth, &record->saliency);
         record->has_saliency = true;

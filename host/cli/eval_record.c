@@ -28,9 +28,10 @@ double eval_stage_threshold(const char *stage, double threshold) {
 }
 
 const eval_score *eval_row_score(const eval_row_record *row, size_t method) {
-    if (method < EVAL_METHODS) return &row->scores[method];
-    const eval_score *stage = row->stages ? &row->stages[method - EVAL_METHODS] : NULL;
-    return stage && stage->known ? stage : NULL;
+    const eval_score *score = method < EVAL_METHODS ? &row->scores[method]
+                              : row->stages         ? &row->stages[method - EVAL_METHODS]
+                                                    : NULL;
+    return score && score->known ? score : NULL;
 }
 
 bool eval_row_make_stages(eval_row_record *row) {
@@ -77,20 +78,30 @@ const eval_record *eval_run_find(const eval_run *run, const char *file) {
 
 // ---- Writing
 
+// cJSON drops a last digit here and there. With all of them a run that goes on after an interruption ends with exactly
+// the figures of one that was not interrupted.
+static cJSON *exact_number(double value) {
+    char text[40];
+    if (isnan(value)) return cJSON_CreateNull();
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    return cJSON_CreateRaw(text);
+}
+
 static void add_number(cJSON *parent, const char *name, double value) {
-    cJSON_AddItemToObject(parent, name, isnan(value) ? cJSON_CreateNull() : cJSON_CreateNumber(value));
+    cJSON_AddItemToObject(parent, name, exact_number(value));
 }
 
 static void add_numbers(cJSON *parent, const char *name, const double *values, size_t count) {
     cJSON *list = cJSON_AddArrayToObject(parent, name);
-    for (size_t i = 0; i < count; i++) {
-        cJSON_AddItemToArray(list, isnan(values[i]) ? cJSON_CreateNull() : cJSON_CreateNumber(values[i]));
-    }
+    for (size_t i = 0; i < count; i++) cJSON_AddItemToArray(list, exact_number(values[i]));
 }
 
 static void add_score(cJSON *parent, const char *name, const eval_score *score) {
     cJSON *item = cJSON_AddObjectToObject(parent, name);
-    cJSON_AddNumberToObject(item, "iou_fixed", score->fixed);
+    add_number(item, "iou_fixed", score->fixed);
     add_number(item, "precision", score->precision);
     add_number(item, "recall", score->recall);
     add_numbers(item, "iou", score->iou, EVAL_THRESHOLDS);
@@ -107,17 +118,17 @@ static void add_tag_score(cJSON *item, const eval_tag_score *tag) {
 static void add_row(cJSON *rows, const eval_row_record *row) {
     cJSON *item = cJSON_CreateObject();
     cJSON_AddStringToObject(item, "object", row->object);
-    cJSON_AddNumberToObject(item, "mask_value", row->mask_value);
-    cJSON_AddNumberToObject(item, "area", row->area);
+    add_number(item, "mask_value", row->mask_value);
+    add_number(item, "area", row->area);
     cJSON_AddBoolToObject(item, "resolved", row->resolved);
-    cJSON_AddNumberToObject(item, "label_iou", row->label_iou);
+    add_number(item, "label_iou", row->label_iou);
     add_tag_score(item, &row->tag);
-    for (size_t m = 0; m < EVAL_METHODS; m++) add_score(item, eval_method_name(m), &row->scores[m]);
-    cJSON *stages = cJSON_AddObjectToObject(item, "stages");
-    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) {
+    cJSON *stages = cJSON_CreateObject();
+    for (size_t m = 0; m < eval_method_count(); m++) {
         const eval_score *score = eval_row_score(row, m);
-        if (score) add_score(stages, eval_method_name(m), score);
+        if (score) add_score(m < EVAL_METHODS ? item : stages, eval_method_name(m), score);
     }
+    cJSON_AddItemToObject(item, "stages", stages);
     cJSON_AddItemToArray(rows, item);
 }
 
@@ -126,7 +137,7 @@ static cJSON *record_json(const eval_record *record) {
     cJSON_AddStringToObject(item, "file", record->file);
     cJSON_AddStringToObject(item, "set", record->set);
     cJSON_AddBoolToObject(item, "salient", record->salient);
-    cJSON_AddNumberToObject(item, "ms", record->ms);
+    add_number(item, "ms", record->ms);
     cJSON *rows = cJSON_AddArrayToObject(item, "rows");
     for (size_t i = 0; i < record->row_count; i++) add_row(rows, &record->rows[i]);
     cJSON *absent = cJSON_AddArrayToObject(item, "absent");
@@ -138,8 +149,8 @@ static cJSON *record_json(const eval_record *record) {
     }
     if (record->has_saliency) {
         cJSON *saliency = cJSON_AddObjectToObject(item, "saliency");
-        cJSON_AddNumberToObject(saliency, "mae", record->saliency.mae);
-        cJSON_AddNumberToObject(saliency, "iou", record->saliency.iou);
+        add_number(saliency, "mae", record->saliency.mae);
+        add_number(saliency, "iou", record->saliency.iou);
         add_numbers(saliency, "precision", record->saliency.precision, EVAL_THRESHOLDS);
         add_numbers(saliency, "recall", record->saliency.recall, EVAL_THRESHOLDS);
     }
@@ -207,14 +218,16 @@ static bool read_score(const cJSON *item, eval_score *score) {
            read_numbers(item, "boundary", score->boundary, EVAL_BOUNDARIES);
 }
 
-// Stages that this version does not know are left out.
-static bool read_stages(const cJSON *stages, eval_row_record *row) {
+// Methods that do not apply to the row are missing; stages that this version does not know are left out.
+static bool read_scores(const cJSON *item, eval_row_record *row) {
+    const cJSON *stages = cJSON_GetObjectItemCaseSensitive(item, "stages");
     if (!eval_row_make_stages(row)) return false;
-    for (size_t m = EVAL_METHODS; m < eval_method_count(); m++) {
-        const cJSON *score = cJSON_GetObjectItemCaseSensitive(stages, eval_method_name(m));
-        if (score && !read_score(score, &row->stages[m - EVAL_METHODS])) return false;
+    for (size_t m = 0; m < eval_method_count(); m++) {
+        bool is_stage = m >= EVAL_METHODS;
+        const cJSON *score = cJSON_GetObjectItemCaseSensitive(is_stage ? stages : item, eval_method_name(m));
+        if (score && !read_score(score, is_stage ? &row->stages[m - EVAL_METHODS] : &row->scores[m])) return false;
     }
-    return true;
+    return row->scores[EVAL_TAGMASK].known;
 }
 
 static bool read_tag_score(const cJSON *item, eval_tag_score *tag) {
@@ -242,10 +255,7 @@ static bool read_row(const cJSON *item, eval_row_record *row) {
     if (!ok || !(mask_value >= 0 && mask_value <= 255)) return false;
     row->mask_value = (int)mask_value;
     row->resolved = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "resolved"));
-    for (size_t m = 0; m < EVAL_METHODS; m++) {
-        if (!read_score(cJSON_GetObjectItemCaseSensitive(item, eval_method_name(m)), &row->scores[m])) return false;
-    }
-    return read_tag_score(item, &row->tag) && read_stages(cJSON_GetObjectItemCaseSensitive(item, "stages"), row);
+    return read_tag_score(item, &row->tag) && read_scores(item, row);
 }
 
 static bool read_record(const cJSON *item, eval_record *record) {

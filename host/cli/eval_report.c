@@ -106,8 +106,8 @@ static void print_group(void *user, const char *kind, const char *name, const ev
     eval_summary ours = eval_summarize(run, EVAL_TAGMASK, choose, what);
     if (!ours.fixed.rows) return;
     eval_summary saliency = eval_summarize(run, EVAL_SALIENCY_ALONE, choose, what);
-    fprintf(file, "  %-8s %-10s %4zu rows  tagmask %.4f  saliency alone %.4f\n", kind, name, ours.fixed.rows,
-            ours.fixed.mean, saliency.fixed.mean);
+    fprintf(file, "  %-8s %-10s %4zu rows  tagmask %.4f  saliency alone", kind, name, ours.fixed.rows, ours.fixed.mean);
+    print_figure(file, saliency.fixed.mean, "\n");
 }
 
 static void print_difference(const eval_report *report, size_t method, FILE *file) {
@@ -130,9 +130,9 @@ static void print_comparison(const eval_report *report, FILE *file) {
 static void print_method(const eval_report *report, size_t method, FILE *file) {
     eval_summary s = eval_summarize(report->run, method, NULL, NULL);
     if (!s.fixed.rows) return;
-    fprintf(file, "%-14s %5zu  %.2f  %.4f  %.4f to %.4f ", eval_method_title(method), s.fixed.rows,
+    fprintf(file, "%-14s %5zu  %.2f  %.4f  %.4f to %.4f    ", eval_method_title(method), s.fixed.rows,
             eval_report_threshold(report, method), s.fixed.mean, s.fixed.low, s.fixed.high);
-    print_figure(file, s.boundary_fixed, "  ");
+    print_figure(file, s.boundary_fixed, "   ");
     print_figure(file, s.precision, "");
     print_figure(file, s.recall, "");
     fprintf(file, "   %.4f at %.2f\n", s.best, s.best_threshold);
@@ -154,8 +154,8 @@ static void print_rows(const eval_report *report, FILE *file) {
     fprintf(file, "tag -> mask, way %d (%s): %zu rows of %zu photos\n", report->way,
             report->way == 1 ? "one tag a run, by the row's class indices" : "all tags of a photo at once, by name",
             first.fixed.rows, first.fixed.photos);
-    fprintf(file, "%-14s %5s  %-4s  %-6s  %-17s %8s  %8s%8s   %s\n", "", "rows", "cut", "mIoU", "95 % interval",
-            "bound. F", "precis.", "recall", "mIoU at the best cut (oracle)");
+    fprintf(file, "%-14s %5s  %-4s  %-6s  %-16s%12s%11s%8s   %s\n", "", "rows", "cut", "mIoU", "95 % interval",
+            "boundary F", "precision", "recall", "mIoU at the best cut (oracle)");
     for (size_t i = 0; i < eval_method_count(); i++) print_method(report, eval_report_order(i), file);
     fprintf(file, "mIoU of the label map as written to files: %.4f\n", eval_mean_label_iou(run));
     size_t unresolved = count_unresolved(run);

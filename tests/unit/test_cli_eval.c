@@ -1,11 +1,13 @@
 // The figures of `tagmask eval`: against numbers computed with numpy and scipy by the same definitions, hand-made
 // cases, the bootstrap, and what is read and written.
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/eval.h"
+#include "io/text.h"
 #include "support.h"
 
 // A soft ellipse with a texture against a disc; the same formula made the numbers below.
@@ -149,6 +151,13 @@ static void test_by_hand(void **state) {
     NEAR(eval_iou_at(p, 0.51, &truth), 0);
     NEAR(eval_iou_label(labels, 2, &truth), 2.0 / 5);
     NEAR(eval_iou_label(labels, 1, &truth), 0);
+    eval_score score;
+    assert_true(eval_score_map(p, 0.5, &truth, &score));
+    NEAR(score.precision, 2.0 / 4);
+    NEAR(score.recall, 2.0 / 3);
+    assert_true(eval_score_map(p, 0.51, &truth, &score));
+    NEAR(score.precision, 0);
+    NEAR(score.recall, 0);
     double f;
     assert_true(eval_boundary_f(p, 0.5, &truth, &f));
     assert_true(isnan(f));
@@ -161,6 +170,21 @@ static void test_by_hand(void **state) {
     eval_centre_box(3, 3, box);
     NEAR(box[0], 0);
     assert_true(fabs(box[4] - 2.0 / 3) < 1e-6 && box[4] > box[3]);
+}
+
+static void test_resize(void **state) {
+    (void)state;
+    const float map[6] = {0, 1, 0.5f, 0, 1, 0.5f}, column[2] = {1, 0};
+    float same[6], wide[8], row[3];
+    eval_resize(map, 3, 2, 3, 2, same);
+    assert_memory_equal(same, map, sizeof map);
+    // Two pixels onto four: centres at -0.25, 0.25, 0.75 and 1.25 of the first.
+    eval_resize(column, 2, 1, 4, 2, wide);
+    static const float expected[4] = {1, 0.75f, 0.25f, 0};
+    assert_memory_equal(wide, expected, sizeof expected);
+    assert_memory_equal(wide + 4, expected, sizeof expected);
+    eval_resize(column, 1, 2, 3, 1, row);
+    for (int i = 0; i < 3; i++) NEAR(row[i], 0.5);
 }
 
 // ---- Runs
@@ -176,7 +200,11 @@ static eval_record make_record(const char *file, const char *set, bool salient, 
         row->area = 0.1 * (double)(r + 1);
         row->resolved = r == 0;
         row->label_iou = 0.25;
+        row->tag = (eval_tag_score){true, 0.5 + 0.1 * (double)r, r ? NAN : 7, r ? NAN : 0.125};
         for (size_t m = 0; m < EVAL_METHODS; m++) {
+            row->scores[m].known = true;
+            row->scores[m].precision = r ? NAN : fixed + 0.1;
+            row->scores[m].recall = fixed + 0.2;
             row->scores[m].fixed = fixed + 0.01 * (double)m;
             row->scores[m].iou[17] = fixed + 0.2;
             for (size_t k = 0; k < EVAL_BOUNDARIES; k++) row->scores[m].boundary[k] = r ? NAN : 0.1 * (double)k;
@@ -215,7 +243,8 @@ static void test_means(void **state) {
     NEAR(all.boundary_fixed, 0);
     NEAR(all.boundary_best, 0.3);
     // A constant difference has an interval of no width, however the photos are drawn.
-    eval_interval difference = eval_compare(&run, &other);
+    NEAR(all.precision, 0.6);
+    eval_interval difference = eval_compare(&run, &other, EVAL_TAGMASK);
     assert_int_equal(difference.rows, 20);
     NEAR(difference.mean, 0.125);
     NEAR(difference.low, 0.125);
@@ -229,12 +258,89 @@ static void test_means(void **state) {
     eval_run_free(&other);
 }
 
+// A row's only stage, the second.
+static void add_stage(eval_row_record *row, double fixed) {
+    assert_true(eval_row_make_stages(row));
+    eval_score *stage = &row->stages[1];
+    *stage = row->scores[EVAL_TAGMASK];
+    stage->fixed = fixed;
+    stage->iou[3] = fixed + 0.1;
+}
+
+// A run that goes on has the very same numbers.
+static void test_last_digits(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "run.json");
+    test_random random = {7};
+    eval_run run = {.settings = tm_strdup("{}")}, read = {0};
+    eval_record record = make_record("a.jpg", "s", false, 1, 1.0 / 3);
+    double *iou = record.rows[0].scores[0].iou;
+    for (size_t k = 0; k < EVAL_THRESHOLDS; k++) iou[k] = (double)test_uniform(&random, 0, 1) / 3;
+    add(&run, record);
+    assert_ok(eval_run_write(path, &run, NULL, &err), &err);
+    assert_ok(eval_run_read(path, &read, &err), &err);
+    assert_memory_equal(read.records[0].rows[0].scores[0].iou, run.records[0].rows[0].scores[0].iou,
+                        sizeof run.records[0].rows[0].scores[0].iou);
+    eval_run_free(&run);
+    eval_run_free(&read);
+    free(path);
+    free(folder);
+}
+
+static void test_stages(void **state) {
+    (void)state;
+    const size_t method = EVAL_METHODS + 1;
+    assert_true(eval_method_count() >= EVAL_METHODS + 5);
+    assert_string_equal(eval_method_name(EVAL_SALIENCY_ALONE), "saliency_alone");
+    assert_string_equal(eval_method_name(EVAL_METHODS), "cam");
+    assert_null(eval_method_name(eval_method_count()));
+    assert_true(eval_stage_threshold("probability", 0.3) == 0.3 && eval_stage_threshold("cam", 0.3) == 0.5);
+    // The report's order holds every method once, the proposal last.
+    size_t seen = 0;
+    for (size_t i = 0; i < eval_method_count(); i++) seen |= (size_t)1 << eval_report_order(i);
+    assert_true(seen == ((size_t)1 << eval_method_count()) - 1);
+    assert_int_equal(eval_report_order(eval_method_count() - 1), EVAL_TAGMASK);
+    // Rows without the stage count in none of its figures.
+    eval_run run = {.settings = tm_strdup("{}")}, other = {.settings = tm_strdup("{}")};
+    for (int i = 0; i < 6; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "p%d.jpg", i);
+        eval_record record = make_record(name, "a", false, 2, 0.5), old = make_record(name, "a", false, 2, 0.5);
+        if (i) add_stage(&record.rows[1], 0.5 + 0.01 * i);
+        if (i < 4) add_stage(&old.rows[1], 0.25 + 0.01 * i);
+        add(&run, record);
+        add(&other, old);
+    }
+    eval_summary stage = eval_summarize(&run, method, NULL, NULL);
+    assert_int_equal(stage.fixed.rows, 5);
+    assert_int_equal(stage.fixed.photos, 5);
+    NEAR(stage.fixed.mean, 0.53);
+    NEAR(stage.best, 0.7);
+    assert_int_equal(stage.boundary_rows, 0);
+    assert_true(isnan(stage.boundary_fixed) && isnan(stage.precision));
+    assert_int_equal(eval_summarize(&run, EVAL_METHODS, NULL, NULL).fixed.rows, 0);
+    eval_interval difference = eval_compare(&run, &other, method);
+    assert_int_equal(difference.rows, 3);
+    NEAR(difference.mean, 0.25);
+    NEAR(difference.low, 0.25);
+    NEAR(difference.high, 0.25);
+    eval_run_free(&run);
+    eval_run_free(&other);
+}
+
 static void test_round_trip(void **state) {
     (void)state;
     tm_error err = TAGMASK_ERROR_INIT;
     char *folder = test_temporary_dir(), *path = tm_path_join(folder, "run.json");
     eval_run run = {.settings = tm_strdup("{\"way\":1}")}, read = {0};
-    add(&run, make_record("photos/\"x\".jpg", "a", true, 2, 0.5));
+    eval_record full = make_record("photos/\"x\".jpg", "a", true, 2, 0.5);
+    add_stage(&full.rows[0], 0.625);
+    full.absent = tm_calloc(2, sizeof *full.absent);
+    full.absent[full.absent_count++] = (eval_absent_record){tm_strdup("#1,2"), {true, 0.75, 3, 0.25}};
+    full.absent[full.absent_count++] = (eval_absent_record){tm_strdup("#4"), {false, 0, NAN, NAN}};
+    full.rows[1].scores[EVAL_CENTRE_BOX].known = false;
+    add(&run, full);
     add(&run, make_record("y.jpg", "b", false, 0, 0));
     assert_ok(eval_run_write(path, &run, "{\"note\":1}", &err), &err);
     assert_ok(eval_run_read(path, &read, &err), &err);
@@ -247,6 +353,11 @@ static void test_round_trip(void **state) {
         free(b);
     }
     assert_true(isnan(read.records[0].rows[1].scores[0].boundary[0]));
+    assert_true(eval_row_score(&read.records[0].rows[0], EVAL_METHODS + 1)->fixed == 0.625);
+    assert_null(eval_row_score(&read.records[0].rows[0], EVAL_METHODS));
+    assert_null(eval_row_score(&read.records[0].rows[1], EVAL_CENTRE_BOX));
+    assert_int_equal(read.records[0].absent_count, 2);
+    assert_true(read.records[0].absent[0].score.score == 0.75 && isnan(read.records[0].absent[1].score.class_rank));
     eval_run_free(&read);
     // The lines of an interrupted run; the last one was cut short.
     char *line = eval_record_text(&run.records[0]);
@@ -268,6 +379,118 @@ static void test_round_trip(void **state) {
     free(line);
     free(path);
     free(folder);
+    eval_run_free(&run);
+}
+
+// Earlier versions wrote no stages, precision and scores of tags.
+static void test_earlier_version(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "old.json");
+    tm_text text = {0};
+    tm_text_add(&text,
+                "{}\n{\"file\":\"a.jpg\",\"set\":\"s\",\"ms\":1,\"rows\":[{\"object\":\"x\",\"mask_value\":1,"
+                "\"area\":0.5,\"label_iou\":0.5");
+    for (size_t m = 0; m < EVAL_METHODS; m++) {
+        tm_text_add(&text, ",\"%s\":{\"iou_fixed\":0.25,\"iou\":[", eval_method_name(m));
+        for (size_t k = 0; k < EVAL_THRESHOLDS; k++) tm_text_add(&text, "%s0.5", k ? "," : "");
+        tm_text_add(&text, "],\"boundary\":[0,0,0,null]}");
+    }
+    tm_text_add(&text, "}]}\n");
+    assert_ok(tm_text_write(&text, path, &err), &err);
+    eval_run run = {0};
+    assert_ok(eval_run_read(path, &run, &err), &err);
+    assert_int_equal(run.count, 1);
+    const eval_row_record *row = &run.records[0].rows[0];
+    assert_true(isnan(row->scores[0].precision) && isnan(row->tag.score) && isnan(row->tag.class_rank));
+    assert_null(eval_row_score(row, EVAL_METHODS));
+    assert_true(isnan(eval_summarize(&run, EVAL_TAGMASK, NULL, NULL).recall));
+    eval_run_free(&run);
+    free(path);
+    free(folder);
+}
+
+static bool shares_class(const char *a, const char *b) {
+    for (const char *x = a; (x = strpbrk(x, "#,")) != NULL;) {
+        long index = strtol(++x, NULL, 10);
+        for (const char *y = b; (y = strpbrk(y, "#,")) != NULL;) {
+            if (strtol(++y, NULL, 10) == index) return true;
+        }
+    }
+    return false;
+}
+
+static void test_absent(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *index = tm_path_join(folder, "index.csv");
+    char *tags = tm_path_join(folder, "tags.csv");
+    static const char index_text[] =
+        "file,set,salient,mask\na.jpg,s,0,a.png\nb.jpg,s,0,b.png\nc.jpg,s,0,c.png\nd.jpg,s,0,d.png\n";
+    static const char tags_text[] =
+        "file,mask_value,object,imagenet_indices,tag_quality,class_complete,area_frac\n"
+        "a.jpg,1,cat,281;282,generic,1,0.5\na.jpg,2,mug,504,approx,0,0.001\n"
+        "b.jpg,1,tabby,281,exact,1,0.5\nb.jpg,2,person,,,1,0.5\nb.jpg,3,dog,5;6;7,exact,1,0.5\n"
+        "c.jpg,1,cup,504;968,exact,1,0.5\nc.jpg,2,dog,5;6;7,exact,1,0.5\nd.jpg,1,bus,28,exact,1,0.5\n";
+    assert_ok(tm_write_file(index, index_text, strlen(index_text), &err), &err);
+    assert_ok(tm_write_file(tags, tags_text, strlen(tags_text), &err), &err);
+    eval_data data, limited;
+    assert_ok(eval_data_read(folder, 0, &data, &err), &err);
+    assert_ok(eval_data_read(folder, 1, &limited, &err), &err);
+    assert_true(data.hash == limited.hash);
+    static const size_t expected[] = {2, 3, 3, 5};  // a.jpg: neither tabby (281) nor cup (504)
+    for (size_t i = 0; i < data.photo_count; i++) {
+        const eval_photo *photo = &data.photos[i];
+        const char *found[8], *again[8];
+        size_t count = eval_data_absent(&data, photo, 8, found);
+        assert_int_equal(count, expected[i]);
+        for (size_t k = 0; k < count; k++) {
+            for (size_t r = 0; r < photo->row_count; r++) {
+                if (photo->rows[r].index_tag) assert_false(shares_class(found[k], photo->rows[r].index_tag));
+            }
+            for (size_t j = 0; j < k; j++) assert_string_not_equal(found[j], found[k]);
+        }
+        // Which ones depends neither on how many are wanted nor on --limit.
+        assert_int_equal(eval_data_absent(&limited, &limited.photos[i], 1, again), 1);
+        assert_string_equal(again[0], found[0]);
+    }
+    eval_data_free(&data);
+    eval_data_free(&limited);
+    const char changed[] =
+        "file,mask_value,object,imagenet_indices,tag_quality,class_complete,area_frac\na.jpg,1,cat,28,exact,1,0.5\n";
+    assert_ok(tm_write_file(tags, changed, strlen(changed), &err), &err);
+    assert_ok(eval_data_read(folder, 0, &limited, &err), &err);
+    const char *none[1];
+    assert_int_equal(eval_data_absent(&limited, &limited.photos[0], 1, none), 0);
+    eval_data_free(&limited);
+    free(index);
+    free(tags);
+    free(folder);
+}
+
+static void test_absent_figures(void **state) {
+    (void)state;
+    eval_run run = {.settings = tm_strdup("{}")};
+    assert_int_equal(eval_summarize_absent(&run).absent, 0);
+    eval_record record = make_record("a.jpg", "s", false, 2, 0.5);  // scores 0.5 and 0.6, the second without a class
+    static const eval_tag_score absent[] = {{true, 0.5, 2, 0.5}, {true, 0.75, 900, 0.0625}, {false, 0, NAN, NAN}};
+    record.absent = tm_calloc(3, sizeof *record.absent);
+    for (size_t i = 0; i < 3; i++) {
+        record.absent[record.absent_count++] = (eval_absent_record){tm_strdup("#1"), absent[i]};
+    }
+    record.rows[1].tag.proposed = false;
+    add(&run, record);
+    add(&run, make_record("b.jpg", "s", false, 1, 0.5));  // no absent tag was tried there
+    eval_absent_summary s = eval_summarize_absent(&run);
+    assert_int_equal(s.absent, 3);
+    assert_int_equal(s.absent_photos, 1);
+    assert_int_equal(s.present, 2);
+    NEAR(s.absent_share, 2.0 / 3);
+    NEAR(s.present_share, 0.5);
+    NEAR(s.score_auc, (1.5 + 2) / 6);  // 0.5: one below and one equal; 0.6: two below
+    NEAR(s.probability_auc, 1.0 / 2);  // 0.125 over 0.0625, not over 0.5
+    assert_true(s.absent_bins[0] == 1 && s.absent_bins[5] == 1 && s.absent_bins[7] == 1);
+    assert_true(s.present_bins[5] + s.present_bins[6] == 2);
     eval_run_free(&run);
 }
 
@@ -313,7 +536,11 @@ static void test_data(void **state) {
 static void test_report(void **state) {
     (void)state;
     eval_run run = {.settings = tm_strdup("{}")};
-    add(&run, make_record("a.jpg", "coco", true, 2, 0.5));
+    eval_record first = make_record("a.jpg", "coco", true, 2, 0.5);
+    add_stage(&first.rows[0], 0.875);
+    first.absent = tm_calloc(1, sizeof *first.absent);
+    first.absent[first.absent_count++] = (eval_absent_record){tm_strdup("#1"), {true, 0.25, 3, 0.25}};
+    add(&run, first);
     add(&run, make_record("b.jpg", "fss", false, 1, 0.25));
     eval_report report = {.run = &run, .against = &run, .against_path = "old.json", .way = 2, .threshold = 0.5};
     char *text = NULL;
@@ -322,8 +549,16 @@ static void test_report(void **state) {
     assert_non_null(file);
     eval_print_report(&report, file);
     fclose(file);
-    static const char *const expected[] = {"3 rows of 2 photos", "0.4167",     "centre box",
-                                           "set      coco",      "MAE 0.0500", "old.json: +0.0000",
+    static const char *const expected[] = {"3 rows of 2 photos",
+                                           "0.4167",
+                                           "centre box",
+                                           "set      coco",
+                                           "MAE 0.0500",
+                                           "less that of old.json",
+                                           "tagmask        +0.0000",
+                                           "affinity       +0.0000",
+                                           "affinity           1  0.50  0.8750",
+                                           "1 absent tags on 1 photos: 1.0000",
                                            "1 rows have a name"};
     for (size_t i = 0; i < TM_ARRAY_LEN(expected); i++) {
         if (!strstr(text, expected[i])) fail_msg("\"%s\" is not in:\n%s", expected[i], text);
@@ -331,14 +566,27 @@ static void test_report(void **state) {
     free(text);
     text = eval_report_json(&report);
     assert_non_null(strstr(text, "\"best_threshold\":\t0.36"));
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *stages = cJSON_GetObjectItem(root, "stages");
+    assert_int_equal(cJSON_GetArraySize(stages), 1);
+    NEAR(cJSON_GetObjectItem(cJSON_GetObjectItem(stages, "affinity"), "mIoU")->valuedouble, 0.875);
+    NEAR(cJSON_GetObjectItem(cJSON_GetObjectItem(stages, "affinity"), "recall")->valuedouble, 0.7);
+    const cJSON *against = cJSON_GetObjectItem(cJSON_GetObjectItem(root, "against"), "stages");
+    NEAR(cJSON_GetObjectItem(cJSON_GetObjectItem(against, "affinity"), "rows")->valuedouble, 1);
+    const cJSON *group = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "groups"), 0);
+    NEAR(cJSON_GetObjectItem(cJSON_GetObjectItem(group, "stages"), "affinity")->valuedouble, 0.875);
+    NEAR(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "absent"), "score_AUC")->valuedouble, 1);
+    cJSON_Delete(root);
     free(text);
     eval_run_free(&run);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_figures),    cmocka_unit_test(test_by_hand), cmocka_unit_test(test_means),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_data),    cmocka_unit_test(test_report),
+        cmocka_unit_test(test_figures),    cmocka_unit_test(test_by_hand),         cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_means),      cmocka_unit_test(test_stages),          cmocka_unit_test(test_last_digits),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_earlier_version), cmocka_unit_test(test_data),
+        cmocka_unit_test(test_absent),     cmocka_unit_test(test_absent_figures),  cmocka_unit_test(test_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
