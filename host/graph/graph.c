@@ -122,15 +122,25 @@ static tagmask_status prepare(tm_graph *graph, tm_error *err) {
     return tm_recorder_finish(recorder, err);
 }
 
+// What is loaded of a model.
+typedef struct request {
+    const char *const *extra;  // outputs
+    size_t extra_count;
+    const tm_tail *tail;  // NULL: the whole network
+} request;
+
 static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name, const char *folder,
-                           const char *const *extra, size_t extra_count, tm_graph **out, tm_error *err) {
+                           const request *wanted, tm_graph **out, tm_error *err) {
     tm_graph *graph = tm_calloc(1, sizeof *graph);
     if (!graph) return tm_memory_fail(err);
     graph->gpu = gpu;
     graph->name = tm_arena_strdup(&graph->arena, name);
-    tagmask_status status =
-        graph->name ? tm_import(graph, data, size, folder, extra, extra_count, err) : tm_memory_fail(err);
+    tagmask_status status = graph->name ? tm_import(graph, data, size, folder, wanted->extra, wanted->extra_count, err)
+                                        : tm_memory_fail(err);
+    if (status == TAGMASK_OK && wanted->tail) status = tm_tail_cut(graph, wanted->tail->from, err);
     if (status == TAGMASK_OK) status = tm_run_passes(graph, err);
+    if (status == TAGMASK_OK && wanted->tail)
+        status = tm_tail_widen(graph, wanted->tail->dilation, wanted->tail->dense, err);
     if (status == TAGMASK_OK) mark_wanted(graph);
     if (status == TAGMASK_OK) tm_find_cam_head(graph, &graph->head, &graph->head_error);
     if (status == TAGMASK_OK && gpu) status = tm_activations_get(gpu, &graph->activations, err);
@@ -147,7 +157,8 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
 tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name_for_messages,
                                     const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                     tm_error *err) {
-    return load(gpu, data, size, name_for_messages, NULL, extra_outputs, extra_count, graph, err);
+    const request wanted = {extra_outputs, extra_count, NULL};
+    return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 
 // Maps the file: the scan and protobuf-c read it once, front to back.
@@ -174,18 +185,28 @@ static tagmask_status map_file(const char *path, const void **data, size_t *size
     return status;
 }
 
-tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
-                             tm_graph **graph, tm_error *err) {
+static tagmask_status load_file(tm_gpu *gpu, const char *path, const request *wanted, tm_graph **graph, tm_error *err) {
     const void *data;
     size_t size;
     TM_TRY(map_file(path, &data, &size, err));
     size_t length = (size_t)(tm_file_name(path) - path);
     char *folder = tm_format("%.*s", (int)(length ? length : 1), length ? path : ".");
-    tagmask_status status =
-        folder ? load(gpu, data, size, path, folder, extra_outputs, extra_count, graph, err) : tm_memory_fail(err);
+    tagmask_status status = folder ? load(gpu, data, size, path, folder, wanted, graph, err) : tm_memory_fail(err);
     free(folder);
     tm_file_unmap(data, size);
     return status;
+}
+
+tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
+                             tm_graph **graph, tm_error *err) {
+    const request wanted = {extra_outputs, extra_count, NULL};
+    return load_file(gpu, path, &wanted, graph, err);
+}
+
+tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
+                                  size_t extra_count, tm_graph **graph, tm_error *err) {
+    const request wanted = {extra_outputs, extra_count, tail};
+    return load_file(gpu, path, &wanted, graph, err);
 }
 
 void tm_graph_free(tm_graph *graph) {

@@ -76,6 +76,17 @@ tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *e
 tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name_for_messages,
                                     const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                     tm_error *err);
+// The network from the inner tensor `from` (float32, rank 4) on, as a network with that one input. dilation: the taps of
+// all convolutions with an extent are so many times as far apart. dense: strides of convolutions become 1 and what
+// follows them is dilated instead, so that the output is as fine as the input. Pads become half of a kernel's reach.
+// UNSUPPORTED when something after the tensor reads what is made before it (a skip connection).
+typedef struct tm_tail {
+    const char *from;
+    uint32_t dilation;  // 1: as in the model
+    bool dense;
+} tm_tail;
+tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
+                                  size_t extra_count, tm_graph **graph, tm_error *err);
 void tm_graph_free(tm_graph *graph);
 
 typedef struct tm_value_info {

@@ -127,6 +127,10 @@ int32_t tm_add_value(tm_graph *graph, const char *name);
 // Makes `node` produce `value` instead of its output 0; the producer of value before that becomes dead.
 void tm_take_over(tm_graph *graph, tm_node *node, int32_t value);
 
+// ---- tail.c: for tm_graph_load_tail, between the import and the passes, and after them (Pads are merged by then).
+tagmask_status tm_tail_cut(tm_graph *graph, const char *from, tm_error *err);
+tagmask_status tm_tail_widen(tm_graph *graph, uint32_t dilation, bool dense, tm_error *err);
+
 // cam_head.c
 tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err);
 

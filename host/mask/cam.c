@@ -58,21 +58,110 @@ static tagmask_status record_class_map(tm_work *work, const tagmask_engine *engi
     return tm_map_dispatch(work, &call, err);
 }
 
-tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, tm_view *const *views, size_t view_count,
-                             const tm_cam_rows *rows, float rivalry, const tm_map *target, tm_error *err) {
-    tm_slice row_slice;
-    TM_TRY(tm_scratch_alloc(work->scratch, sizeof rows->rows, &row_slice, err));
-    row_slice.size = sizeof rows->rows;
-    TM_TRY(tm_upload(work->recorder, row_slice, rows->rows, err));
-    tm_map upsampled;
-    TM_TRY(tm_scratch_map(work, target->width, target->height, &upsampled, err));
-    for (size_t v = 0; v < view_count; v++) {
+// What recording the parts needs; `rows` are on the device.
+typedef struct cam_recording {
+    tm_work *work;
+    const tagmask_engine *engine;
+    tm_slice rows;
+    uint32_t rivals;
+    float rivalry;
+    tm_map upsampled;  // of one part at a time, at the target's size
+} cam_recording;
+
+// A part's map where the photo's places are.
+static tagmask_status record_part(const cam_recording *r, const tm_view *view, tm_map *map, tm_error *err) {
+    tm_map small;
+    TM_TRY(record_class_map(r->work, r->engine, view, r->rows, r->rivals, r->rivalry, &small, err));
+    TM_TRY(tm_map_resize(r->work, &small, &r->upsampled, NULL, view->mirror, err));
+    *map = r->upsampled;
+    return tm_edit_undo(r->work, &view->edit, view->width, view->height, map, err);
+}
+
+// Adds up all parts of a role; *count says how many.
+static tagmask_status sum_parts(const cam_recording *r, const tm_cam_part *parts, size_t part_count, tm_cam_role role,
+                                const tm_map *sum, const tm_map *squares, uint32_t *count, tm_error *err) {
+    *count = 0;
+    for (size_t i = 0; i < part_count; i++) {
         tm_map map;
-        TM_TRY(record_class_map(work, engine, views[v], row_slice, rows->rivals, rivalry, &map, err));
-        TM_TRY(tm_map_resize(work, &map, &upsampled, NULL, views[v]->mirror, err));
-        TM_TRY(tm_map_accumulate(work, &upsampled, target, v == 0, err));
+        if (parts[i].role != role) continue;
+        TM_TRY(record_part(r, parts[i].view, &map, err));
+        TM_TRY(tm_map_accumulate(r->work, &map, sum, squares, *count == 0, err));
+        ++*count;
     }
-    return tm_map_normalize(work, target, target, err);
+    return TAGMASK_OK;
+}
+
+static tagmask_status combine(tm_work *work, const tm_map *source, tm_cam_role role, float weight, const tm_map *target,
+                              tm_error *err) {
+    struct {
+        uint32_t count;
+        float weight;
+    } push = {tm_map_count(target), weight};
+    tm_map_call call = {.shader = "cam/combine",
+                        .constants = {role == TM_CAM_TIMES},
+                        .constant_count = 1,
+                        .bindings = {source->slice, target->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.count,
+                        .flops_per_element = 40};
+    return tm_map_dispatch(work, &call, err);
+}
+
+static tagmask_status record_disagreement(tm_work *work, const tm_map *sum, const tm_map *squares, uint32_t views,
+                                          const tm_map *target, tm_error *err) {
+    struct {
+        uint32_t count;
+        float views;
+    } push = {tm_map_count(target), (float)views};
+    tm_map_call call = {.shader = "cam/disagreement",
+                        .bindings = {sum->slice, squares->slice, target->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.count,
+                        .flops_per_element = 10};
+    return tm_map_dispatch(work, &call, err);
+}
+
+// The parts that are not simply added up.
+static tagmask_status join_parts(const cam_recording *r, const tm_cam_part *parts, size_t part_count,
+                                 const tm_map *target, tm_error *err) {
+    bool any = false;
+    tm_map group, map;
+    uint32_t count;
+    for (size_t i = 0; i < part_count && !any; i++) {
+        if (parts[i].role != TM_CAM_TIMES) continue;
+        TM_TRY(tm_scratch_map(r->work, target->width, target->height, &group, err));
+        TM_TRY(sum_parts(r, parts, part_count, TM_CAM_TIMES, &group, NULL, &count, err));
+        TM_TRY(tm_map_normalize(r->work, &group, &group, err));
+        TM_TRY(combine(r->work, &group, TM_CAM_TIMES, parts[i].weight, target, err));
+        any = true;
+    }
+    for (size_t i = 0; i < part_count; i++) {
+        if (parts[i].role != TM_CAM_MAX) continue;
+        TM_TRY(record_part(r, parts[i].view, &map, err));
+        TM_TRY(tm_map_normalize(r->work, &map, &map, err));
+        TM_TRY(combine(r->work, &map, TM_CAM_MAX, parts[i].weight, target, err));
+        any = true;
+    }
+    return any ? tm_map_normalize(r->work, target, target, err) : TAGMASK_OK;
+}
+
+tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_cam_part *parts, size_t part_count,
+                             const tm_cam_rows *rows, float rivalry, const tm_map *target, const tm_map *disagreement,
+                             tm_error *err) {
+    cam_recording r = {.work = work, .engine = engine, .rivals = rows->rivals, .rivalry = rivalry};
+    TM_TRY(tm_scratch_alloc(work->scratch, sizeof rows->rows, &r.rows, err));
+    r.rows.size = sizeof rows->rows;
+    TM_TRY(tm_upload(work->recorder, r.rows, rows->rows, err));
+    TM_TRY(tm_scratch_map(work, target->width, target->height, &r.upsampled, err));
+    tm_map squares;
+    uint32_t views;
+    if (disagreement) TM_TRY(tm_scratch_map(work, target->width, target->height, &squares, err));
+    TM_TRY(sum_parts(&r, parts, part_count, TM_CAM_MEAN, target, disagreement ? &squares : NULL, &views, err));
+    if (disagreement) TM_TRY(record_disagreement(work, target, &squares, views, disagreement, err));
+    TM_TRY(tm_map_normalize(work, target, target, err));
+    return join_parts(&r, parts, part_count, target, err);
 }
 
 tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, uint32_t steps,

@@ -16,9 +16,23 @@ typedef struct tm_cam_rows {
 void tm_cam_choose(const float *scores, size_t class_count, const int32_t *classes, size_t tag_classes, uint32_t rivals,
                    tm_cam_rows *rows);
 
-// target = min-max normalized sum over the views of each view's map / its maximum, bilinear to the target's size.
-tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, tm_view *const *views, size_t view_count,
-                             const tm_cam_rows *rows, float rivalry, const tm_map *target, tm_error *err);
+// How a view's map joins the others.
+typedef enum tm_cam_role {
+    TM_CAM_MEAN = 0,  // all of these, each over its maximum, are added up and min-max normalized
+    TM_CAM_MAX,       // weight times this, min-max normalized, is a lower bound
+    TM_CAM_TIMES      // the normalized sum M of all of these: map^(1 - weight) M^weight
+} tm_cam_role;
+typedef struct tm_cam_part {
+    tm_view *view;
+    tm_cam_role role;
+    float weight;  // of TM_CAM_MAX, and of the first TM_CAM_TIMES
+} tm_cam_part;
+
+// target = the parts' maps, each bilinear to the target's size, joined by their roles: mean, times, max. At least one
+// is TM_CAM_MEAN. disagreement (may be NULL): how much those differ from place to place, 0..1.
+tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_cam_part *parts, size_t part_count,
+                             const tm_cam_rows *rows, float rivalry, const tm_map *target, const tm_map *disagreement,
+                             tm_error *err);
 
 // `steps` (at least 1) steps of a random walk on the affinity features of `view` (cam/affinity.comp): target = min-max
 // of the spread source.

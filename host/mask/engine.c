@@ -99,8 +99,36 @@ tagmask_status tagmask_engine_create(tagmask_device *device, const char *classif
     return TAGMASK_OK;
 }
 
+tagmask_status tm_engine_tail_get(tagmask_engine *engine, uint32_t dilation, uint32_t dense,
+                                  const tm_engine_tail **tail, tm_error *err) {
+    for (size_t i = 0; i < engine->tail_count; i++) {
+        *tail = &engine->tails[i];
+        if ((*tail)->dilation == dilation && (*tail)->dense == dense) return TAGMASK_OK;
+    }
+    const tm_pack *pack = &engine->classifier;
+    if (!pack->affinity_layer)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s/pack.json: names no affinity layer, after which dilations and erased features begin",
+                       pack->folder);
+    if (engine->tail_count == TM_MAX_TAILS)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "an engine keeps at most %d dilations of its classifier",
+                       TM_MAX_TAILS);
+    const tm_value_info *outputs;
+    (void)tm_graph_outputs(engine->classifier_graph, &outputs);
+    const char *features = outputs[engine->features_output].name;
+    const tm_tail kind = {pack->affinity_layer, dilation, dense != 0};
+    tm_engine_tail *made = &engine->tails[engine->tail_count];
+    *made = (tm_engine_tail){.dilation = dilation, .dense = dense};
+    TM_TRY(tm_graph_load_tail(engine->device->gpu, pack->model_path, &kind, &features, 1, &made->graph, err));
+    made->features_output = find_output(made->graph, features);
+    engine->tail_count++;
+    *tail = made;
+    return TAGMASK_OK;
+}
+
 void tagmask_engine_free(tagmask_engine *engine) {
     if (!engine) return;
+    for (size_t i = 0; i < engine->tail_count; i++) tm_graph_free(engine->tails[i].graph);
     tm_tags_free(engine->tags);
     tm_graph_free(engine->classifier_graph);
     tm_graph_free(engine->saliency_graph);

@@ -13,7 +13,7 @@
 typedef struct tag_maps {
     uint64_t key;  // of everything the fused map depends on
     bool missing;
-    tm_cam_rows rows;
+    tm_tag_cam cam;
     tm_view *crops[TM_MAX_CROPS];
     uint32_t crop_count;
 } tag_maps;
@@ -25,14 +25,14 @@ static tagmask_status choose_crops(tagmask_session *session, const tm_settings *
     float *cam = tm_calloc((size_t)width * height, sizeof *cam);
     if (!cam) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a CAM");
     tm_work work;
-    tm_cam_rows rows = maps->rows;
+    tm_cam_rows rows = maps->cam.rows;
     rows.rivals = 0;
     tm_map target;
     tagmask_status status = tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err);
     if (!status) status = tm_scratch_map(&work, width, height, &target, err);
     if (!status)
-        status = tm_cam_record(&work, session->engine, session->classifier_views, session->classifier_count, &rows, 0,
-                               &target, err);
+        status =
+            tm_cam_record(&work, session->engine, maps->cam.parts, maps->cam.part_count, &rows, 0, &target, NULL, err);
     if (!status) status = tm_readback(work.recorder, target.slice, cam, err);
     status = tm_work_close(&work, status, err);
     float to_x = (float)session->base.width / (float)width, to_y = (float)session->base.height / (float)height;
@@ -63,34 +63,48 @@ static tagmask_status run_crops(tagmask_session *session, const tm_settings *set
     return status;
 }
 
-static const tm_view *affinity_view(const tagmask_session *session, const tm_settings *settings) {
-    size_t passes = settings->mirror ? 2 : 1;
-    for (size_t s = 0; s < settings->scale_count; s++) {
-        const tm_view *view = session->classifier_views[s * passes];
-        if (settings->scales[s] == settings->affinity_size && view->output_count > 1) return view;
-    }
-    return NULL;
+tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tag,
+                                  tm_tag_cam *cam, tm_error *err) {
+    tm_cam_choose(session->scores, (size_t)session->engine->class_count, tag->classes, tag->class_count,
+                  settings->rivals, &cam->rows);
+    memcpy(cam->parts, session->parts, session->part_count * sizeof *cam->parts);
+    cam->part_count = session->part_count;
+    return tm_session_expand_tag(session, settings, cam, err);
 }
 
 tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
-                                     const tm_cam_rows *rows, const tm_map *target, tm_map *high, tm_map *cam,
-                                     tm_error *err) {
-    const tm_view *affinity = affinity_view(session, settings);
+                                     const tm_tag_cam *cam, const tm_map *target, tm_map *high, tm_map *spread,
+                                     const tm_map *disagreement, tm_error *err) {
+    const tm_view *affinity = tm_session_scale_view(session, settings, settings->affinity_size);
     TM_TRY(tm_scratch_map(work, target->width, target->height, high, err));
-    TM_TRY(tm_cam_record(work, session->engine, session->classifier_views, session->classifier_count, rows,
-                         settings->rivalry, high, err));
-    *cam = *high;
-    if (!affinity) return TAGMASK_OK;
-    TM_TRY(tm_scratch_map(work, target->width, target->height, cam, err));
-    return tm_affinity_record(work, affinity, settings->affinity_temperature, settings->affinity_steps, high, cam, err);
+    TM_TRY(tm_cam_record(work, session->engine, cam->parts, cam->part_count, &cam->rows, settings->rivalry, high,
+                         disagreement, err));
+    *spread = *high;
+    if (!affinity || affinity->output_count < 2) return TAGMASK_OK;
+    TM_TRY(tm_scratch_map(work, target->width, target->height, spread, err));
+    return tm_affinity_record(work, affinity, settings->affinity_temperature, settings->affinity_steps, high, spread,
+                              err);
 }
 
-// The tag's fused map into `target`; the saliency of the whole photo is plane 0 of session->saliency.
-static tagmask_status record_tag(tagmask_session *session, tm_work *work, const tm_settings *settings,
-                                 const tag_maps *maps, const tm_map *target, tm_error *err) {
-    tm_fusion_input input;
-    TM_TRY(tm_session_record_cam(session, work, settings, &maps->rows, target, &input.high, &input.cam, err));
-    if (!session->engine->has_saliency) return tm_map_normalize(work, &input.cam, target, err);
+static tagmask_status record_doubt(tm_work *work, const tm_settings *settings, const tm_map *disagreement,
+                                   const tm_map *target, tm_error *err) {
+    struct {
+        uint32_t count;
+        float strength, centre;
+    } push = {tm_map_count(target), settings->uncertainty, settings->unary_centre};
+    tm_map_call call = {.shader = "fuse/doubt",
+                        .bindings = {disagreement->slice, target->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.count,
+                        .flops_per_element = 3};
+    return tm_map_dispatch(work, &call, err);
+}
+
+// CAM and saliency of the photo and of the crops -> target.
+static tagmask_status record_fusion(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                    const tag_maps *maps, tm_fusion_input *input, const tm_map *target, tm_error *err) {
+    if (!session->engine->has_saliency) return tm_map_normalize(work, &input->cam, target, err);
     for (uint32_t c = 0; c < maps->crop_count; c++) {
         tm_map plane = {tm_plane(session->saliency, target->width, target->height, 1 + c), target->width,
                         target->height};
@@ -98,10 +112,23 @@ static tagmask_status record_tag(tagmask_session *session, tm_work *work, const 
                                  (float)target->height / (float)session->base.height, &plane, err));
     }
     uint64_t plane_bytes = tm_plane_bytes(target->width, target->height);
-    input.sources = (tm_slice){session->saliency, 0, plane_bytes * (1 + maps->crop_count)};
-    input.source_stride = (uint32_t)(plane_bytes / 4);
-    input.source_count = 1 + maps->crop_count;
-    return tm_fusion_record(work, &input, settings, target, err);
+    input->sources = (tm_slice){session->saliency, 0, plane_bytes * (1 + maps->crop_count)};
+    input->source_stride = (uint32_t)(plane_bytes / 4);
+    input->source_count = 1 + maps->crop_count;
+    return tm_fusion_record(work, input, settings, target, err);
+}
+
+// The tag's fused map into `target`; the saliency of the whole photo is plane 0 of session->saliency.
+static tagmask_status record_tag(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                 const tag_maps *maps, const tm_map *target, tm_error *err) {
+    tm_fusion_input input;
+    tm_map doubt;
+    bool doubts = settings->uncertainty > 0;
+    if (doubts) TM_TRY(tm_scratch_map(work, target->width, target->height, &doubt, err));
+    TM_TRY(tm_session_record_cam(session, work, settings, &maps->cam, target, &input.high, &input.cam,
+                                 doubts ? &doubt : NULL, err));
+    TM_TRY(record_fusion(session, work, settings, maps, &input, target, err));
+    return doubts ? record_doubt(work, settings, &doubt, target, err) : TAGMASK_OK;
 }
 
 // ---- Kept maps
@@ -186,8 +213,7 @@ static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *
                                    size_t tag_count, tag_maps *maps, tm_error *err) {
     for (size_t t = 0; t < tag_count; t++) {
         if (!maps[t].missing || !tags[t].class_count) continue;
-        tm_cam_choose(session->scores, (size_t)session->engine->class_count, tags[t].classes, tags[t].class_count,
-                      settings->rivals, &maps[t].rows);
+        TM_TRY(tm_session_tag_cam(session, settings, &tags[t], &maps[t].cam, err));
         if (session->engine->has_saliency && settings->crop_count)
             TM_TRY(choose_crops(session, settings, &maps[t], err));
     }

@@ -34,7 +34,7 @@ tagmask_status tm_saliency_record(tm_work *work, tm_view *const *views, size_t c
         TM_TRY(tm_scratch_map(work, map.width, map.height, &straight, err));
         TM_TRY(tm_map_resize(work, &map, &straight, NULL, views[v]->mirror, err));
         if (!v) TM_TRY(tm_scratch_map(work, map.width, map.height, &sum, err));
-        TM_TRY(tm_map_accumulate(work, &straight, &sum, v == 0, err));
+        TM_TRY(tm_map_accumulate(work, &straight, &sum, NULL, v == 0, err));
     }
     TM_TRY(tm_map_normalize(work, &sum, &sum, err));
     return tm_map_resize(work, &sum, target, NULL, false, err);

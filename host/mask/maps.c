@@ -153,10 +153,11 @@ tagmask_status tm_map_normalize(tm_work *work, const tm_map *source, const tm_ma
     return tm_map_dispatch(work, &call, err);
 }
 
-tagmask_status tm_map_accumulate(tm_work *work, const tm_map *source, const tm_map *target, bool first, tm_error *err) {
+tagmask_status tm_map_accumulate(tm_work *work, const tm_map *source, const tm_map *target, const tm_map *squares,
+                                 bool first, tm_error *err) {
     struct {
-        uint32_t count, slot, first;
-    } push = {tm_map_count(source), 0, first};
+        uint32_t count, slot, first, square;
+    } push = {tm_map_count(source), 0, first, 0};
     TM_TRY(tm_work_slots(work, 1, &push.slot, err));
     TM_TRY(tm_map_reduce(work, TM_REDUCE_MINMAX, source, NULL, 0, push.slot, err));
     tm_map_call call = {.shader = "image/accumulate_map",
@@ -165,6 +166,10 @@ tagmask_status tm_map_accumulate(tm_work *work, const tm_map *source, const tm_m
                         .push_size = sizeof push,
                         .elements = push.count,
                         .flops_per_element = 4};
+    TM_TRY(tm_map_dispatch(work, &call, err));
+    if (!squares) return TAGMASK_OK;
+    push.square = 1;
+    call.bindings[2] = squares->slice;
     return tm_map_dispatch(work, &call, err);
 }
 

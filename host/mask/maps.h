@@ -79,8 +79,9 @@ tagmask_status tm_map_reduce(tm_work *work, tm_reduce op, const tm_map *map, con
                              uint32_t slot, tm_error *err);
 // target = (source - min) / (max - min + 1e-8); source and target may be the same.
 tagmask_status tm_map_normalize(tm_work *work, const tm_map *source, const tm_map *target, tm_error *err);
-// target = (first ? 0 : target) + source / (max + 1e-8)
-tagmask_status tm_map_accumulate(tm_work *work, const tm_map *source, const tm_map *target, bool first, tm_error *err);
+// target = (first ? 0 : target) + v, v = source / (max + 1e-8); squares (may be NULL) gets the sum of v^2 likewise.
+tagmask_status tm_map_accumulate(tm_work *work, const tm_map *source, const tm_map *target, const tm_map *squares,
+                                 bool first, tm_error *err);
 
 // A rectangle in pixels of some image; right and bottom are exclusive.
 typedef struct tm_box {

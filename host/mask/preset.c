@@ -5,13 +5,22 @@
 #include "base/platform.h"
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
-#define COMMON                                                                                                       \
-    .affinity_temperature = 0.1f, .affinity_steps = 1, .rivals = 5, .rivalry = 0.5f, .gate_low = 0.25f,              \
-    .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, .eps_share = 0.5f,            \
+// clang-format off: a line a stage
+#define VIEWS_COMMON .expand_size = 448, .cutout_share = 0.3f, .cutout_cell = 56, .mixup_weight = 0.5f
+#define CAM_COMMON                                                                             \
+    .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f, \
+    .affinity_temperature = 0.1f, .affinity_steps = 1
+#define FUSION_COMMON                                                                                     \
+    .gate_low = 0.25f, .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, \
+    .eps_share = 0.5f
+#define CRF_COMMON                                                                                                   \
     .unary_gain = 16, .unary_centre = 0.38f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                  \
     .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, .crf_bilateral_sxy = 50, \
-    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5, .threshold = 0.5f,                      \
-    .regions = {.min_part = 0.05f, .tolerance = 1}
+    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
+#define COMMON                                                              \
+    VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, CRF_COMMON, .threshold = 0.5f, \
+                                                         .regions = {.min_part = 0.05f, .tolerance = 1}
+// clang-format on
 
 static const tm_settings presets[] = {
     {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448},
@@ -63,6 +72,18 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *settings, tm_e
     return TAGMASK_OK;
 }
 
+static bool has_scale(const tm_settings *settings, uint32_t size) {
+    for (uint32_t i = 0; i < settings->scale_count; i++) {
+        if (settings->scales[i] == size) return true;
+    }
+    return false;
+}
+
+static bool expands(const tm_settings *s) {
+    return s->turn_count || s->shift_count || s->cutouts || s->mixup > 0 || s->dilation_count || s->erase_steps ||
+           s->drop_steps;
+}
+
 // What members must be to each other.
 static tagmask_status check(const tm_settings *settings, const char *source, tm_error *err) {
     if (!settings->scale_count)
@@ -70,12 +91,14 @@ static tagmask_status check(const tm_settings *settings, const char *source, tm_
     if (settings->seed_low > settings->seed_high)
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s seed_low: %.9g is above seed_high, %.9g; expected at most that",
                        source, (double)settings->seed_low, (double)settings->seed_high);
-    bool found = !settings->affinity_size;
-    for (uint32_t i = 0; i < settings->scale_count; i++) found |= settings->scales[i] == settings->affinity_size;
-    if (found) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                   "%s affinity_size: %u is none of the scales; expected one of them, or 0", source,
-                   settings->affinity_size);
+    if (settings->affinity_size && !has_scale(settings, settings->affinity_size))
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "%s affinity_size: %u is none of the scales; expected one of them, or 0", source,
+                       settings->affinity_size);
+    if (expands(settings) && !has_scale(settings, settings->expand_size))
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s expand_size: %u is none of the scales; expected one of them",
+                       source, settings->expand_size);
+    return TAGMASK_OK;
 }
 
 tagmask_status tm_settings_resolve(const tagmask_params *params, tm_settings *settings, tm_error *err) {

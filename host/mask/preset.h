@@ -7,6 +7,8 @@
 #define TM_MAX_SCALES 8
 #define TM_MAX_CROPS 2
 #define TM_MAX_RIVALS 16
+#define TM_MAX_EXTRAS 4  // turns, shifts, dilations, erasing steps
+#define TM_MAX_CUTOUTS 16
 #define TM_LAYER_LENGTH 256
 
 // Positions in the choices of the members `fusion` and `unary`.
@@ -28,6 +30,21 @@ typedef struct tm_settings {
     // Classifier views: long sides in px, each also mirrored when mirror is set.
     uint32_t scales[TM_MAX_SCALES], scale_count;
     bool mirror;
+    // Further views at the scale expand_size (expand.c): turned by degrees, moved by shares of the sides, with hidden
+    // cells, mixed with their blurred copy, or through the network's tail with dilated convolutions.
+    uint32_t expand_size;
+    float turns[TM_MAX_EXTRAS], shifts[TM_MAX_EXTRAS];
+    uint32_t turn_count, shift_count;
+    uint32_t cutouts, cutout_cell, seed;
+    float cutout_share;
+    float mixup, mixup_weight;
+    uint32_t dilations[TM_MAX_EXTRAS], dilation_count;
+    bool dense;
+    // Further views of one tag: with what its map shows erased, from the picture or from the features of the layer
+    // where the tail begins.
+    uint32_t erase_steps, drop_steps;
+    float erase_above, erase_stop, drop_above;
+    float uncertainty;       // how much a place counts for less where views disagree
     uint32_t affinity_size;  // the scale whose features give the affinities, must be one of scales; 0: no affinity step
     float affinity_temperature;
     uint32_t affinity_steps;

@@ -13,6 +13,10 @@
 // The image that views are taken from is at most this long; larger photos are reduced by a whole factor on the host.
 #define TM_BASE_SIDE 4096u
 
+#define TM_MAX_VIEW_PARTS (2 * TM_MAX_SCALES + 3 * TM_MAX_EXTRAS + TM_MAX_CUTOUTS + 1)
+// Of one tag: those, and its own.
+#define TM_MAX_TAG_PARTS (TM_MAX_VIEW_PARTS + 2 * TM_MAX_EXTRAS)
+
 // Crops differ from tag to tag and from one working size to the next.
 #define TM_KEPT_VIEWS 48
 
@@ -39,13 +43,14 @@ struct tagmask_session {
     uint64_t proposal;  // counts them
     tm_view **views;    // every one asked for: up to TM_KEPT_VIEWS, or what one proposal needs
     size_t view_count, view_capacity;
-    tm_view *classifier_views[2 * TM_MAX_SCALES];  // of the settings' scales
-    size_t classifier_count;
-    float *scores;  // mean logits over the views
+    tm_cam_part parts[TM_MAX_VIEW_PARTS];  // the settings' scales, classifier_count of them, then their further views
+    size_t part_count, classifier_count;
+    float *scores;  // mean logits over the scales
     tm_view *saliency_views[2];
     size_t saliency_count;
     uint64_t views_key;
 
+    tm_buffer *mask;      // what a view has erased, while it runs
     tm_buffer *saliency;  // 1 + TM_MAX_CROPS planes at working size: the whole photo's, then the tag's crops
     uint64_t saliency_key;
     tm_kept_map *maps;  // fused maps of tags of this proposal and of earlier ones
@@ -92,11 +97,26 @@ tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings 
 // The fused map of a tag of the proposal whose maps hold.
 tm_map tm_session_fused(const tagmask_session *session, size_t tag);
 void tm_session_free_maps(tagmask_session *session);
-// One tag's class activation map and, in `cam`, the same after the affinity step (the map itself in presets without
-// it). The views must hold. target's size is that of both maps.
+// What one tag's class activation map is made of.
+typedef struct tm_tag_cam {
+    tm_cam_rows rows;
+    tm_cam_part parts[TM_MAX_TAG_PARTS];
+    size_t part_count;
+} tm_tag_cam;
+// Chooses the tag's classes and parts, and runs the views that only it needs. The views must hold.
+tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tag,
+                                  tm_tag_cam *cam, tm_error *err);
+// The tag's class activation map `high` and, in `spread`, the same after the affinity step (the map itself in presets
+// without it), both of the target's size. disagreement (may be NULL): as tm_cam_record.
 tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
-                                     const tm_cam_rows *rows, const tm_map *target, tm_map *high, tm_map *cam,
+                                     const tm_tag_cam *cam, const tm_map *target, tm_map *high, tm_map *spread,
+                                     const tm_map *disagreement, tm_error *err);
+// expand.c: appends the views beyond the scales to the session's parts; appends a tag's own to its.
+tagmask_status tm_session_expand_views(tagmask_session *session, const tm_settings *settings, tm_error *err);
+tagmask_status tm_session_expand_tag(tagmask_session *session, const tm_settings *settings, tm_tag_cam *cam,
                                      tm_error *err);
+// The scale whose view the further ones are made from: the first of its views, not mirrored.
+tm_view *tm_session_scale_view(tagmask_session *session, const tm_settings *settings, uint32_t size);
 // Calls the progress callback; TAGMASK_ERROR_ABORTED when it says so.
 tagmask_status tm_session_progress(const tm_settings *settings, float done, const char *stage, tm_error *err);
 

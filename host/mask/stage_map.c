@@ -4,50 +4,52 @@
 
 #include "mask/session.h"
 
+// What is asked for: a position in the last proposal's tags, and what its CAM is made of where the stage needs it.
+typedef struct shown_tag {
+    size_t tag;
+    tm_tag_cam cam;
+} shown_tag;
+
 typedef struct stage_row {
     const char *name;
     bool needs_class, needs_saliency;
     bool photo_size;  // otherwise working size
     // Records what ends in *map on the device, or (photo_size) fills the plane on the host.
-    tagmask_status (*record)(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err);
+    tagmask_status (*record)(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
+                             tm_error *err);
 } stage_row;
 
 // The CAM is scratch memory of the fusion, so it is computed again; its views (the networks' outputs) are kept.
-static tagmask_status record_cam(tagmask_session *session, tm_work *work, size_t tag, tm_map *high, tm_map *cam,
+static tagmask_status record_cam(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
                                  tm_error *err) {
-    const tm_settings *settings = &session->settings;
-    const tagmask_tag_info *info = &session->tags[tag];
-    tm_cam_rows rows;
-    tm_cam_choose(session->scores, (size_t)session->engine->class_count, info->classes, info->class_count,
-                  settings->rivals, &rows);
-    return tm_session_record_cam(session, work, settings, &rows, &session->work, high, cam, err);
+    tm_map spread;
+    return tm_session_record_cam(session, work, &session->settings, &shown->cam, &session->work, map, &spread, NULL,
+                                 err);
 }
 
-static tagmask_status record_high(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
-    tm_map cam;
-    return record_cam(session, work, tag, map, &cam, err);
-}
-
-static tagmask_status record_affinity(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
+static tagmask_status record_affinity(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
+                                      tm_error *err) {
     tm_map high;
-    return record_cam(session, work, tag, &high, map, err);
+    return tm_session_record_cam(session, work, &session->settings, &shown->cam, &session->work, &high, map, NULL, err);
 }
 
-static tagmask_status use_saliency(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
-    (void)work, (void)tag, (void)err;
+static tagmask_status use_saliency(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
+                                   tm_error *err) {
+    (void)work, (void)shown, (void)err;
     uint32_t width = session->work.width, height = session->work.height;
     *map = (tm_map){tm_plane(session->saliency, width, height, 0), width, height};
     return TAGMASK_OK;
 }
 
-static tagmask_status use_fused(tagmask_session *session, tm_work *work, size_t tag, tm_map *map, tm_error *err) {
+static tagmask_status use_fused(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
+                                tm_error *err) {
     (void)work, (void)err;
-    *map = tm_session_fused(session, tag);
+    *map = tm_session_fused(session, shown->tag);
     return TAGMASK_OK;
 }
 
 static const stage_row stages[] = {
-    {"cam", .needs_class = true, .record = record_high},
+    {"cam", .needs_class = true, .record = record_cam},
     {"affinity", .needs_class = true, .record = record_affinity},
     {"saliency", .needs_saliency = true, .record = use_saliency},
     {"fused", .record = use_fused},
@@ -94,8 +96,11 @@ static tagmask_status read_back(tagmask_session *session, const stage_row *stage
                                 tm_error *err) {
     tm_work work;
     tm_map map;
+    shown_tag shown = {.tag = tag};
+    if (stage->needs_class)
+        TM_TRY(tm_session_tag_cam(session, &session->settings, &session->tags[tag], &shown.cam, err));
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
-    tagmask_status status = stage->record(session, &work, tag, &map, err);
+    tagmask_status status = stage->record(session, &work, &shown, &map, err);
     if (!status) status = tm_readback(work.recorder, map.slice, data, err);
     return tm_work_close(&work, status, err);
 }

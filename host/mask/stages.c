@@ -93,7 +93,8 @@ tagmask_status tm_session_images(tagmask_session *session, const tm_settings *se
 
 static bool same_request(const tm_view *a, const tm_view *b) {
     return a->saliency == b->saliency && a->width == b->width && a->height == b->height && a->mirror == b->mirror &&
-           !memcmp(&a->box, &b->box, sizeof a->box);
+           a->tail_dilation == b->tail_dilation && a->tail_dense == b->tail_dense &&
+           !memcmp(&a->box, &b->box, sizeof a->box) && !memcmp(&a->edit, &b->edit, sizeof a->edit);
 }
 
 // Makes room for one more by forgetting the one that was not asked for for the longest time, but none of this proposal.
@@ -123,6 +124,10 @@ tm_view *tm_session_view(tagmask_session *session, const tm_view *request) {
         *view = *request;
         session->views[session->view_count++] = view;
     }
+    if (!view->ready) {
+        view->source = request->source;
+        view->mask = request->mask;
+    }
     view->asked = session->proposal;
     return view;
 }
@@ -146,6 +151,14 @@ static tm_view classifier_request(const tagmask_session *session, uint32_t scale
     return view;
 }
 
+tm_view *tm_session_scale_view(tagmask_session *session, const tm_settings *settings, uint32_t size) {
+    size_t passes = settings->mirror ? 2 : 1;
+    for (size_t s = 0; s < settings->scale_count; s++) {
+        if (settings->scales[s] == size) return session->parts[s * passes].view;
+    }
+    return NULL;
+}
+
 // The views of the settings, in order.
 static tagmask_status list_views(tagmask_session *session, const tm_settings *settings, tm_error *err) {
     const tm_box all = {0, 0, (float)session->base.width, (float)session->base.height};
@@ -155,8 +168,11 @@ static tagmask_status list_views(tagmask_session *session, const tm_settings *se
     bool ok = true;
     for (size_t v = 0; ok && v < session->classifier_count; v++) {
         tm_view request = classifier_request(session, settings->scales[v / passes], v % passes == 1);
-        ok = (session->classifier_views[v] = tm_session_view(session, &request)) != NULL;
+        session->parts[v] = (tm_cam_part){.view = tm_session_view(session, &request)};
+        ok = session->parts[v].view != NULL;
     }
+    session->part_count = session->classifier_count;
+    if (ok) TM_TRY(tm_session_expand_views(session, settings, err));
     for (size_t v = 0; ok && v < session->saliency_count; v++) {
         tm_view request = tm_session_saliency_request(session, all, v == 1);
         ok = (session->saliency_views[v] = tm_session_view(session, &request)) != NULL;
@@ -182,7 +198,7 @@ static tagmask_status mean_scores(tagmask_session *session, tm_error *err) {
     if (!session->scores) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for class scores");
     for (size_t c = 0; c < classes; c++) {
         double sum = 0;
-        for (size_t v = 0; v < session->classifier_count; v++) sum += session->classifier_views[v]->scores[c];
+        for (size_t v = 0; v < session->classifier_count; v++) sum += session->parts[v].view->scores[c];
         session->scores[c] = (float)(sum / (double)session->classifier_count);
         if (!isfinite(session->scores[c]))
             return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: the score of class %zu is not finite",
@@ -197,9 +213,9 @@ tagmask_status tm_session_views(tagmask_session *session, const tm_settings *set
     session->views_key = 0;
     TM_TRY(list_views(session, settings, err));  // also when it holds, so that none of them is forgotten
     if (!holds) {
-        tm_view *views[2 * TM_MAX_SCALES + 2];
+        tm_view *views[TM_MAX_VIEW_PARTS + 2];
         size_t count = 0;
-        for (size_t v = 0; v < session->classifier_count; v++) views[count++] = session->classifier_views[v];
+        for (size_t v = 0; v < session->part_count; v++) views[count++] = session->parts[v].view;
         for (size_t v = 0; v < session->saliency_count; v++) views[count++] = session->saliency_views[v];
         TM_TRY(tm_session_run_views(session, settings, views, count, (tm_progress_span){"networks", 0.05f, 0.6f}, err));
         TM_TRY(mean_scores(session, err));

@@ -23,23 +23,27 @@ static tm_view_key make_key(const tm_views_context *context, const tm_view *view
     const tagmask_engine *engine = context->engine;
     const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
     struct {
-        uint32_t version[3], width, height, mirror, device_class;
+        uint32_t version[3], width, height, mirror, device_class, tail_dilation, tail_dense, reserved;
         tm_box box;
+        tm_edit edit;
         uint8_t device[16];
-    } what = {{TAGMASK_VERSION_MAJOR, TAGMASK_VERSION_MINOR, TAGMASK_VERSION_PATCH},
-              view->width,
-              view->height,
-              view->mirror,
-              0,
-              view->box,
-              {0}};
+    } what = {.version = {TAGMASK_VERSION_MAJOR, TAGMASK_VERSION_MINOR, TAGMASK_VERSION_PATCH},
+              .width = view->width,
+              .height = view->height,
+              .mirror = view->mirror,
+              .tail_dilation = view->tail_dilation,
+              .tail_dense = view->tail_dense,
+              .box = view->box,
+              .edit = view->edit};
+    _Static_assert(sizeof what == 104, "hashed as it lies in memory, without padding");
     const tm_gpu_info *info = tm_gpu_get_info(engine->device->gpu);
     memcpy(what.device, info->cache_key, sizeof what.device);
     what.device_class = (uint32_t)info->gpu_class;
-    return (tm_view_key){.photo = context->photo_hash,
-                         .view = tm_hash64(&what, sizeof what, pack->hash),
-                         .score_count = view->saliency ? 0 : (uint64_t)engine->class_count,
-                         .output_count = !view->saliency && engine->affinity_output != SIZE_MAX ? 2 : 1};
+    return (tm_view_key){
+        .photo = context->photo_hash,
+        .view = tm_hash64(&what, sizeof what, pack->hash),
+        .score_count = view->saliency ? 0 : (uint64_t)engine->class_count,
+        .output_count = view->saliency || view->tail_dilation || engine->affinity_output == SIZE_MAX ? 1 : 2};
 }
 
 static char *cache_path(const tm_views_context *context, const tm_view_key *key) {

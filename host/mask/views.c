@@ -20,6 +20,14 @@ static tagmask_status record_input(const tm_views_context *context, tm_work *wor
     tm_map image;
     TM_TRY(tm_scratch_map(work, view->width, view->height, &image, err));
     TM_TRY(tm_image_resample(work, &context->base, &view->box, pack->filter, &image, err));
+    if (view->edit.kind) {
+        uint32_t fill = 0;  // what the network takes for zero
+        for (int c = 0; c < 3; c++) fill |= (uint32_t)TM_CLAMP(pack->mean[c] + 0.5f, 0.0f, 255.0f) << (8 * c);
+        tm_map plain = image;
+        TM_TRY(tm_scratch_map(work, view->width, view->height, &image, err));
+        TM_TRY(
+            tm_edit_record(work, &view->edit, &plain, view->mask.slice.buffer ? &view->mask : NULL, fill, &image, err));
+    }
     struct {
         float mean[4], scale[4];
         uint32_t width, height, mirror, divide_by_max, slot;
@@ -60,15 +68,58 @@ static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *v
     return tm_copy(work->recorder, output.slice, kept->slice, err);
 }
 
+// Features of the source view -> input of the network's tail.
+static tagmask_status record_tail_input(tm_work *work, const tm_view *view, const tm_tensor *input, tm_error *err) {
+    const tm_tensor *features = &view->source->outputs[1];
+    bool masked = view->edit.kind == TM_EDIT_ERASE;
+    tm_map mask = {features->slice, (uint32_t)features->shape.dim[3], (uint32_t)features->shape.dim[2]};
+    if (masked) {
+        TM_TRY(tm_scratch_map(work, mask.width, mask.height, &mask, err));
+        TM_TRY(tm_map_resize(work, &view->mask, &mask, NULL, view->mirror, err));
+    }
+    struct {
+        uint32_t positions, channels, masked;
+        float limit;
+    } push = {tm_map_count(&mask), (uint32_t)features->shape.dim[1], masked, view->edit.amount[0]};
+    tm_map_call call = {.shader = "cam/tail_input",
+                        .constants = {features->layout == TM_C4},
+                        .constant_count = 1,
+                        .bindings = {features->slice, mask.slice, input->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = (uint64_t)push.positions * push.channels,
+                        .flops_per_element = 1};
+    return tm_map_dispatch(work, &call, err);
+}
+
+// Which graph a view runs, what it feeds it and where its features come out.
+typedef struct view_network {
+    tm_graph *graph;
+    tm_host_tensor input;
+    size_t features_output;
+} view_network;
+
+static tagmask_status find_network(tagmask_engine *engine, const tm_view *view, view_network *network, tm_error *err) {
+    *network = (view_network){view->saliency ? engine->saliency_graph : engine->classifier_graph,
+                              {TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL},
+                              engine->features_output};
+    if (!view->tail_dilation) return TAGMASK_OK;
+    const tm_engine_tail *tail;
+    TM_TRY(tm_engine_tail_get(engine, view->tail_dilation, view->tail_dense, &tail, err));
+    *network = (view_network){tail->graph, {TM_FLOAT32, view->source->outputs[1].shape, NULL}, tail->features_output};
+    return TAGMASK_OK;
+}
+
 static tagmask_status record_view(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
     tagmask_engine *engine = context->engine;
     const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
-    tm_graph *graph = view->saliency ? engine->saliency_graph : engine->classifier_graph;
-    tm_host_tensor input = {TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL};
+    view_network network;
+    TM_TRY(find_network(engine, view, &network, err));
     tm_plan *plan;
-    TM_TRY(tm_graph_plan(graph, &input, 1, &plan, err));
+    TM_TRY(tm_graph_plan(network.graph, &network.input, 1, &plan, err));
     tm_tensor target = tm_plan_input(plan, 0);
-    TM_TRY(record_input(context, work, view, &target, err));
+    TM_TRY(view->tail_dilation ? record_tail_input(work, view, &target, err)
+                               : record_input(context, work, view, &target, err));
     TM_TRY(tm_plan_record(plan, work->recorder, err));
     if (view->saliency) {
         tm_tensor map = tm_plan_output(plan, (size_t)pack->output);
@@ -77,8 +128,8 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
                            pack->model_path, (long long)map.shape.dim[1]);
         return keep_output(work, pack, view, map, err);
     }
-    TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, engine->features_output), err));
-    if (engine->affinity_output != SIZE_MAX)
+    TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.features_output), err));
+    if (engine->affinity_output != SIZE_MAX && !view->tail_dilation)
         TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, engine->affinity_output), err));
     tm_tensor scores = tm_plan_output(plan, (size_t)pack->output);
     size_t count = 0;

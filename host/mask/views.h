@@ -4,6 +4,7 @@
 #ifndef TM_VIEWS_H
 #define TM_VIEWS_H
 
+#include "mask/edit.h"
 #include "mask/engine.h"
 
 #define TM_VIEW_OUTPUTS 2
@@ -13,7 +14,14 @@ typedef struct tm_view {
     bool saliency;           // which network
     uint32_t width, height;  // of the network's input
     bool mirror;
-    tm_box box;  // of the base image
+    tm_box box;    // of the base image
+    tm_edit edit;  // of the network's input
+    // The tail's kind, dilation 0: the whole network. With a tail, the network goes on from the affinity features of
+    // `source`, a view with the same rectangle, where edit.kind may only be TM_EDIT_ERASE, of features.
+    uint32_t tail_dilation, tail_dense;
+    // Read when it runs; edit.mask_key and the rest of the request stand for them.
+    const struct tm_view *source;
+    tm_map mask;  // of edits that have one
     // The result, once ready. Classifier: [0] features, [1] affinity features if the pack names a layer. Saliency: [0]
     // the map.
     bool ready;

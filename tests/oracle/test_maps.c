@@ -151,14 +151,25 @@ static void test_normalize_and_accumulate(void **state) {
         max_a = fmaxf(max_a, a[i]);
         max_b = fmaxf(max_b, b[i]);
     }
-    for (int i = 0; i < N; i++) wanted[i] = a[i] / max_a + b[i] / max_b;
+    float *wanted_squares = calloc(N, sizeof *wanted_squares);
+    for (int i = 0; i < N; i++) {
+        float u = a[i] / max_a, v = b[i] / max_b;
+        wanted[i] = u + v;
+        wanted_squares[i] = u * u + v * v;
+    }
     min_max(wanted, N);
-    tm_map da = device_map(f, W, H, a), db = device_map(f, W, H, b), sum = device_map(f, W, H, NULL);
-    assert_ok(tm_map_accumulate(&f->work, &da, &sum, true, &f->err), &f->err);
-    assert_ok(tm_map_accumulate(&f->work, &db, &sum, false, &f->err), &f->err);
+    tm_map da = device_map(f, W, H, a), db = device_map(f, W, H, b), sum = device_map(f, W, H, NULL),
+           squares = device_map(f, W, H, NULL);
+    assert_ok(tm_map_accumulate(&f->work, &da, &sum, &squares, true, &f->err), &f->err);
+    assert_ok(tm_map_accumulate(&f->work, &db, &sum, &squares, false, &f->err), &f->err);
     assert_ok(tm_map_normalize(&f->work, &sum, &sum, &f->err), &f->err);
+    float *got_squares = calloc(N, sizeof *got_squares);
+    assert_ok(tm_readback(f->work.recorder, squares.slice, got_squares, &f->err), &f->err);
     float *got = fetch(f, &sum);
     assert_close(got, wanted, N, 1e-4);
+    assert_close(got_squares, wanted_squares, N, 1e-4);
+    free(wanted_squares);
+    free(got_squares);
     free(a);
     free(b);
     free(wanted);
@@ -242,8 +253,8 @@ static void check_cam(map_case *f, tm_layout layout, int C) {
     tm_view views[2] = {{.output_count = 1}, {.output_count = 1, .mirror = true}};
     views[0].outputs[0] = views[1].outputs[0] = (tm_tensor){TM_FLOAT32, layout, {4, {1, C, H, W}}, data.slice};
     tm_map to = device_map(f, W, H, NULL);
-    assert_ok(tm_cam_record(&f->work, &engine, (tm_view *[]){&views[0], &views[1]}, 2, &rows, 0.5f, &to, &f->err),
-              &f->err);
+    const tm_cam_part parts[] = {{&views[0], TM_CAM_MEAN, 1}, {&views[1], TM_CAM_MEAN, 1}};
+    assert_ok(tm_cam_record(&f->work, &engine, parts, 2, &rows, 0.5f, &to, NULL, &f->err), &f->err);
     float *got = fetch(f, &to);
     assert_close(got, wanted, P, 1e-4);
     tm_buffer_destroy(engine.class_weights);

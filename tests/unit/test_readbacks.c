@@ -33,7 +33,7 @@ static uint64_t distinct_views(const tagmask_session *session) {
     uint64_t count = 0;
     for (size_t v = 0; v < session->classifier_count; v++) {
         size_t first = 0;
-        while (session->classifier_views[first] != session->classifier_views[v]) first++;
+        while (session->parts[first].view != session->parts[v].view) first++;
         count += first == v;
     }
     return count;
