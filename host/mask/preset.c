@@ -5,7 +5,6 @@
 #include "base/platform.h"
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
-// clang-format off: a line a stage
 #define VIEWS_COMMON .expand_size = 448, .cutout_share = 0.3f, .cutout_cell = 56, .mixup_weight = 0.5f
 #define CAM_COMMON                                                                             \
     .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f, \
@@ -20,7 +19,6 @@
 #define COMMON                                                              \
     VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, CRF_COMMON, .threshold = 0.5f, \
                                                          .regions = {.min_part = 0.05f, .tolerance = 1}
-// clang-format on
 
 static const tm_settings presets[] = {
     {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448},
