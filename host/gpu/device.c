@@ -123,10 +123,7 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise, ui
 }
 
 static void init_plain_members(tm_gpu *gpu) {
-    // First guesses; every finished batch corrects them. Low, since a batch that is too long can trip a watchdog and
-    // one that is too short costs microseconds.
-    static const double guesses[] = {5e7, 2e6, 1e6};  // flops a millisecond: GPU, lavapipe, SwiftShader
-    gpu->flops_per_ms = guesses[gpu->physical.info.gpu_class];
+    tm_pace_init(gpu, 1e-3 * (double)number_from_environment("TAGMASK_SUBMIT_US", 100000, 1000000000));
     gpu->memory_limit = number_from_environment("TAGMASK_MEMORY_LIMIT", 0, UINT64_MAX >> 20) << 20;
     gpu->timeout_ns = number_from_environment("TAGMASK_TIMEOUT", 120000, 1000000000) * 1000000;
     tm_gpu_info *info = &gpu->physical.info;

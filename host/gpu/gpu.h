@@ -12,7 +12,8 @@
 // do without: fp16, int8, budget, coopmat, unified, timestamps), TAGMASK_MEMORY_LIMIT (MiB of device memory; on drivers
 // for the CPU instead of their heap), TAGMASK_STORAGE_RANGE (bytes that can be bound at once, if the device allows
 // more) and TAGMASK_BUFFER_ALIGNMENT (bytes at whose multiples bound ranges start, if the device asks for less) show
-// how networks are cut on other devices, TAGMASK_TIMEOUT (ms for one submit, default 120000), TAGMASK_VALIDATION=1
+// how networks are cut on other devices, TAGMASK_SUBMIT_US (microseconds that one submit should take,
+// default 100000), TAGMASK_TIMEOUT (ms for one submit, default 120000), TAGMASK_VALIDATION=1
 // (validation layer with synchronization validation), TAGMASK_PROFILE=1 (with TAGMASK_LOG=info: device time by label
 // when the device is closed), TAGMASK_TUNE (off, on, full or a file: kernels chosen by timing them; see gpu/tune.h).
 #ifndef TM_GPU_H
@@ -114,10 +115,15 @@ typedef struct tm_dispatch_info {
     const void *push;                    // push constants, copied; size must match the shader's block
     uint32_t push_size;
     uint32_t groups[3];  // workgroups; 0 in any of them records nothing; checked against the limits
-    double flops;        // rough cost, used to keep each submit near 100 ms; 0: unknown (counted as small)
+    bool divisible;      // a range of workgroups may run in a dispatch of its own; see below
+    double flops;        // rough cost, used to keep each submit near 100 ms; 0: unknown (counted by its bytes)
     double bytes;        // moved, for profiles; 0: all that is bound
     const char *label;   // static or long-lived; names the dispatch in profiles and debug labels; may be NULL
 } tm_dispatch_info;
+// A divisible dispatch that would take much longer than a submit should is made in ranges along its last dimension of
+// more than one workgroup. gl_NumWorkGroups is that of the range in this dimension and the same in those before it, so
+// that a grid of one dimension, folded or not, numbers its workgroups as ever; a shader that walks over the rest of its
+// work in steps of the whole grid is not divisible.
 
 tagmask_status tm_recorder_begin(tm_gpu *gpu, tm_recorder **recorder, tm_error *err);
 tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, tm_error *err);

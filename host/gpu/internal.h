@@ -109,6 +109,18 @@ void tm_memory_free(tm_gpu *gpu);
 tagmask_status tm_buffer_view(tm_buffer *buffer, uint64_t offset, uint64_t size, VkFormat format, VkBufferView *view,
                               tm_error *err);
 
+// ---- pace.c
+// How much slower than first guessed something is; 0: not known yet.
+typedef struct tm_pace {
+    double factor;
+} tm_pace;
+
+// What a command is thought to cost.
+typedef struct tm_cost {
+    tm_pace *pace;        // of its shader; NULL: a copy or a fill
+    double flops, bytes;  // bytes tell the cost where flops are not known
+} tm_cost;
+
 // ---- pipeline.c
 // A shader of the table on one device: what all its pipelines share.
 typedef struct tm_program {
@@ -117,11 +129,12 @@ typedef struct tm_program {
     VkShaderModule module;
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
+    tm_pace pace;
 } tm_program;
 
 struct tm_pipeline {
     tm_pipeline *next;  // in its hash bucket
-    const tm_program *program;
+    tm_program *program;
     const char *name;
     uint32_t *constants;
     size_t constant_count;
@@ -140,6 +153,16 @@ typedef struct tm_profile_entry {
     double flops, bytes;
 } tm_profile_entry;
 
+// What one shader does in a batch.
+typedef struct tm_share {
+    tm_pace *pace;
+    double nominal_ms;
+} tm_share;
+
+// What a command costs beside its work; also bounds the commands in a batch.
+#define TM_COMMAND_MS 0.02
+#define TM_BATCH_SHARES 32
+
 // A command buffer that is submitted as a whole.
 typedef struct tm_batch {
     VkCommandBuffer commands;
@@ -148,8 +171,10 @@ typedef struct tm_batch {
     uint32_t query_count, command_count;
     tm_profile_entry *entries;  // one a profiled command
     size_t entry_count, entry_capacity;
-    double flops;     // hinted cost
     double estimate;  // ms, for splitting
+    tm_share shares[TM_BATCH_SHARES];
+    size_t share_count;
+    bool unknown;  // it has more shaders than shares
     double submit_ms;
     bool open, submitted, done, profiled;
 } tm_batch;
@@ -223,10 +248,10 @@ struct tm_recorder {
 // The batch that takes commands, started if need be; NULL on failure (recorder->failure is set).
 tm_batch *tm_batch_get(tm_recorder *recorder);
 // Submits the open batch first if a command of this cost would take it beyond its share of time.
-tagmask_status tm_batch_make_room(tm_recorder *recorder, double flops);
+tagmask_status tm_batch_make_room(tm_recorder *recorder, const tm_cost *cost);
 // Around every command: debug label, time stamp, estimated cost.
 void tm_batch_command_begin(tm_recorder *recorder, tm_batch *batch, const char *label);
-void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, double flops, double bytes);
+void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, const tm_cost *cost);
 // Ends and submits the open batch, if any.
 tagmask_status tm_batch_submit(tm_recorder *recorder);
 // Looks at finished batches without waiting; tm_batch_wait waits for all. Both learn the device's speed and collect the
@@ -237,6 +262,14 @@ void tm_staging_reset(tm_staging *staging);
 // Records the failure and returns its status.
 tagmask_status tm_recorder_fail(tm_recorder *recorder, tagmask_status status, const tm_error *reason);
 void tm_recorder_free_all(tm_gpu *gpu);
+
+// ---- pace.c
+void tm_pace_init(tm_gpu *gpu, double submit_ms);
+double tm_pace_estimate(tm_gpu *gpu, const tm_cost *cost);  // ms
+// Adds a command to the batch's estimate.
+void tm_pace_add(tm_gpu *gpu, tm_batch *batch, const tm_cost *cost);
+// The batch took ms or, if it was found done rather than awaited, less.
+void tm_pace_learn(tm_gpu *gpu, const tm_batch *batch, double ms, bool awaited);
 
 // ---- profile.c
 typedef struct tm_profile {
@@ -272,9 +305,15 @@ struct tm_gpu {
     double pipeline_ms;
 
     pthread_mutex_t queue_lock;
-    pthread_mutex_t recorder_lock;  // free_recorders, hung_recorders, speed, longest submit, profile
+    pthread_mutex_t recorder_lock;  // free_recorders, hung_recorders, paces, longest submit, profile
     tm_recorder *free_recorders, *hung_recorders;
-    double flops_per_ms, longest_submit_ms;
+    double longest_submit_ms;
+    struct {
+        double flops_per_ms, bytes_per_ms;  // as first guessed
+        double general;                     // factor of all work together
+        double submit_ms;                   // for how long each submit should keep the device busy
+        tm_pace transfers;
+    } pace;
     tm_profile profile;
 
     uint64_t timeout_ns;  // for one batch

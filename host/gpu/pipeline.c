@@ -98,7 +98,7 @@ static int compare_shader(const void *name, const void *shader) {
     return strcmp(name, ((const tm_shader *)shader)->name);
 }
 
-static tagmask_status find_program(tm_gpu *gpu, const char *name, const tm_program **out, tm_error *err) {
+static tagmask_status find_program(tm_gpu *gpu, const char *name, tm_program **out, tm_error *err) {
     const tm_shader *shader = bsearch(name, tm_shader_table, tm_shader_count, sizeof *shader, compare_shader);
     if (!shader) return tm_fail(err, TAGMASK_ERROR_INTERNAL, "there is no shader named %s", name);
     tm_program *program = &gpu->programs[shader - tm_shader_table];
@@ -149,7 +149,9 @@ static tagmask_status create_pipeline(tm_gpu *gpu, tm_pipeline *pipeline, tm_err
                                       .pMapEntries = entries,
                                       .dataSize = 4 * pipeline->constant_count,
                                       .pData = pipeline->constants};
+    // Long dispatches are cut into ranges of workgroups.
     VkComputePipelineCreateInfo create = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                          .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
                                           .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                                                     .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                     .module = pipeline->program->module,
@@ -171,7 +173,7 @@ static tagmask_status create_pipeline(tm_gpu *gpu, tm_pipeline *pipeline, tm_err
 // A new entry in state CREATING, not yet in the table.
 static tagmask_status new_entry(tm_gpu *gpu, const char *shader, const uint32_t *constants, size_t count, uint64_t hash,
                                 tm_pipeline **out, tm_error *err) {
-    const tm_program *program = NULL;
+    tm_program *program = NULL;
     TM_TRY(find_program(gpu, shader, &program, err));
     tm_pipeline *pipeline = tm_calloc(1, sizeof *pipeline);
     if (pipeline) pipeline->constants = tm_calloc(count, sizeof *constants);

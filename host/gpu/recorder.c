@@ -1,4 +1,5 @@
 // Recording: dispatches, copies, fills and transfers, with the barriers they need. submit.c runs what is recorded.
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -222,18 +223,16 @@ static tagmask_status make_set(tm_recorder *recorder, const tm_dispatch_info *in
     return TAGMASK_OK;
 }
 
-tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, tm_error *err) {
+// A range of workgroups along one dimension of a dispatch.
+typedef struct range {
+    int axis;
+    uint32_t first, count;
+    tm_cost cost;
+} range;
+
+static void record_part(tm_recorder *recorder, tm_batch *batch, const tm_dispatch_info *info, VkDescriptorSet set,
+                        const range *part) {
     tm_gpu *gpu = recorder->gpu;
-    use uses[TM_MAX_BINDINGS];
-    size_t use_count = 0;
-    VkDescriptorSet set;
-    TM_TRY(check_usable(recorder, err));
-    TM_TRY(check_dispatch(gpu, info, err));
-    if (!info->groups[0] || !info->groups[1] || !info->groups[2]) return TAGMASK_OK;
-    if (tm_batch_make_room(recorder, info->flops)) return check_usable(recorder, err);
-    TM_TRY(make_set(recorder, info, &set, uses, &use_count, err));
-    tm_batch *batch = order(recorder, uses, use_count);
-    if (!batch) return check_usable(recorder, err);
     const tm_program *program = info->pipeline->program;
     if (recorder->bound != info->pipeline) {
         gpu->vk.vkCmdBindPipeline(batch->commands, VK_PIPELINE_BIND_POINT_COMPUTE, info->pipeline->handle);
@@ -247,10 +246,50 @@ tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, 
     }
     const char *label = info->label ? info->label : info->pipeline->name;
     tm_batch_command_begin(recorder, batch, label);
-    gpu->vk.vkCmdDispatch(batch->commands, info->groups[0], info->groups[1], info->groups[2]);
-    double bytes = info->bytes;
-    for (size_t i = 0; i < use_count && !(info->bytes > 0); i++) bytes += (double)uses[i].slice.size;
-    tm_batch_command_end(recorder, batch, label, info->flops, bytes);
+    uint32_t base[3] = {0}, groups[3] = {info->groups[0], info->groups[1], info->groups[2]};
+    base[part->axis] = part->first;
+    groups[part->axis] = part->count;
+    if (part->first)
+        gpu->vk.vkCmdDispatchBase(batch->commands, base[0], base[1], base[2], groups[0], groups[1], groups[2]);
+    else
+        gpu->vk.vkCmdDispatch(batch->commands, groups[0], groups[1], groups[2]);
+    tm_batch_command_end(recorder, batch, label, &part->cost);
+}
+
+static double bytes_of(const tm_dispatch_info *info) {
+    if (info->bytes > 0) return info->bytes;
+    double bytes = 0;
+    for (uint32_t i = 0; i < TM_MAX_BINDINGS; i++) {
+        if (info->pipeline->program->reflection.bindings[i].kind) bytes += (double)info->bindings[i].size;
+    }
+    return bytes;
+}
+
+tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, tm_error *err) {
+    tm_gpu *gpu = recorder->gpu;
+    use uses[TM_MAX_BINDINGS];
+    size_t use_count = 0;
+    VkDescriptorSet set;
+    TM_TRY(check_usable(recorder, err));
+    TM_TRY(check_dispatch(gpu, info, err));
+    if (!info->groups[0] || !info->groups[1] || !info->groups[2]) return TAGMASK_OK;
+    const tm_cost whole = {&info->pipeline->program->pace, info->flops, bytes_of(info)};
+    range part = {.axis = info->groups[2] > 1 ? 2 : info->groups[1] > 1 ? 1 : 0};
+    uint32_t total = info->groups[part.axis];
+    double pieces = info->divisible ? ceil(tm_pace_estimate(gpu, &whole) / gpu->pace.submit_ms) : 1;
+    uint32_t parts = (uint32_t)TM_MIN(pieces, (double)total);
+    uint32_t step = (total + parts - 1) / parts;
+    for (; part.first < total; part.first += step) {
+        part.count = TM_MIN(step, total - part.first);
+        double share = (double)part.count / total;
+        part.cost = (tm_cost){whole.pace, whole.flops * share, whole.bytes * share};
+        if (tm_batch_make_room(recorder, &part.cost)) return check_usable(recorder, err);
+        if (!part.first) TM_TRY(make_set(recorder, info, &set, uses, &use_count, err));
+        // The parts are one dispatch to what comes before and after: nothing has to be ordered among them.
+        tm_batch *batch = part.first ? tm_batch_get(recorder) : order(recorder, uses, use_count);
+        if (!batch) return check_usable(recorder, err);
+        record_part(recorder, batch, info, set, &part);
+    }
     atomic_fetch_add_explicit(&gpu->dispatches, 1, memory_order_relaxed);
     return TAGMASK_OK;
 }
@@ -260,13 +299,14 @@ tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, 
 static tagmask_status record_copy(tm_recorder *recorder, tm_slice from, tm_slice to, const char *label) {
     tm_gpu *gpu = recorder->gpu;
     const use uses[] = {{from, true, false}, {to, false, true}};
-    if (tm_batch_make_room(recorder, 0)) return recorder->failure.status;
+    const tm_cost cost = {.bytes = 2.0 * (double)from.size};
+    if (tm_batch_make_room(recorder, &cost)) return recorder->failure.status;
     tm_batch *batch = order(recorder, uses, 2);
     if (!batch) return recorder->failure.status;
     VkBufferCopy region = {from.offset, to.offset, from.size};
     tm_batch_command_begin(recorder, batch, label);
     gpu->vk.vkCmdCopyBuffer(batch->commands, from.buffer->handle, to.buffer->handle, 1, &region);
-    tm_batch_command_end(recorder, batch, label, 0, 2.0 * (double)from.size);
+    tm_batch_command_end(recorder, batch, label, &cost);
     return TAGMASK_OK;
 }
 
@@ -295,12 +335,13 @@ tagmask_status tm_fill(tm_recorder *recorder, tm_slice to, uint32_t word, tm_err
         return tm_fail(err, TAGMASK_ERROR_INTERNAL, "fill of %llu bytes at offset %llu: expected multiples of 4",
                        (unsigned long long)to.size, (unsigned long long)to.offset);
     }
-    if (tm_batch_make_room(recorder, 0)) return check_usable(recorder, err);
+    const tm_cost cost = {.bytes = (double)to.size};
+    if (tm_batch_make_room(recorder, &cost)) return check_usable(recorder, err);
     tm_batch *batch = order(recorder, uses, 1);
     if (!batch) return check_usable(recorder, err);
     tm_batch_command_begin(recorder, batch, "fill");
     gpu->vk.vkCmdFillBuffer(batch->commands, to.buffer->handle, to.offset, to.size, word);
-    tm_batch_command_end(recorder, batch, "fill", 0, (double)to.size);
+    tm_batch_command_end(recorder, batch, "fill", &cost);
     return TAGMASK_OK;
 }
 

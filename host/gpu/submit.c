@@ -6,9 +6,6 @@
 #include "base/platform.h"
 #include "gpu/internal.h"
 
-#define BATCH_MS 100.0
-// What a command of unknown cost is taken for; also bounds the commands in a batch.
-#define COMMAND_MS 0.02
 #define PROFILE_QUERIES 1024
 #define KEPT_STAGING ((uint64_t)4 << 20)
 
@@ -172,8 +169,9 @@ static VkResult start_batch(tm_recorder *recorder, tm_batch *batch) {
     batch->query_count = 0;
     batch->entry_count = 0;
     batch->command_count = 0;
-    batch->flops = batch->estimate = 0;
-    batch->submitted = false;
+    batch->estimate = 0;
+    batch->share_count = 0;
+    batch->unknown = batch->submitted = false;
     VkResult result = VK_SUCCESS;
     // Time stamps only while profiling: each makes lavapipe drain its queue, which costs as much as many dispatches.
     if (batch->profiled && !batch->queries) result = make_queries(gpu, batch);
@@ -226,32 +224,24 @@ void tm_batch_command_begin(tm_recorder *recorder, tm_batch *batch, const char *
     recorder->gpu->instance->begin_label(batch->commands, &mark);
 }
 
-static double speed(tm_gpu *gpu) {
-    pthread_mutex_lock(&gpu->recorder_lock);
-    double flops_per_ms = gpu->flops_per_ms;
-    pthread_mutex_unlock(&gpu->recorder_lock);
-    return flops_per_ms;
-}
-
-void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, double flops, double bytes) {
+void tm_batch_command_end(tm_recorder *recorder, tm_batch *batch, const char *label, const tm_cost *cost) {
     tm_gpu *gpu = recorder->gpu;
     if (gpu->instance->end_label) gpu->instance->end_label(batch->commands);
-    batch->flops += flops;
-    batch->command_count++;
-    batch->estimate += COMMAND_MS + (flops > 0 ? flops / speed(gpu) : 0);
+    tm_pace_add(gpu, batch, cost);
     if (!batch->profiled) return;
     if (!tm_grow((void **)&batch->entries, &batch->entry_capacity, batch->entry_count + 1, sizeof *batch->entries))
         return;
-    batch->entries[batch->entry_count++] = (tm_profile_entry){label, flops, bytes};
+    batch->entries[batch->entry_count++] = (tm_profile_entry){label, cost->flops, cost->bytes};
     gpu->vk.vkCmdWriteTimestamp(batch->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, batch->queries,
                                 batch->query_count++);
 }
 
-tagmask_status tm_batch_make_room(tm_recorder *recorder, double flops) {
+tagmask_status tm_batch_make_room(tm_recorder *recorder, const tm_cost *cost) {
     tm_batch *batch = open_batch(recorder);
     if (!batch || !(batch->estimate > 0)) return TAGMASK_OK;
     bool no_query = batch->profiled && batch->query_count == PROFILE_QUERIES;
-    if (!no_query && batch->estimate + (flops > 0 ? flops / speed(recorder->gpu) : 0) <= BATCH_MS) return TAGMASK_OK;
+    if (!no_query && batch->estimate + tm_pace_estimate(recorder->gpu, cost) <= recorder->gpu->pace.submit_ms)
+        return TAGMASK_OK;
     TM_TRY(tm_batch_submit(recorder));
     return tm_batch_poll(recorder);
 }
@@ -295,19 +285,6 @@ tagmask_status tm_batch_submit(tm_recorder *recorder) {
 
 // ---- Waiting
 
-// The batch took ms or, if it was found done rather than awaited, less.
-static void learn_speed(tm_gpu *gpu, const tm_batch *batch, double ms, bool awaited) {
-    // Short batches measure the submission rather than the work, and commands that do little would make the device look
-    // slow at what costs much.
-    ms -= COMMAND_MS * batch->command_count;
-    if (!(batch->flops > 0) || ms < 1) return;
-    pthread_mutex_lock(&gpu->recorder_lock);
-    // A hint that is far off may not make the next submit endless: speed at most doubles.
-    double flops_per_ms = TM_MIN(batch->flops / ms, 3 * gpu->flops_per_ms);
-    if (awaited || flops_per_ms > gpu->flops_per_ms) gpu->flops_per_ms = 0.5 * (gpu->flops_per_ms + flops_per_ms);
-    pthread_mutex_unlock(&gpu->recorder_lock);
-}
-
 static void collect(tm_recorder *recorder, tm_batch *batch, bool awaited) {
     tm_gpu *gpu = recorder->gpu;
     uint64_t ticks[PROFILE_QUERIES];
@@ -316,7 +293,7 @@ static void collect(tm_recorder *recorder, tm_batch *batch, bool awaited) {
     double ms = now - TM_MAX(batch->submit_ms, recorder->last_done_ms);
     // The batch may have run for long when the one before it was found done.
     if (recorder->last_awaited || batch->submit_ms >= recorder->last_done_ms) {
-        learn_speed(gpu, batch, ms, awaited);
+        tm_pace_learn(gpu, batch, ms, awaited);
         if (awaited) recorder->longest_ms = TM_MAX(recorder->longest_ms, ms);
     }
     recorder->last_done_ms = now;

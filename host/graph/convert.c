@@ -25,6 +25,7 @@ tagmask_status tm_record_conversion(tm_recorder *recorder, const tm_tensor *from
                                  .push = &p,
                                  .push_size = sizeof p,
                                  .groups = {x, tm_div_up(groups, x), 1},
+                                 .divisible = true,
                                  .label = packs ? "to_c4" : "to_linear"};
     return tm_dispatch(recorder, &dispatch, err);
 }

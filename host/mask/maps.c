@@ -86,6 +86,7 @@ tagmask_status tm_map_dispatch(tm_work *work, const tm_map_call *call, tm_error 
     info.groups[0] = (uint32_t)TM_MIN(groups, 32768u);
     info.groups[1] = groups ? (uint32_t)((groups + info.groups[0] - 1) / info.groups[0]) : 0;
     info.groups[2] = 1;
+    info.divisible = true;
     info.flops = call->flops_per_element * (double)call->elements;
     info.label = call->shader;
     return tm_dispatch(work->recorder, &info, err);

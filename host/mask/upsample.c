@@ -81,6 +81,7 @@ tagmask_status tm_upsample_run(tm_recorder *recorder, const tm_upsample *job, tm
                                               {job->out.buffer, job->out.offset, pixels * 4 * job->labels}},
                                  .push = &push,
                                  .push_size = sizeof push,
+                                 .divisible = true,
                                  .label = "fuse/upsample"};
     dispatch.groups[0] = (uint32_t)TM_MIN(groups, 32768);
     dispatch.groups[1] = (uint32_t)((groups + dispatch.groups[0] - 1) / dispatch.groups[0]);

@@ -179,6 +179,7 @@ tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm
     tm_dispatch_info dispatch = {.push = launch->push,
                                  .push_size = launch->push_size,
                                  .groups = {(uint32_t)((groups + rows - 1) / rows), (uint32_t)rows, 1},
+                                 .divisible = true,
                                  .flops = launch->flops,
                                  .label = launch->shader};
     for (uint32_t i = 0; i < launch->binding_count; i++)

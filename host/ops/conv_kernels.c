@@ -251,6 +251,7 @@ static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_reco
     tm_dispatch_info dispatch = {.bindings = {ctx->gin[0].slice, weights, bias, residual, ctx->gout[0].slice},
                                  .push = &push,
                                  .push_size = sizeof push,
+                                 .divisible = true,
                                  .flops = ctx->flops,
                                  .label = "conv linear"};
     TM_TRY(tm_pipeline_get(ctx->gpu, "nn/conv_linear", constants, 2, &dispatch.pipeline, err));
@@ -417,8 +418,10 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
     access how = choose_access(info, pass);
     tm_slice bias = pass->bias.buffer ? pass->bias : pass->weights;  // a binding the shader does not read
     tm_slice residual = pass->residual.buffer ? pass->residual : bias;
-    tm_dispatch_info dispatch = {
-        .bindings = {pass->in, pass->weights, bias, residual, pass->out}, .flops = pass->flops, .label = pass->label};
+    tm_dispatch_info dispatch = {.bindings = {pass->in, pass->weights, bias, residual, pass->out},
+                                 .divisible = true,
+                                 .flops = pass->flops,
+                                 .label = pass->label};
     if (shared) return record_shared(gpu, conv, pass, &dispatch, recorder, err);
     if (kernel == TM_CONV_TILE && tm_conv_pointwise(conv))
         return record_gemm(gpu, conv, pass, &dispatch, how, recorder, err);

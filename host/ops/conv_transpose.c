@@ -219,6 +219,7 @@ static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm
                                               added >= 0 ? ctx->gin[added].slice : weights, ctx->gout[0].slice},
                                  .push = &push,
                                  .push_size = sizeof push,
+                                 .divisible = true,
                                  .flops = ctx->flops,
                                  .label = "conv transpose"};
     TM_TRY(tm_pipeline_get(ctx->gpu, "nn/conv_transpose", constants, 2, &dispatch.pipeline, err));

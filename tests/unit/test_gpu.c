@@ -304,7 +304,12 @@ static void test_calibration(void **state) {
     tm_gpu *gpu = *state;
     tm_buffer *a = make_buffer(gpu, 64 * 256);
     const double hint = 1e4;  // far below the true cost: the device looks slow
-    double slowest = 0, guess = gpu->flops_per_ms;
+    tm_pipeline *spin = NULL;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_pipeline_get(gpu, "gpu/spin", NULL, 0, &spin, &err), &err);
+    spin->program->pace.factor = 1;
+    const tm_cost cost = {&spin->program->pace, hint, 0};
+    double slowest = 0, guess = hint / (tm_pace_estimate(gpu, &cost) - TM_COMMAND_MS);
     for (int i = 0; i < 16; i++) {
         double start = tm_now_ms();
         tm_recorder *recorder = begin_recording(gpu);
@@ -313,14 +318,70 @@ static void test_calibration(void **state) {
         slowest = TM_MAX(slowest, tm_now_ms() - start);
     }
     // Work took no longer than the slowest recording; a busy machine moves the rest.
-    assert_true(gpu->flops_per_ms < guess / 4);
-    assert_true(gpu->flops_per_ms > 0.9 * hint / slowest);
+    double speed = hint / (tm_pace_estimate(gpu, &cost) - TM_COMMAND_MS);
+    assert_true(speed < guess / 4);
+    assert_true(speed > 0.9 * hint / slowest);
     uint64_t before = tm_gpu_get_stats(gpu).submits;
     tm_recorder *recorder = begin_recording(gpu);
-    for (int i = 0; i < 4; i++) record_spin(recorder, tm_slice_all(a), 1, gpu->flops_per_ms * 90);
+    for (int i = 0; i < 4; i++) record_spin(recorder, tm_slice_all(a), 1, speed * 90);
     finish_recording(recorder);
     assert_int_equal(tm_gpu_get_stats(gpu).submits - before, 4);
     tm_buffer_destroy(a);
+}
+
+// A shader that is slower than the others of its submits is told apart from them.
+static void test_paces(void **state) {
+    tm_gpu *gpu = *state;
+    tm_pace slow = {0}, fast = {0};
+    const double flops = 20 * gpu->pace.flops_per_ms, true_slow = 6, true_fast = 0.5;
+    for (int i = 0; i < 200; i++) {
+        tm_batch batch = {0};
+        int slow_ones = i % 4, fast_ones = 3;
+        for (int k = 0; k < slow_ones; k++) tm_pace_add(gpu, &batch, &(tm_cost){&slow, flops, 0});
+        for (int k = 0; k < fast_ones; k++) tm_pace_add(gpu, &batch, &(tm_cost){&fast, flops, 0});
+        tm_pace_learn(gpu, &batch, 20 * (slow_ones * true_slow + fast_ones * true_fast), true);
+    }
+    assert_float_equal(slow.factor, true_slow, 0.2 * true_slow);
+    assert_float_equal(fast.factor, true_fast, 0.2 * true_fast);
+    // What was found done says nothing when it looks slow.
+    tm_batch batch = {0};
+    tm_pace_add(gpu, &batch, &(tm_cost){&fast, flops, 0});
+    double before = fast.factor;
+    tm_pace_learn(gpu, &batch, 1e6, false);
+    assert_true(fast.factor == before);
+}
+
+// A dispatch that would take too long is made in parts: the same bits, in several submits.
+static void test_divided(void **state) {
+    tm_gpu *gpu = *state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    float *data = test_noise(1, COUNT, -1, 1), *out = malloc(4 * COUNT);
+    tm_buffer *x = make_buffer(gpu, 4 * COUNT), *y = make_buffer(gpu, 4 * COUNT);
+    push_axpb push = {COUNT, 3, 1};
+    for (int divisible = 0; divisible < 2; divisible++) {
+        tm_gpu_stats before = tm_gpu_get_stats(gpu);
+        tm_recorder *recorder = begin_recording(gpu);
+        assert_ok(tm_upload(recorder, tm_slice_all(x), data, &err), &err);
+        assert_ok(tm_fill(recorder, tm_slice_all(y), 0, &err), &err);
+        tm_dispatch_info info = {.pipeline = get_axpb(gpu, 32, 1),
+                                 .bindings = {tm_slice_all(x), tm_slice_all(y)},
+                                 .push = &push,
+                                 .push_size = sizeof push,
+                                 .groups = {tm_div_up(COUNT, 32), 1, 1},
+                                 .divisible = divisible,
+                                 .flops = 1e15};
+        assert_ok(tm_dispatch(recorder, &info, &err), &err);
+        assert_ok(tm_readback(recorder, tm_slice_all(y), out, &err), &err);
+        finish_recording(recorder);
+        tm_gpu_stats after = tm_gpu_get_stats(gpu);
+        assert_int_equal(after.dispatches - before.dispatches, 1);
+        assert_in_range(after.submits - before.submits, divisible ? info.groups[0] : 1, divisible ? 1000 : 3);
+        for (int i = 0; i < COUNT; i++) assert_true(out[i] == 3 * data[i] + 1);
+    }
+    tm_buffer_destroy(x);
+    tm_buffer_destroy(y);
+    free(data);
+    free(out);
 }
 
 static void test_misuse(void **state) {
@@ -518,7 +579,8 @@ int main(void) {
         cmocka_unit_test(test_misuse),        cmocka_unit_test(test_binding_limits),
         cmocka_unit_test(test_profile),       cmocka_unit_test(test_fma),
         cmocka_unit_test(test_abandon),       cmocka_unit_test(test_calibration),
-        cmocka_unit_test(test_defer),
+        cmocka_unit_test(test_defer),         cmocka_unit_test(test_paces),
+        cmocka_unit_test(test_divided),
     };
     int failed = cmocka_run_group_tests_name("direct", tests, open_plain, close_device);
     return failed + cmocka_run_group_tests_name("staged", tests, open_staged, close_device);
