@@ -79,31 +79,71 @@ static bool full(const tm_tensor *t, const tm_tensor *y) {
     return tm_shape_count(&t->shape, &a) && tm_shape_count(&y->shape, &b) && a == b;
 }
 
-static bool keeps_zero(const step *s, bool a_one, bool b_one) {
-    bool act = s->fused.act == TM_ACT_SIGMOID || (s->fused.act == TM_ACT_CLIP && (s->fused.a > 0 || s->fused.b < 0));
-    return s->op != DIV && !a_one && !b_one && !act;
+// Strides of an operand over the dimensions of the output; 0 where it broadcasts.
+static void broadcast_strides(const tm_shape *shape, const tm_shape *out, int64_t *stride) {
+    int64_t own[TM_MAX_RANK];
+    tm_row_major(shape->rank, shape->dim, own);
+    for (int32_t d = 0; d < out->rank; d++) {
+        int32_t s = d - (out->rank - shape->rank);
+        stride[d] = s < 0 || shape->dim[s] == 1 ? 0 : own[s];
+    }
 }
 
-static tagmask_status record_flat(tm_op_ctx *ctx, tm_recorder *recorder, const step *s, tm_error *err) {
-    bool a_one = !full(s->a, s->y), b_one = !full(s->b, s->y), mask = false;
+// How an operand of nn/binary repeats itself.
+typedef enum form { FORM_FULL, FORM_ONE, FORM_ROW, FORM_COLUMN, FORM_OTHER } form;
+
+// *row: the elements after which a row or a column's element ends; 0 for operands without rows.
+static form form_of(const tm_tensor *t, const tm_tensor *y, int64_t *row) {
+    *row = 0;
+    if (full(t, y)) return FORM_FULL;
+    if (one_element(t)) return FORM_ONE;
+    if (y->layout != TM_LINEAR || t->layout != TM_LINEAR) return FORM_OTHER;
+    int64_t dim[TM_MAX_RANK] = {0}, stride[TM_MAX_RANK];
+    for (int32_t d = 0; d < y->shape.rank; d++) dim[d] = y->shape.dim[d];
+    broadcast_strides(&t->shape, &y->shape, stride);
+    int32_t rank = tm_collapse(y->shape.rank, dim, (int64_t *const[]){stride}, 1);
+    *row = dim[1];
+    if (rank != 2 || dim[1] % 4) return FORM_OTHER;
+    return stride[0] == 0 && stride[1] == 1 ? FORM_ROW : stride[0] == 1 && stride[1] == 0 ? FORM_COLUMN : FORM_OTHER;
+}
+
+// Whether nn/binary serves the step; operands with rows must agree on them.
+static bool find_forms(const step *s, form *a, form *b, int64_t *row) {
+    int64_t row_a, row_b;
+    *a = form_of(s->a, s->y, &row_a);
+    *b = form_of(s->b, s->y, &row_b);
+    *row = TM_MAX(row_a, row_b);
+    bool agree = !row_a || !row_b || row_a == row_b;
+    return *a != FORM_OTHER && *b != FORM_OTHER && agree && (*a != FORM_ONE || *b != FORM_ONE);
+}
+
+static bool keeps_zero(const step *s, form a, form b) {
+    bool act = s->fused.act == TM_ACT_SIGMOID || (s->fused.act == TM_ACT_CLIP && (s->fused.a > 0 || s->fused.b < 0));
+    return s->op != DIV && a == FORM_FULL && b == FORM_FULL && !act;
+}
+
+static tagmask_status record_flat(tm_op_ctx *ctx, tm_recorder *recorder, const step *s, form a, form b, int64_t row,
+                                  tm_error *err) {
+    bool mask = false;
     struct {
         uint32_t count, plane, blocks, tail;
         float act_a, act_b;
     } push = {.count = (uint32_t)((tm_layout_bytes(&s->y->shape, s->y->layout) + 15) / 16),
+              .plane = (uint32_t)row / 4,
               .act_a = s->fused.a,
               .act_b = s->fused.b};
     if (s->y->layout == TM_C4) {
         push.plane = (uint32_t)(s->y->shape.dim[2] * s->y->shape.dim[3]);
         push.blocks = tm_channel_blocks(&s->y->shape);
         push.tail = (uint32_t)(s->y->shape.dim[1] % 4);
-        mask = push.tail && !keeps_zero(s, a_one, b_one);
+        mask = push.tail && !keeps_zero(s, a, b);
     }
     uint32_t items = tm_items(ctx->gpu);
     tm_launch launch = {
         .shader = "nn/binary",
         .texel_shader = "nn/binary_texel",
         .texel_inputs = 2,
-        .constants = {s->op, 0, s->fused.act, items, a_one, b_one, mask},
+        .constants = {s->op, 0, s->fused.act, items, a, b, mask},
         .constant_count = 7,
         .bindings = {s->a->slice, s->b->slice, s->y->slice},
         .binding_count = 3,
@@ -113,16 +153,6 @@ static tagmask_status record_flat(tm_op_ctx *ctx, tm_recorder *recorder, const s
         .flops = 4.0 * push.count,
     };
     return tm_launch_threads(ctx, recorder, &launch, err);
-}
-
-// Strides of an operand over the dimensions of the output; 0 where it broadcasts.
-static void broadcast_strides(const tm_shape *shape, const tm_shape *out, int64_t *stride) {
-    int64_t own[TM_MAX_RANK];
-    tm_row_major(shape->rank, shape->dim, own);
-    for (int32_t d = 0; d < out->rank; d++) {
-        int32_t s = d - (out->rank - shape->rank);
-        stride[d] = s < 0 || shape->dim[s] == 1 ? 0 : own[s];
-    }
 }
 
 // How nn/binary_c4 reads an operand: its KIND, with strides for N, channel (or block of four), H and W.
@@ -203,9 +233,10 @@ static bool is_common(uint32_t op, tm_dtype dtype) {
 }
 
 static tagmask_status record_step(tm_op_ctx *ctx, tm_recorder *recorder, const step *s, tm_error *err) {
-    bool a = full(s->a, s->y), b = full(s->b, s->y);
+    form a, b;
+    int64_t row;
     if (!is_common(s->op, s->a->dtype)) return record_nd(ctx, recorder, s, err);
-    if ((a && b) || (a && one_element(s->b)) || (b && one_element(s->a))) return record_flat(ctx, recorder, s, err);
+    if (find_forms(s, &a, &b, &row)) return record_flat(ctx, recorder, s, a, b, row, err);
     if (s->y->layout == TM_C4) return record_c4(ctx, recorder, s, err);
     return record_nd(ctx, recorder, s, err);
 }
@@ -298,8 +329,20 @@ static tagmask_status record_mixed(tm_op_ctx *ctx, tm_recorder *recorder, step *
     return tm_record_cast(ctx, recorder, &result, &ctx->gout[0], err);
 }
 
+// A power of two is computed as nn/binary_nd does: by multiplication.
+static bool squares(const tm_op_ctx *ctx) {
+    const tm_host_tensor *exponent = &ctx->in[1];
+    size_t count;
+    return op_number(ctx) == POW && ctx->in[0].dtype == TM_FLOAT32 && exponent->dtype == TM_FLOAT32 && exponent->data &&
+           tm_shape_count(&exponent->shape, &count) && count == 1 && *(const float *)exponent->data == 2;
+}
+
 static tagmask_status record_binary(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     step s = {op_number(ctx), &ctx->gin[0], &ctx->gin[1], &ctx->gout[0], ctx->node->fused};
+    if (squares(ctx)) {
+        s.op = MUL;
+        s.b = s.a;
+    }
     if (mixed(ctx->gin[0].dtype, ctx->gin[1].dtype)) return record_mixed(ctx, recorder, &s, err);
     return record_step(ctx, recorder, &s, err);
 }

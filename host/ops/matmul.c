@@ -1,12 +1,44 @@
 // MatMul (batched, broadcast) and Gemm: one shader that reads matrices by strides.
 #include "ops/matmul.h"
 
+#include <string.h>
+
 // Every vector of four words that nn/matmul_vec4 reads starts at a multiple of four.
 static bool by_vectors(const tm_matmul *p, bool transposed) {
     bool whole = p->k % 4 == 0 && p->a_col == 1 && p->a_row % 4 == 0;
     whole = whole && (transposed ? p->b_col % 4 == 0 : p->b_col == 1 && p->n % 4 == 0 && p->b_row % 4 == 0);
     for (int d = 0; d < 6; d++) whole = whole && p->a_batch[d] % 4 == 0 && p->b_batch[d] % 4 == 0;
     return whole;
+}
+
+// Whether the rows of a matrix start at multiples of four words.
+static bool whole_rows(uint32_t row, const uint32_t batch[6]) {
+    bool whole = row % 4 == 0;
+    for (int d = 0; d < 6; d++) whole = whole && batch[d] % 4 == 0;
+    return whole;
+}
+
+// Whether nn/matmul_tile_texel serves: for drivers on the CPU whose loads are dear, and enough rows to share them.
+static bool by_tiles(const tm_gpu_info *info, const tm_matmul *p, tm_slice a, tm_slice b) {
+    return info->gpu_class == TM_GPU_CLASS_LAVAPIPE && p->m >= 4 && p->n >= 4 && p->a_col == 1 && p->b_col == 1 &&
+           TM_MAX(a.size, b.size) / 16 < info->max_texel_elements;
+}
+
+static tagmask_status record_tiles(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *p, tm_launch *launch,
+                                   tm_error *err) {
+    const uint32_t size = 8, constants[] = {size,
+                                            launch->constants[1],
+                                            launch->constants[2],
+                                            whole_rows(p->a_row, p->a_batch),
+                                            whole_rows(p->b_row, p->b_batch),
+                                            p->k % 4 != 0};
+    launch->shader = "nn/matmul_tile_texel";
+    launch->texel_shader = NULL;
+    memcpy(launch->constants, constants, sizeof constants);
+    launch->constant_count = TM_ARRAY_LEN(constants);
+    launch->threads = (uint64_t)p->batches * tm_div_up(p->m, size) * tm_div_up(p->n, size);
+    launch->rounds = p->k / 4 + 1;
+    return tm_launch_threads(ctx, recorder, launch, err);
 }
 
 static tagmask_status record_product(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_act act,
@@ -27,7 +59,10 @@ static tagmask_status record_product(tm_op_ctx *ctx, tm_recorder *recorder, cons
                         .rounds = vectors ? product->k / 4 : product->k,
                         .flops = 2.0 * product->batches * product->m * product->n * product->k};
     if (!product->k && !d.buffer) return tm_fill(recorder, out, 0, err);
-    if (!product->k) launch.bindings[0] = launch.bindings[1] = d;  // never read
+    if (!product->k)
+        launch.bindings[0] = launch.bindings[1] = d;  // never read
+    else if (by_tiles(tm_gpu_get_info(ctx->gpu), product, a, b))
+        return record_tiles(ctx, recorder, product, &launch, err);
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 

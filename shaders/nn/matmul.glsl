@@ -1,8 +1,11 @@
 // What the shaders of products share: C = act(alpha * A B + beta * D). Matrices are read by strides, so that transposed
-// operands, batches and broadcasting need no copies. One thread computes ROWS x 4 elements.
+// operands, batches and broadcasting need no copies. One thread computes ROWS x COLUMNS elements.
 #include "nn/common.glsl"
 #include "nn/act.glsl"
-layout(constant_id = 1) const uint ROWS = 1u;  // 1 or 4
+layout(constant_id = 1) const uint ROWS = 1u;
+#ifndef COLUMNS
+#define COLUMNS 4u
+#endif
 layout(constant_id = 2) const uint ACT = 0u;
 layout(constant_id = 3) const bool BIAS = false;
 layout(push_constant) uniform Push {
@@ -35,8 +38,8 @@ void store(uint base, uint row, uint col, vec4 v) {
 }
 // The tile of a thread: its first row and column, and where its batch starts. false: no tile is left.
 bool find_tile(out uint row, out uint col, out uint batch, out uint ia, out uint ib) {
-    uint index = thread_index(), cols = (n + 3u) / 4u, rows = (m + ROWS - 1u) / ROWS;
-    col = index % cols * 4u;
+    uint index = thread_index(), cols = (n + COLUMNS - 1u) / COLUMNS, rows = (m + ROWS - 1u) / ROWS;
+    col = index % cols * COLUMNS;
     row = index / cols % rows * ROWS;
     batch = index / cols / rows;
     ia = ib = 0u;

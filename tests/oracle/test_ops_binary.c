@@ -49,6 +49,18 @@ static void test_shapes(void **state) {
         }
     }
     // Both sides broadcast.
+    // Rows and columns of linear tensors, in whole vectors and not, on either side and on both.
+    static const tm_shape parts[] = {{2, {1, 12}}, {2, {6, 1}}, {1, {12}}, {3, {3, 6, 1}}, {3, {3, 1, 12}}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(parts); i++) {
+        check_binary("Sub", shape_of(DIMS(3, 6, 12)), parts[i], false, false);
+        check_binary("Div", parts[i], shape_of(DIMS(3, 6, 12)), false, false);
+    }
+    check_binary("Mul", shape_of(DIMS(7, 1)), shape_of(DIMS(1, 8)), false, false);
+    check_binary("Sub", shape_of(DIMS(1, 8)), shape_of(DIMS(7, 1)), false, false);
+    check_binary("Sub", shape_of(DIMS(7, 10)), shape_of(DIMS(10)), false, false);
+    check_binary("Sub", shape_of(DIMS(7, 10)), shape_of(DIMS(7, 1)), false, false);
+    check_binary("Sub", shape_of(DIMS(5, 4, 8)), shape_of(DIMS(5, 1, 8)), false, false);
+    check_binary("Sub", shape_of(DIMS(300, 384)), shape_of(DIMS(300, 1)), false, false);
     check_binary("Sub", shape_of(DIMS(4, 1, 3)), shape_of(DIMS(2, 1, 5, 1)), false, false);
     check_binary("Mul", shape_of(DIMS(1, 6, 1, 5)), shape_of(DIMS(2, 1, 3, 1)), true, true);
     check_binary("Sub", shape_of(DIMS(2, 1, 2, 1, 2, 1, 2)), shape_of(DIMS(2, 1, 3, 1, 2, 1, 3, 1)), false, false);
@@ -64,6 +76,20 @@ static void test_negative_powers(void **state) {
     op_input(&c, "b", TM_FLOAT32, shape, b);
     onnx_add(c.model, "Pow", "a,b", "y");
     op_check(&c, &shape, expected, 1e-5);
+}
+
+// A constant exponent of two.
+static void test_squares(void **state) {
+    (void)state;
+    tm_shape shape = shape_of(DIMS(3, 7));
+    float *x = test_noise(1, elements(&shape), -3, 3), *expected = malloc(sizeof *expected * elements(&shape));
+    for (size_t i = 0; i < elements(&shape); i++) expected[i] = x[i] * x[i];
+    op_case c = op_begin(13);
+    op_input(&c, "a", TM_FLOAT32, shape, x);
+    op_scalar(&c, "two", 2);
+    onnx_add(c.model, "Pow", "a,two", "y");
+    op_check(&c, &shape, expected, 1e-6);
+    free(x);
 }
 
 static void test_powers_of_mixed_types(void **state) {
@@ -160,10 +186,15 @@ static void test_wide(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operations),      cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_negative_powers), cmocka_unit_test(test_powers_of_mixed_types),
-        cmocka_unit_test(test_variadic),        cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_where),           cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_squares),
+        cmocka_unit_test(test_negative_powers),
+        cmocka_unit_test(test_powers_of_mixed_types),
+        cmocka_unit_test(test_variadic),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_where),
+        cmocka_unit_test(test_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

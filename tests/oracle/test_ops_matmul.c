@@ -50,6 +50,11 @@ static void test_matmul(void **state) {
     check_matmul(shape_of(DIMS(5, 7)), shape_of(DIMS(3, 7, 6)));
     check_matmul(shape_of(DIMS(2, 1, 5, 7)), shape_of(DIMS(3, 7, 6)));
     check_matmul(shape_of(DIMS(2, 3, 5, 7)), shape_of(DIMS(2, 3, 7, 6)));
+    // Rows that start anywhere in a vector, with every rest of k and n.
+    for (int64_t n = 8; n < 13; n++)
+        for (int64_t k = 5; k < 10; k++) check_matmul(shape_of(DIMS(2, 3, 9, k)), shape_of(DIMS(2, 3, k, n)));
+    check_matmul(shape_of(DIMS(6, 257, 64)), shape_of(DIMS(6, 64, 257)));
+    check_matmul(shape_of(DIMS(6, 257, 257)), shape_of(DIMS(6, 257, 64)));
     check_matmul(shape_of(DIMS(2, 1, 2, 1, 2, 1, 3, 2)), shape_of(DIMS(1, 2, 1, 2, 1, 2, 2, 3)));
 }
 
