@@ -12,13 +12,14 @@
 #define FUSION_COMMON                                                                                     \
     .gate_low = 0.25f, .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, \
     .eps_share = 0.5f
-#define CRF_COMMON                                                                                                   \
-    .unary_gain = 16, .unary_centre = 0.38f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                  \
-    .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, .crf_bilateral_sxy = 50, \
-    .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
-#define COMMON                                                              \
-    VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, CRF_COMMON, .threshold = 0.5f, \
-                                                         .regions = {.min_part = 0.05f, .tolerance = 1}
+#define EDGE_COMMON .edge_radius = 8, .edge_iterations = 10, .edge_eps = 1e-3f, .edge_srgb = 20
+#define CRF_COMMON                                                                                                  \
+    .unary_gain = 16, .unary_centre = 0.38f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                 \
+    .colour_iterations = 2, .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, \
+    .crf_bilateral_sxy = 50, .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
+#define COMMON                                                                           \
+    VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, EDGE_COMMON, CRF_COMMON, .threshold = 0.5f, \
+                                                                      .regions = {.min_part = 0.05f, .tolerance = 1}
 
 static const tm_settings presets[] = {
     {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448},

@@ -11,7 +11,7 @@
 #define TM_MAX_CUTOUTS 16
 #define TM_LAYER_LENGTH 256
 
-// Positions in the choices of the members `fusion` and `unary`.
+// Positions in the choices of the members `fusion`, `edge` and `unary`.
 typedef enum tm_fusion_mode {
     TM_FUSION_GATE = 0,
     TM_FUSION_PRODUCT,
@@ -20,6 +20,13 @@ typedef enum tm_fusion_mode {
     TM_FUSION_AGREEMENT,
     TM_FUSION_MODES
 } tm_fusion_mode;
+typedef enum tm_edge_kind {
+    TM_EDGE_NONE = 0,
+    TM_EDGE_GUIDED,
+    TM_EDGE_PAMR,
+    TM_EDGE_JOINT,
+    TM_EDGE_METHODS
+} tm_edge_kind;
 typedef enum tm_unary_kind { TM_UNARY_LOGIT = 0, TM_UNARY_SEEDS, TM_UNARY_KINDS } tm_unary_kind;
 
 // docs/presets.md describes each member; preset_table.c has the rows that read, check and print them.
@@ -59,10 +66,16 @@ typedef struct tm_settings {
     uint32_t fusion;  // tm_fusion_mode
     float gate_low, gate_span, gate_strength, cam_high;
     float eps_overlap, eps_share;
+    // Refinement along edges, at the CRF's size (edge.c).
+    uint32_t edge;  // tm_edge_kind
+    uint32_t edge_radius, edge_iterations;
+    float edge_eps, edge_srgb;
     // What the CRF starts from (unary.c).
     uint32_t unary;  // tm_unary_kind
     float unary_gain, unary_centre;
     float seed_high, seed_low, gt_prob;
+    float colour_weight;  // 0: no colour model
+    uint32_t colour_iterations;
     // CRF, on a map of working_size / crf_divisor.
     uint32_t working_size, crf_divisor;
     float crf_gaussian_sxy, crf_gaussian_compat, crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat;
@@ -95,6 +108,7 @@ typedef enum tm_preset_stage {
     TM_STAGE_IMAGES = 0,
     TM_STAGE_VIEWS,
     TM_STAGE_MAPS,
+    TM_STAGE_REFINED,
     TM_STAGE_UNARY,
     TM_STAGE_CRF,
     TM_STAGE_RESULT  // labels and regions, made anew by every proposal

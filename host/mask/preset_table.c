@@ -9,6 +9,11 @@ static const char *const methods[] = {"cam", NULL};
 static const char *const fusions[] = {
     [TM_FUSION_GATE] = "gate", [TM_FUSION_PRODUCT] = "product",     [TM_FUSION_MAX] = "max",
     [TM_FUSION_EPS] = "eps",   [TM_FUSION_AGREEMENT] = "agreement", [TM_FUSION_MODES] = NULL};
+static const char *const edges[] = {[TM_EDGE_NONE] = "none",
+                                    [TM_EDGE_GUIDED] = "guided",
+                                    [TM_EDGE_PAMR] = "pamr",
+                                    [TM_EDGE_JOINT] = "joint",
+                                    [TM_EDGE_METHODS] = NULL};
 static const char *const unaries[] = {[TM_UNARY_LOGIT] = "logit", [TM_UNARY_SEEDS] = "seeds", [TM_UNARY_KINDS] = NULL};
 
 #define ROW(stage, kind, name, at, low, high, off) \
@@ -62,12 +67,19 @@ static const tm_member members[] = {
     REAL(MAPS, cam_high, 0, 0.99),
     REAL(MAPS, eps_overlap, 0, 1),
     REAL(MAPS, eps_share, 0, 1),
+    CHOICE(REFINED, edge, edges),
+    WHOLE(REFINED, edge_radius, 1, 32),
+    REAL(REFINED, edge_eps, 1e-6, 1),
+    REAL(REFINED, edge_srgb, 0.5, 1000),
+    WHOLE(REFINED, edge_iterations, 1, 50),
     CHOICE(UNARY, unary, unaries),
     REAL(UNARY, unary_gain, 0.01, 1000),
     REAL(UNARY, unary_centre, 0, 1),
     REAL(UNARY, seed_high, 0, 1),
     REAL(UNARY, seed_low, 0, 1),
     REAL(UNARY, gt_prob, 0.01, 0.9999),
+    REAL(UNARY, colour_weight, 0, 10),
+    WHOLE(UNARY, colour_iterations, 1, 10),
     WHOLE(IMAGES, working_size, 128, 2048),
     WHOLE(IMAGES, crf_divisor, 1, 8),
     REAL(CRF, crf_gaussian_sxy, 0.1, 100),

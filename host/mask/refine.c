@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/colour.h"
+#include "mask/edge.h"
 #include "mask/session.h"
 #include "mask/unary.h"
 #include "mask/upsample.h"
@@ -12,23 +14,57 @@ static uint64_t crf_plane_bytes(const tagmask_session *session) {
     return (uint64_t)session->crf_width * session->crf_height * 4;
 }
 
-// Fused maps brought to the CRF's size -> energies.
+// Fused maps at the CRF's size, refined along edges if the settings say so. Their key covers what they depend on.
+static uint64_t refined_key(const tagmask_session *session, const tm_settings *settings) {
+    return tm_preset_hash(settings, TM_STAGE_REFINED, session->fused_key) | 1;
+}
+
+// Before what records them; session->refined_key is 0 when they are missing, and set once they are recorded and done.
+static tagmask_status prepare_refined(tagmask_session *session, const tm_settings *settings, size_t tag_count,
+                                      tm_error *err) {
+    uint64_t bytes = tm_plane_bytes(session->crf_width, session->crf_height) * tag_count;
+    if (session->refined_key != refined_key(session, settings)) session->refined_key = 0;
+    return tm_ensure_buffer(session->engine->device->gpu, &session->refined, bytes, err);
+}
+
+static tagmask_status record_refined(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                     size_t tag_count, tm_error *err) {
+    if (session->refined_key) return TAGMASK_OK;
+    uint64_t stride = tm_plane_bytes(session->crf_width, session->crf_height), plane = crf_plane_bytes(session);
+    tm_edge_job job = {.image = {session->crf_image, 0, plane * 4},
+                       .maps = {session->refined, 0, stride * tag_count},
+                       .stride = stride,
+                       .width = session->crf_width,
+                       .height = session->crf_height,
+                       .count = (uint32_t)tag_count};
+    for (size_t t = 0; t < tag_count; t++) {
+        tm_map map = tm_session_fused(session, t), small = tm_session_refined(session, t);
+        TM_TRY(tm_map_resize(work, &map, &small, NULL, false, err));
+    }
+    return tm_edge_record(work, &job, settings, err);
+}
+
+tm_map tm_session_refined(const tagmask_session *session, size_t tag) {
+    uint32_t width = session->crf_width, height = session->crf_height;
+    return (tm_map){tm_plane(session->refined, width, height, tag), width, height};
+}
+
+// Refined maps -> energies.
 static tagmask_status record_unary(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                    size_t tag_count, tm_slice unary, tm_error *err) {
     uint64_t stride = tm_plane_bytes(session->crf_width, session->crf_height);
-    tm_unary_job job = {.stride = (uint32_t)(stride / 4),
+    tm_unary_job job = {.maps = {session->refined, 0, stride * tag_count},
+                        .stride = (uint32_t)(stride / 4),
                         .width = session->crf_width,
                         .height = session->crf_height,
                         .tags = (uint32_t)tag_count,
                         .unary = unary};
-    TM_TRY(tm_scratch_alloc(work->scratch, stride * tag_count, &job.maps, err));
-    for (size_t t = 0; t < tag_count; t++) {
-        tm_map map = tm_session_fused(session, t);
-        tm_map small = {
-            {job.maps.buffer, job.maps.offset + stride * t, crf_plane_bytes(session)}, job.width, job.height};
-        TM_TRY(tm_map_resize(work, &map, &small, NULL, false, err));
-    }
-    return tm_unary_record(work, &job, settings, err);
+    TM_TRY(tm_unary_record(work, &job, settings, err));
+    tm_colour_job colour = {.image = {session->crf_image, 0, crf_plane_bytes(session) * 4},
+                            .unary = unary,
+                            .pixels = job.width * job.height,
+                            .tags = job.tags};
+    return tm_colour_record(work, &colour, settings, err);
 }
 
 // Energies -> marginals; without iterations the maps themselves are the probabilities.
@@ -36,6 +72,7 @@ static tagmask_status record_crf(tagmask_session *session, tm_work *work, const 
                                  tm_error *err) {
     uint64_t plane = crf_plane_bytes(session);
     tm_slice unary = {session->unary, 0, plane * (tag_count + 1)};
+    TM_TRY(record_refined(session, work, settings, tag_count, err));
     if (!session->unary_key) TM_TRY(record_unary(session, work, settings, tag_count, unary, err));
     tm_slice image = {session->crf_image, 0, plane * 4}, marginals = {session->marginals, 0, unary.size};
     tm_crf_params params = {.gaussian_sxy = settings->crf_gaussian_sxy,
@@ -60,20 +97,23 @@ static tagmask_status prepare_crf(tagmask_session *session, size_t tag_count, tm
 
 tagmask_status tm_session_crf(tagmask_session *session, const tm_settings *settings, size_t tag_count, tm_error *err) {
     if (!settings->crf_iterations) return TAGMASK_OK;
-    uint64_t unary_key = tm_preset_hash(settings, TM_STAGE_UNARY, session->fused_key) | 1;
+    uint64_t maps_key = refined_key(session, settings);
+    uint64_t unary_key = tm_preset_hash(settings, TM_STAGE_UNARY, maps_key) | 1;
     uint64_t key = tm_preset_hash(settings, TM_STAGE_CRF, unary_key);
     if (session->crf_key == key) return TAGMASK_OK;
     session->crf_key = 0;
     if (session->unary_key != unary_key) session->unary_key = 0;
+    TM_TRY(prepare_refined(session, settings, tag_count, err));
     TM_TRY(prepare_crf(session, tag_count, err));
     tm_work work;
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = record_crf(session, &work, settings, tag_count, err);
     session->crf_image_set = false;
-    session->unary_key = 0;
+    session->refined_key = session->unary_key = 0;
     TM_TRY(tm_work_close(&work, status, err));
     session->crf_image_set = true;
     session->unary_key = unary_key;
+    session->refined_key = maps_key;
     session->crf_key = key;
     return TAGMASK_OK;
 }
@@ -110,10 +150,26 @@ static tagmask_status record_band(tagmask_session *session, tm_work *work, tm_up
     return TAGMASK_OK;
 }
 
-// Marginals along the photo's edges, band by band, so that device memory does not grow with the photo.
-static tagmask_status sharpen_marginals(tagmask_session *session, size_t tag_count, tm_error *err) {
+// What the bands read: the tags' marginals (plane 0 of them is the background), or without a CRF the refined maps.
+static tagmask_status gather_maps(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                  size_t tag_count, tm_slice maps, tm_error *err) {
+    uint64_t plane = crf_plane_bytes(session);
+    if (settings->crf_iterations)
+        return tm_copy(work->recorder, (tm_slice){session->marginals, plane, plane * tag_count}, maps, err);
+    TM_TRY(record_refined(session, work, settings, tag_count, err));
+    for (size_t t = 0; t < tag_count; t++) {
+        tm_slice to = {maps.buffer, maps.offset + plane * t, plane};
+        TM_TRY(tm_copy(work->recorder, tm_session_refined(session, t).slice, to, err));
+    }
+    return TAGMASK_OK;
+}
+
+// Maps of the CRF's size along the photo's edges, band by band, so that device memory does not grow with the photo.
+static tagmask_status sharpen_maps(tagmask_session *session, const tm_settings *settings, size_t tag_count,
+                                   tm_error *err) {
     tm_gpu *gpu = session->engine->device->gpu;
     uint64_t plane = crf_plane_bytes(session);
+    if (!settings->crf_iterations) TM_TRY(prepare_refined(session, settings, tag_count, err));
     TM_TRY(tm_ensure_buffer(gpu, &session->tag_marginals, plane * tag_count, err));
     tm_upsample job = {.width = session->width,
                        .height = session->height,
@@ -128,18 +184,19 @@ static tagmask_status sharpen_marginals(tagmask_session *session, size_t tag_cou
         tm_work work;
         TM_TRY(tm_work_begin(&work, gpu, &session->scratch, err));
         tagmask_status status = TAGMASK_OK;
-        // Plane 0 of the marginals is the background.
-        if (!job.first_row)
-            status = tm_copy(work.recorder, (tm_slice){session->marginals, plane, plane * tag_count}, job.maps, err);
+        if (!job.first_row) status = gather_maps(session, &work, settings, tag_count, job.maps, err);
         if (!status) status = record_band(session, &work, &job, err);
+        if (!settings->crf_iterations) session->refined_key = 0;
         TM_TRY(tm_work_close(&work, status, err));
+        if (!settings->crf_iterations) session->refined_key = refined_key(session, settings);
     }
     return TAGMASK_OK;
 }
 
 tagmask_status tm_session_probability(tagmask_session *session, const tm_settings *settings, size_t tag_count,
                                       tm_error *err) {
-    uint64_t key = settings->crf_iterations ? session->crf_key : session->fused_key + 1;
+    bool sharpens = settings->crf_iterations || settings->edge != TM_EDGE_NONE;
+    uint64_t key = settings->crf_iterations ? session->crf_key : refined_key(session, settings) + 1;
     if (session->probability_key == key) return TAGMASK_OK;
     session->probability_key = 0;
     tm_planes_drop(session->probability);
@@ -147,8 +204,7 @@ tagmask_status tm_session_probability(tagmask_session *session, const tm_setting
     if (!session->probability)
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
                        session->height);
-    TM_TRY(settings->crf_iterations ? sharpen_marginals(session, tag_count, err)
-                                    : enlarge_maps(session, tag_count, err));
+    TM_TRY(sharpens ? sharpen_maps(session, settings, tag_count, err) : enlarge_maps(session, tag_count, err));
     session->probability_key = key;
     return TAGMASK_OK;
 }

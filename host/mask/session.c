@@ -59,8 +59,9 @@ void tagmask_session_free(tagmask_session *session) {
     }
     free(session->views);
     tm_session_free_maps(session);
-    tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image, session->saliency,
-                            session->mask,        session->unary,       session->marginals, session->tag_marginals};
+    tm_buffer *buffers[] = {session->base_buffer, session->work_buffer, session->crf_image,
+                            session->saliency,    session->mask,        session->refined,
+                            session->unary,       session->marginals,   session->tag_marginals};
     for (size_t i = 0; i < TM_ARRAY_LEN(buffers); i++) tm_buffer_destroy(buffers[i]);
     tm_crf_destroy(session->crf);
     tm_scratch_free(&session->scratch);

@@ -1,6 +1,7 @@
 // What a session keeps of a photo. Stages know by a key (a hash of everything they depend on) whether their result
 // still holds, so that a changed tag or parameter recomputes only what follows from it:
-//   images -> views (networks) -> fused maps (CAM, crops, saliency, fusion) -> CRF -> probabilities -> labels, regions
+//   images -> views (networks) -> fused maps (CAM, crops, saliency, fusion) -> refined -> CRF -> probabilities ->
+//   labels, regions
 #ifndef TM_SESSION_H
 #define TM_SESSION_H
 
@@ -58,6 +59,9 @@ struct tagmask_session {
     tm_buffer *fused[TM_MAX_TAGS];  // of the proposal's tags in order, belonging to maps
     uint64_t fused_key;
 
+    tm_buffer *refined;  // [tags] planes of the CRF's size: fused maps, along the photo's edges if the preset says so
+    uint64_t refined_key;
+
     tm_crf *crf;                   // for images of the CRF's size; NULL until needed
     bool crf_image_set;            // it holds crf_image
     tm_buffer *unary, *marginals;  // [tags + 1][crf pixels], the background first
@@ -96,6 +100,8 @@ tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings 
 
 // The fused map of a tag of the proposal whose maps hold.
 tm_map tm_session_fused(const tagmask_session *session, size_t tag);
+// The map that the CRF (or without one the upsampling) starts from.
+tm_map tm_session_refined(const tagmask_session *session, size_t tag);
 void tm_session_free_maps(tagmask_session *session);
 // What one tag's class activation map is made of.
 typedef struct tm_tag_cam {

@@ -10,11 +10,13 @@ typedef struct shown_tag {
     tm_tag_cam cam;
 } shown_tag;
 
+typedef enum map_size { WORKING_SIZE = 0, CRF_SIZE, PHOTO_SIZE } map_size;
+
 typedef struct stage_row {
     const char *name;
-    bool needs_class, needs_saliency;
-    bool photo_size;  // otherwise working size
-    // Records what ends in *map on the device, or (photo_size) fills the plane on the host.
+    bool needs_class, needs_saliency, needs_edge;
+    map_size size;
+    // Records what ends in *map on the device; NULL where the host has the plane already (PHOTO_SIZE).
     tagmask_status (*record)(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
                              tm_error *err);
 } stage_row;
@@ -48,12 +50,20 @@ static tagmask_status use_fused(tagmask_session *session, tm_work *work, const s
     return TAGMASK_OK;
 }
 
+static tagmask_status use_refined(tagmask_session *session, tm_work *work, const shown_tag *shown, tm_map *map,
+                                  tm_error *err) {
+    (void)work, (void)err;
+    *map = tm_session_refined(session, shown->tag);
+    return TAGMASK_OK;
+}
+
 static const stage_row stages[] = {
     {"cam", .needs_class = true, .record = record_cam},
     {"affinity", .needs_class = true, .record = record_affinity},
     {"saliency", .needs_saliency = true, .record = use_saliency},
     {"fused", .record = use_fused},
-    {"probability", .photo_size = true},
+    {"refined", .needs_edge = true, .size = CRF_SIZE, .record = use_refined},
+    {"probability", .size = PHOTO_SIZE},
 };
 
 const char *tagmask_stage_name(size_t index) {
@@ -65,7 +75,7 @@ static const stage_row *find_stage(const char *name, tm_error *err) {
         if (!strcmp(stages[i].name, name)) return &stages[i];
     }
     tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-            "stage \"%s\" is unknown; expected cam, affinity, saliency, fused or probability", name);
+            "stage \"%s\" is unknown; expected cam, affinity, saliency, fused, refined or probability", name);
     return NULL;
 }
 
@@ -81,6 +91,10 @@ static tagmask_status check(const tagmask_session *session, const stage_row *sta
                        stage->name, session->tags[tag].name, session->engine->classifier.name);
     if (stage->needs_saliency && !session->engine->has_saliency)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "stage \"%s\": the engine was made without a saliency network",
+                       stage->name);
+    if (stage->needs_edge && session->settings.edge == TM_EDGE_NONE)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "stage \"%s\": the last proposal's preset has no refinement along edges (its member edge)",
                        stage->name);
     return TAGMASK_OK;
 }
@@ -113,17 +127,19 @@ tagmask_status tagmask_session_map(tagmask_session *session, const char *stage_n
     const stage_row *stage = find_stage(stage_name, error);
     if (!stage) return TAGMASK_ERROR_ARGUMENT;
     TM_TRY(check(session, stage, tag, error));
-    if (!stage->photo_size) TM_TRY(restore(session, error));
-    uint32_t width = stage->photo_size ? session->width : session->work.width;
-    uint32_t height = stage->photo_size ? session->height : session->work.height;
+    if (stage->record) TM_TRY(restore(session, error));
+    const uint32_t sides[][2] = {[WORKING_SIZE] = {session->work.width, session->work.height},
+                                 [CRF_SIZE] = {session->crf_width, session->crf_height},
+                                 [PHOTO_SIZE] = {session->width, session->height}};
+    uint32_t width = sides[stage->size][0], height = sides[stage->size][1];
     size_t pixels = (size_t)width * height;
     float *data = malloc(pixels * sizeof *data);
     if (!data) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for a map of %ux%u", width, height);
     tagmask_status status = TAGMASK_OK;
-    if (stage->photo_size) {
-        memcpy(data, session->probability->data + tag * pixels, pixels * sizeof *data);
-    } else {
+    if (stage->record) {
         status = read_back(session, stage, tag, data, error);
+    } else {
+        memcpy(data, session->probability->data + tag * pixels, pixels * sizeof *data);
     }
     if (status) {
         free(data);

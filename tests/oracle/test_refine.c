@@ -5,8 +5,11 @@
 
 #include "map_case.h"
 #include "mask/cam.h"
+#include "mask/colour.h"
+#include "mask/edge.h"
 #include "mask/fusion.h"
 #include "mask/unary.h"
+#include "ref_refine.h"
 
 static tm_settings default_settings(void) {
     tm_settings settings;
@@ -181,10 +184,135 @@ static void test_unary_seeds(void **state) {
     free(got);
 }
 
+// ---- Edges.
+
+enum { EW = 45, EH = 31, EN = EW * EH, ESTRIDE = 1408 };
+
+// A photo of soft colour and of a few flat parts with hard edges.
+static uint32_t *edge_photo(void) {
+    uint32_t *photo = calloc(EN, sizeof *photo), *noise = random_image(5, EW, EH);
+    for (int i = 0; i < EN; i++) {
+        int x = i % EW, y = i / EW, part = (x / 11 + y / 9) % 4;
+        photo[i] =
+            part == 3 ? 0x204060 : (uint32_t)(part * 70 + x) | (uint32_t)(y * 4) << 8 | (uint32_t)(200 - x) << 16;
+        if (part == 1) photo[i] = noise[i];
+    }
+    free(noise);
+    return photo;
+}
+
+static float *float_pixels(const uint32_t *photo) {
+    float *image = calloc(4 * EN, sizeof *image);
+    for (int i = 0; i < 4 * EN; i++) image[i] = i % 4 < 3 ? (float)(photo[i / 4] >> (8 * (i % 4)) & 255) : 0;
+    return image;
+}
+
+static void check_edge(map_case *f, const tm_settings *settings) {
+    uint32_t *photo = edge_photo();
+    float *image = float_pixels(photo), *maps = test_noise(51, 2 * ESTRIDE, 0, 1), *wanted[2];
+    for (int i = 0; i < EN; i++) maps[i] = i % EW > 20;
+    tm_map source = device_map(f, 4 * EW, EH, image), planes = device_map(f, ESTRIDE, 2, maps);
+    tm_edge_job job = {source.slice, planes.slice, ESTRIDE * 4, EW, EH, 2};
+    assert_ok(tm_edge_record(&f->work, &job, settings, &f->err), &f->err);
+    float *got = fetch(f, &planes);
+    for (int m = 0; m < 2; m++) {
+        wanted[m] = maps + m * ESTRIDE;
+        int radius = (int)settings->edge_radius;
+        if (settings->edge == TM_EDGE_GUIDED) ref_guided(photo, wanted[m], EW, EH, radius, (double)settings->edge_eps);
+        if (settings->edge == TM_EDGE_JOINT) ref_joint(photo, wanted[m], EW, EH, radius, (double)settings->edge_srgb);
+        if (settings->edge == TM_EDGE_PAMR) ref_pamr(photo, wanted[m], EW, EH, (int)settings->edge_iterations);
+        assert_close(got + m * ESTRIDE, wanted[m], EN, 1e-4);
+    }
+    free(photo);
+    free(image);
+    free(maps);
+    free(got);
+}
+
+static void test_guided(void **state) {
+    tm_settings settings = default_settings();
+    settings.edge = TM_EDGE_GUIDED;
+    settings.edge_radius = 6;
+    check_edge(*state, &settings);
+}
+static void test_guided_beyond_the_photo(void **state) {
+    tm_settings settings = default_settings();
+    settings.edge = TM_EDGE_GUIDED;
+    settings.edge_radius = 32;
+    settings.edge_eps = 0.05f;
+    check_edge(*state, &settings);
+}
+static void test_joint(void **state) {
+    tm_settings settings = default_settings();
+    settings.edge = TM_EDGE_JOINT;
+    settings.edge_radius = 5;
+    check_edge(*state, &settings);
+}
+static void test_pamr_odd(void **state) {
+    tm_settings settings = default_settings();
+    settings.edge = TM_EDGE_PAMR;
+    settings.edge_iterations = 3;
+    check_edge(*state, &settings);
+}
+static void test_pamr_even(void **state) {
+    tm_settings settings = default_settings();
+    settings.edge = TM_EDGE_PAMR;
+    settings.edge_iterations = 10;
+    check_edge(*state, &settings);
+}
+static void test_no_edge(void **state) {
+    tm_settings settings = default_settings();
+    check_edge(*state, &settings);
+}
+
+// ---- Colour model.
+
+// The first tag is sure of one part, the second has noise for energies, the third is nowhere.
+static void check_colour(map_case *f, float weight, uint32_t iterations) {
+    tm_settings settings = default_settings();
+    settings.colour_weight = weight;
+    settings.colour_iterations = iterations;
+    uint32_t *photo = edge_photo();
+    float *image = float_pixels(photo), *unary = test_noise(61, 4 * EN, -4, 4);
+    for (int i = 0; i < EN; i++) {
+        unary[i] = 0;
+        unary[EN + i] = i % EW / 11 == 2 ? -8 : 8;
+        unary[3 * EN + i] = 40;
+    }
+    tm_map source = device_map(f, 4 * EW, EH, image), energies = device_map(f, EW, 4 * EH, unary);
+    tm_colour_job job = {source.slice, energies.slice, EN, 3};
+    assert_ok(tm_colour_record(&f->work, &job, &settings, &f->err), &f->err);
+    float *got = fetch(f, &energies);
+    ref_colour(photo, unary, EN, 3, (double)weight, (int)iterations);
+    for (int t = 0; t < 4; t++) assert_close(got + t * EN, unary + t * EN, EN, t ? 1e-4 : 0);
+    for (int i = 0; i < EN; i++) assert_true(got[3 * EN + i] == 40);
+    free(photo);
+    free(image);
+    free(unary);
+    free(got);
+}
+static void test_colour(void **state) {
+    check_colour(*state, 1, 1);
+}
+static void test_colour_again(void **state) {
+    check_colour(*state, 0.7f, 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fusion_modes), WITH_DEVICE(test_two_steps),   WITH_DEVICE(test_three_steps),
-        WITH_DEVICE(test_unary_logit),       WITH_DEVICE(test_unary_seeds),
+        cmocka_unit_test(test_fusion_modes),
+        WITH_DEVICE(test_two_steps),
+        WITH_DEVICE(test_three_steps),
+        WITH_DEVICE(test_unary_logit),
+        WITH_DEVICE(test_unary_seeds),
+        WITH_DEVICE(test_guided),
+        WITH_DEVICE(test_guided_beyond_the_photo),
+        WITH_DEVICE(test_joint),
+        WITH_DEVICE(test_pamr_odd),
+        WITH_DEVICE(test_pamr_even),
+        WITH_DEVICE(test_no_edge),
+        WITH_DEVICE(test_colour),
+        WITH_DEVICE(test_colour_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

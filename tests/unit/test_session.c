@@ -74,6 +74,14 @@ static tagmask_result *propose(tagmask_session *session, const char *tags, const
     return result;
 }
 
+static void check_no_refined(tagmask_session *session) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_int_equal(tagmask_session_map(session, "refined", 0, &map, &err), TAGMASK_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "edge"));
+    assert_null(map.data);
+}
+
 static void check_same(const tagmask_result *a, const tagmask_result *b) {
     size_t pixels = (size_t)tagmask_result_width(a) * tagmask_result_height(a);
     size_t tags = tagmask_result_tag_count(a), regions = tagmask_result_region_count(a);
@@ -167,11 +175,26 @@ static void test_refinements(void **state) {
     (void)state;
     tagmask_session *session = new_session();
     (void)change_members(session, "");
+    check_no_refined(session);
     expect(change_members(session, "\"fusion\": \"eps\""), false, false, true, true, true);
     expect(change_members(session, "\"affinity_steps\": 3"), false, false, true, true, true);
     expect(change_members(session, ""), false, false, false, true, true);
     expect(change_members(session, "\"unary\": \"seeds\""), false, false, false, true, true);
     expect(change_members(session, "\"unary\": \"seeds\", \"gt_prob\": 0.9"), false, false, false, true, true);
+    expect(change_members(session, "\"colour_weight\": 1"), false, false, false, true, true);
+    expect(change_members(session, "\"colour_weight\": 1, \"colour_iterations\": 3"), false, false, false, true, true);
+    static const char *const edges[] = {"guided", "pamr", "joint"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(edges); i++) {
+        char members[64];
+        (void)snprintf(members, sizeof members, "\"edge\": \"%s\"", edges[i]);
+        expect(change_members(session, members), false, false, false, true, true);
+        // Without a CRF the refined map itself is brought to the photo's size.
+        strcat(members, ", \"crf_iterations\": 0");
+        expect(change_members(session, members), false, false, false, false, true);
+        strcat(members, ", \"edge_radius\": 3");
+        expect(change_members(session, members), false, false, false, false, true);
+    }
+    expect(change_members(session, "\"crf_iterations\": 0"), false, false, false, false, true);
     tagmask_session_free(session);
 }
 
@@ -294,8 +317,9 @@ static tagmask_tensor stage_map(tagmask_session *session, const char *stage) {
 static void test_maps_after_suggestions(void **state) {
     (void)state;
     static const uint32_t sizes[2][2] = {{250, 128}, {128, 250}};
+    const char *refined = preset_file("\"edge\": \"guided\"");
     for (int i = 0; i < 2; i++) {
-        tagmask_params proposed = {.struct_size = sizeof proposed, .preset = "fast", .working_size = sizes[i][0]};
+        tagmask_params proposed = {.struct_size = sizeof proposed, .preset = refined, .working_size = sizes[i][0]};
         tagmask_params suggested = {.struct_size = sizeof suggested, .preset = "fast", .working_size = sizes[i][1]};
         tagmask_session *session = new_session();
         counts cost;

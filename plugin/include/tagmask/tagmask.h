@@ -314,11 +314,12 @@ TAGMASK_API void tagmask_result_free(tagmask_result *result);
  *   "affinity"     the CAM spread over similar features (presets without that step: the CAM); working size
  *   "saliency"     of the whole photo, the same for every tag; working size
  *   "fused"        CAM and saliency fused; working size
+ *   "refined"      the fused map along the photo's edges, of presets with the member edge; the CRF's size
  *   "probability"  after the CRF, what the threshold is compared with; the photo's size
  * *map (its struct_size is set by the caller) becomes float32 of rank 2, (height, width), 0..1, and is released with
  * tagmask_tensor_release; its name is the stage's. Errors: ARGUMENT (no such stage or tag, nothing proposed yet),
- * UNSUPPORTED (the stage knows nothing of the tag: no class for a CAM, no saliency network), MEMORY, DEVICE_MEMORY,
- * DEVICE_LOST. [one thread] */
+ * UNSUPPORTED (the stage knows nothing of the tag: no class for a CAM, no saliency network, a preset without it),
+ * MEMORY, DEVICE_MEMORY, DEVICE_LOST. [one thread] */
 TAGMASK_API tagmask_status tagmask_session_map(tagmask_session *session, const char *stage, size_t tag,
                                                tagmask_tensor *map, tagmask_error *error);
 /* The stages in their order; NULL beyond the last. [any thread] */
