@@ -1,12 +1,14 @@
-// The fast path of the dense CRF: iterations with a truncated Gaussian on 2x2 blocks and a permutohedral lattice of
-// grouped pixels. See docs/crf.md.
+// The fast path of the dense CRF, a truncated Gaussian on 2x2 blocks and a permutohedral lattice of grouped pixels: how
+// a run is cut, and its memory. See docs/crf.md.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mask/crf_plan.h"
 
-#define MAX_PLANES 6  // groups of four labels that one invocation holds
+#define MAX_PLANES 6                     // groups of four labels that one invocation holds
+#define BAND_ROWS 64                     // bands are whole tiles, and start where they can be bound
+#define BAND_BYTES ((uint64_t)32 << 20)  // of an array of all labels: bands are staged
 
 void tm_crf_forget_fast(tm_crf *crf) {
     if (crf->fast) crf->fast->lattice.built = false;
@@ -16,9 +18,8 @@ void tm_crf_destroy_fast(tm_crf *crf) {
     tm_crf_fast *fast = crf->fast;
     if (!fast) return;
     tm_crf_lattice_destroy(&fast->lattice);
-    tm_buffer *all[] = {fast->energies, fast->bases,    fast->marginals, fast->sums,
-                        fast->half,     fast->smoothed, fast->table,     fast->running};
-    for (size_t i = 0; i < TM_ARRAY_LEN(all); i++) tm_buffer_destroy(all[i]);
+    tm_crf_scratch_destroy(&crf->scratch);
+    tm_buffer_destroy(fast->table);
     free(fast);
     crf->fast = NULL;
 }
@@ -70,172 +71,111 @@ static tagmask_status upload_table(tm_crf *crf, tm_recorder *recorder, const tm_
     return status;
 }
 
-static tagmask_status smooth(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan *p, uint32_t first, uint32_t count,
-                             tm_error *err) {
-    const struct {
-        uint32_t columns, rows;
-        float falloff, compat;
-    } push = {p->gaussian.columns, p->gaussian.rows, p->gaussian.falloff, p->params->gaussian_compat};
-    tm_slice sums = tm_crf_planes(p->sums, p->block_plane, first, count);
-    tm_slice half = tm_crf_planes(p->half, p->block_plane, 0, count);
-    tm_slice smoothed = tm_crf_planes(p->smoothed, p->block_plane, first, count);
-    for (uint32_t vertical = 0; vertical < 2; vertical++) {
-        uint32_t length = vertical ? push.rows : push.columns, lines = vertical ? push.columns : push.rows;
-        tm_crf_job job = {
-            .shader = "crf/gauss",
-            .texel_shader = "crf/gauss_texel",
-            .constants = {p->gaussian.radius, vertical, p->channels},
-            .constant_count = 3,
-            .bindings = {vertical ? half : sums, tm_slice_all(crf->fast->table), vertical ? smoothed : half},
-            .push = &push,
-            .push_size = sizeof push,
-            .flops = 30.0 * length * lines * count * (p->gaussian.radius + 1)};
-        tm_crf_grid(crf, (uint64_t)tm_div_up(length, 8) * lines, job.groups);
-        job.groups[2] = count;
-        TM_TRY(tm_crf_dispatch(crf, recorder, &job, err));
-    }
-    return TAGMASK_OK;
+// ---- Plan
+// ------------------------------------------------------------------------------------------------------------
+
+tm_crf_band tm_crf_band_at(const tm_crf *crf, const tm_crf_plan *plan, uint32_t index) {
+    const tm_crf_gaussian *g = &plan->gaussian;
+    uint32_t top = index * plan->band_height, bottom = TM_MIN(top + plan->band_height, crf->height);
+    uint32_t end = tm_div_up(bottom, g->block), margin = g->block - 1;  // blocks of one pixel read nothing around them
+    tm_crf_band band = {.index = index,
+                        .first_row = top / g->block,
+                        .first_pixel = top * crf->width,
+                        .pixels = (bottom - top) * crf->width,
+                        .first_tile = top / TM_CRF_TILE * tm_div_up(crf->width, TM_CRF_TILE),
+                        .end_tile = tm_div_up(bottom, TM_CRF_TILE) * tm_div_up(crf->width, TM_CRF_TILE)};
+    band.rows = end - band.first_row;
+    band.smooth_row = band.first_row - TM_MIN(band.first_row, margin);
+    band.smooth_rows = TM_MIN(end + margin, g->rows) - band.smooth_row;
+    return band;
 }
 
-// ---- Iterations
-// ------------------------------------------------------------------------------------------------------
+// One invocation holds all labels of its pixels, if they are few, in bands of the image in which every array can be
+// bound whole. The lattice's arrays of points always can: see crf_lattice.c.
+static void plan_bands(const tm_crf *crf, tm_crf_plan *p) {
+    uint64_t pixel = TM_MAX(p->planes * 16, p->labels * 4), row = pixel * crf->width;
+    p->bands = 1;
+    p->band_height = crf->height;
+    if (p->planes > MAX_PLANES) p->streamed = true;
+    if (p->streamed || row * crf->height <= p->limit) return;
+    uint64_t rows = TM_MIN(p->limit, BAND_BYTES) / row / BAND_ROWS * BAND_ROWS;
+    p->band_height = (uint32_t)TM_CLAMP(rows, BAND_ROWS, (uint64_t)crf->height);
+    p->streamed = row * BAND_ROWS > p->limit;
+    if (p->streamed) p->band_height = crf->height;
+    p->bands = tm_div_up(crf->height, p->band_height);
+}
+
+static void plan_sizes(const tm_crf *crf, tm_crf_plan *p) {
+    const uint64_t alignment = TM_MAX(crf->info->buffer_alignment, 16);
+    const tm_crf_gaussian *g = &p->gaussian;
+    p->plane = tm_align_up((uint64_t)crf->count * 16, alignment);
+    p->block_plane = tm_align_up((uint64_t)g->columns * g->rows * 16, alignment);
+    tm_crf_band band = tm_crf_band_at(crf, p, 0);
+    uint64_t vectors = p->packed ? tm_div_up(p->planes, 2) : p->planes;
+    p->energy_band = tm_align_up((uint64_t)band.pixels * 16 * p->planes, alignment);
+    p->marginal_band = tm_align_up((uint64_t)band.pixels * 16 * vectors, alignment);
+    p->smoothed_band = tm_align_up((uint64_t)(band.rows + 2 * (g->block - 1)) * g->columns * 16 * p->planes, alignment);
+}
 
 static tagmask_status reserve(tm_crf *crf, tm_crf_plan *p, tm_error *err) {
-    tm_crf_fast *fast = crf->fast;
-    uint64_t halves = p->streamed ? 1 : p->planes, marginals = p->packed ? tm_div_up(p->planes, 2) : p->planes;
-    const struct {
-        tm_buffer **buffer;
-        tm_slice *slice;
-        uint64_t size;
-    } parts[] = {
-        {&fast->energies, &p->energies, p->plane * p->planes},
-        {&fast->bases, &p->bases, p->plane},
-        {&fast->marginals, &p->marginals, p->has_bilateral || p->streamed ? p->plane * marginals : 16},
-        {&fast->sums, &p->sums, p->has_gaussian ? p->block_plane * p->planes : 16},
-        {&fast->half, &p->half, p->has_gaussian ? p->block_plane * halves : 16},
-        {&fast->smoothed, &p->smoothed, p->has_gaussian ? p->block_plane * p->planes : 16},
+    const uint64_t planes = p->planes, marginals = p->marginal_band * p->bands;
+    const bool g = p->has_gaussian, in_result = !p->streamed && marginals <= p->result.size;
+    tm_crf_band band = tm_crf_band_at(crf, p, 0);
+    tm_crf_room building[TM_CRF_LATTICE_ROOMS], filtering[TM_CRF_LATTICE_FILTER_ROOMS + 8];
+    tm_crf_room rooms[] = {
+        // The energy of the only label but the last is kept in the bases.
+        {&p->energies, p->streamed     ? p->plane * planes
+                       : p->labels > 2 ? p->energy_band * p->bands
+                                       : 0},
+        {&p->bases, p->plane},
+        {&p->marginals, p->streamed                      ? p->plane * planes
+                        : p->has_bilateral && !in_result ? marginals
+                                                         : 0},
+        {&p->half, g ? p->block_plane * (p->streamed ? 1 : planes) : 0},
+        {&p->smoothed, g ? (p->streamed ? p->block_plane * planes : p->smoothed_band * p->bands) : 0},
+        {&p->sums, g ? (p->streamed ? p->block_plane : (uint64_t)band.rows * p->gaussian.columns * 16) * planes : 0},
+        {&p->staging, p->bands > 1 ? (uint64_t)band.pixels * 4 * p->labels : 0},
+        {&p->running, p->streamed ? p->plane : 0},
     };
-    for (size_t i = 0; i < TM_ARRAY_LEN(parts); i++) {
-        TM_TRY(tm_crf_reserve(crf, parts[i].buffer, parts[i].size, err));
-        *parts[i].slice = (tm_slice){*parts[i].buffer, 0, parts[i].size};
-    }
-    return tm_crf_reserve(crf, &fast->table, (uint64_t)(p->gaussian.columns + p->gaussian.rows) * 8, err);
-}
-
-static tagmask_status first(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan *p, tm_error *err) {
-    const tm_crf_lattice *lattice = &crf->fast->lattice;
-    const struct {
-        uint32_t width, height, columns, rows, labels;
-        float gaussian, bilateral;
-    } push = {crf->width,
-              crf->height,
-              p->gaussian.columns,
-              p->gaussian.rows,
-              p->labels,
-              p->params->gaussian_compat,
-              p->params->bilateral_compat};
-    tm_slice pixel_point = p->has_bilateral ? tm_slice_all(lattice->pixel_point) : p->bases;
-    tm_slice norms = p->has_bilateral ? tm_slice_all(lattice->norms) : p->bases;
-    tm_crf_job job = {.shader = "crf/first",
-                      .texel_shader = "crf/first_texel",
-                      .constants = {p->planes, p->gaussian.block, p->has_gaussian, p->has_bilateral, p->channels},
-                      .constant_count = 5,
-                      .bindings = {p->unary, pixel_point, norms, tm_slice_all(crf->fast->table), p->energies, p->bases,
-                                   p->marginals, p->sums},
-                      .push = &push,
-                      .push_size = sizeof push,
-                      .items = (uint64_t)p->gaussian.columns * p->gaussian.rows,
-                      .flops = 200.0 * crf->count * p->planes};
-    return tm_crf_dispatch(crf, recorder, &job, err);
-}
-
-static tagmask_status update(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan *p, bool last, tm_error *err) {
-    const tm_crf_lattice *lattice = &crf->fast->lattice;
-    const uint32_t push[6] = {crf->width,       crf->height, p->gaussian.columns,
-                              p->gaussian.rows, p->labels,   lattice->point_capacity};
-    tm_slice messages = p->bases;
+    size_t count = TM_ARRAY_LEN(rooms);
+    memcpy(filtering, rooms, sizeof rooms);
     if (p->has_bilateral) {
-        messages = (tm_slice){lattice->messages, 0, (uint64_t)lattice->point_capacity * 16 * p->planes};
+        tm_crf_lattice *lattice = &crf->fast->lattice;
+        TM_TRY(tm_crf_lattice_reserve(crf, lattice, p->params->bilateral_sxy, p->params->bilateral_srgb, p->planes,
+                                      p->streamed ? 1 : p->limit, err));
+        tm_crf_lattice_rooms(crf, lattice, p->planes, filtering + count, building);
+        count += TM_CRF_LATTICE_FILTER_ROOMS;
     }
-    tm_crf_job job = {.shader = "crf/update",
-                      .texel_shader = "crf/update_texel",
-                      .constants = {p->planes, p->gaussian.block, p->has_gaussian, p->has_bilateral, p->channels, last},
-                      .constant_count = 6,
-                      .bindings = {p->energies, p->bases, messages, p->smoothed, tm_slice_all(crf->fast->table),
-                                   p->marginals, p->sums, p->result},
-                      .push = push,
-                      .push_size = sizeof push,
-                      .items = (uint64_t)p->gaussian.columns * p->gaussian.rows,
-                      .flops = 200.0 * crf->count * p->planes};
-    return tm_crf_dispatch(crf, recorder, &job, err);
-}
-
-static tagmask_status gather(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan *p, uint32_t first, uint32_t count,
-                             tm_error *err) {
-    const tm_crf_lattice *lattice = &crf->fast->lattice;
-    const uint32_t push[2] = {crf->count, lattice->point_capacity};
-    tm_slice values = {lattice->values, 0, (uint64_t)lattice->point_capacity * 16 * count};
-    tm_crf_job job = {.shader = "crf/gather",
-                      .texel_shader = "crf/gather_texel",
-                      .constants = {count, p->channels, p->packed},
-                      .constant_count = 3,
-                      .bindings = {p->packed ? p->marginals : tm_crf_planes(p->marginals, p->plane, first, count),
-                                   tm_slice_all(lattice->point_range), tm_slice_all(lattice->members),
-                                   tm_slice_all(lattice->norms), values, tm_slice_all(lattice->state)},
-                      .push = push,
-                      .push_size = sizeof push,
-                      .at_most = lattice->point_capacity,
-                      .flops = 40.0 * crf->count * count};
-    return tm_crf_dispatch(crf, recorder, &job, err);
-}
-
-tagmask_status tm_crf_messages(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan *plan, uint32_t first,
-                               uint32_t count, tm_error *err) {
-    if (plan->has_gaussian) TM_TRY(smooth(crf, recorder, plan, first, count, err));
-    if (!plan->has_bilateral) return TAGMASK_OK;
-    TM_TRY(gather(crf, recorder, plan, first, count, err));
-    return tm_crf_lattice_filter(crf, &crf->fast->lattice, recorder, first, count, plan->channels,
-                                 plan->params->bilateral_compat, err);
-}
-
-// One invocation holds all labels of its pixels if they are few and every array can be bound whole.
-static bool must_stream(const tm_crf *crf, const tm_crf_plan *p) {
-    uint64_t largest = TM_MAX((uint64_t)crf->count * 16, tm_crf_lattice_vertices(crf) * 16);
-    uint64_t range = TM_MIN(crf->info->max_storage_range, crf->stream_above ? crf->stream_above : UINT64_MAX);
-    return p->planes > MAX_PLANES || largest * p->planes > range || p->unary.size > range;
+    TM_TRY(tm_crf_scratch_place(crf, filtering, count, building, p->has_bilateral ? TM_CRF_LATTICE_ROOMS : 0, err));
+    // The result is written when the marginals have been read for the last time.
+    if (p->has_bilateral && in_result) p->marginals = (tm_slice){p->result.buffer, p->result.offset, marginals};
+    return tm_crf_reserve(crf, &crf->fast->table, (uint64_t)(p->gaussian.columns + p->gaussian.rows) * 8, err);
 }
 
 tagmask_status tm_crf_run_fast(tm_crf *crf, tm_recorder *recorder, const tm_crf_params *params, uint32_t labels,
                                tm_slice unary, tm_slice marginals, tm_error *err) {
     if (!crf->fast) crf->fast = tm_calloc(1, sizeof *crf->fast);
     if (!crf->fast) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a CRF");
+    const uint64_t range = crf->info->max_storage_range;
     tm_crf_plan p = {.params = params,
                      .planes = tm_div_up(labels - 1, 4),
                      .labels = labels,
                      .channels = TM_MIN(labels - 1, 4),
                      .has_gaussian = params->gaussian_compat != 0,
                      .has_bilateral = params->bilateral_compat != 0,
+                     .limit = crf->bind_at_most ? TM_MIN(range, crf->bind_at_most) : range,
                      .gaussian = plan_gaussian(crf, params->gaussian_sxy),
                      .unary = unary,
                      .result = marginals};
-    p.streamed = must_stream(crf, &p);
+    plan_bands(crf, &p);
     if (p.streamed) p.channels = 4;
     p.packed = !p.streamed && p.planes > 1 && crf->info->gpu_class == TM_GPU_CLASS_LAVAPIPE;
-    uint64_t alignment = p.streamed ? TM_MAX(crf->info->buffer_alignment, 16) : 16;
-    p.plane = tm_align_up((uint64_t)crf->count * 16, alignment);
-    p.block_plane = tm_align_up((uint64_t)p.gaussian.columns * p.gaussian.rows * 16, alignment);
-    tm_crf_lattice *lattice = &crf->fast->lattice;
+    plan_sizes(crf, &p);
     TM_TRY(reserve(crf, &p, err));
     if (p.has_bilateral) {
-        TM_TRY(tm_crf_lattice_prepare(crf, lattice, recorder, params->bilateral_sxy, params->bilateral_srgb,
-                                      p.streamed ? 1 : p.planes, p.planes, err));
+        TM_TRY(tm_crf_lattice_build(crf, &crf->fast->lattice, recorder, params->bilateral_sxy, params->bilateral_srgb,
+                                    err));
     }
     TM_TRY(upload_table(crf, recorder, &p.gaussian, err));
-    if (p.streamed) return tm_crf_stream(crf, recorder, &p, err);
-    TM_TRY(first(crf, recorder, &p, err));
-    for (int t = 0; t < params->iterations; t++) {
-        TM_TRY(tm_crf_messages(crf, recorder, &p, 0, p.planes, err));
-        TM_TRY(update(crf, recorder, &p, t + 1 == params->iterations, err));
-    }
-    return TAGMASK_OK;
+    return p.streamed ? tm_crf_stream(crf, recorder, &p, err) : tm_crf_bands(crf, recorder, &p, err);
 }

@@ -1,11 +1,23 @@
 // Shared by the parts of the dense CRF: crf.c (interface, sum over all pairs), crf_lattice.c (the bilateral filter's
-// structure), crf_fast.c (the iterations of the fast path).
+// structure), crf_fast.c (the iterations of the fast path), crf_scratch.c (memory of the fast path).
 #ifndef TM_CRF_INTERNAL_H
 #define TM_CRF_INTERNAL_H
 
 #include "mask/crf.h"
 
 typedef struct tm_crf_fast tm_crf_fast;
+
+// Memory of the fast path that keeps nothing between runs. What is in use at different times shares it.
+#define TM_CRF_SCRATCH_BUFFERS 32
+typedef struct tm_crf_scratch {
+    tm_buffer *buffers[TM_CRF_SCRATCH_BUFFERS];
+    uint32_t count;
+} tm_crf_scratch;
+
+typedef struct tm_crf_room {
+    tm_slice *slice;
+    uint64_t size;  // bytes; 0: none is needed
+} tm_crf_room;
 
 struct tm_crf {
     tm_gpu *gpu;
@@ -19,7 +31,8 @@ struct tm_crf {
     float norms_key[3];
 
     tm_crf_fast *fast;
-    uint64_t stream_above;  // tests lower the size at which labels are streamed; 0: what the device binds
+    tm_crf_scratch scratch;
+    uint64_t bind_at_most;  // tests lower it, so that work is cut; 0: what the device binds
 };
 
 // Invocations a workgroup: CPU devices run a group as one unit of work on few lanes.
@@ -28,6 +41,12 @@ uint32_t tm_crf_local_size(const tm_crf *crf);
 void tm_crf_grid(const tm_crf *crf, uint64_t items, uint32_t groups[3]);
 // Makes *buffer at least `size` bytes, dropping its content when it has to grow.
 tagmask_status tm_crf_reserve(tm_crf *crf, tm_buffer **buffer, uint64_t size, tm_error *err);
+
+// Places two lists of rooms: those of one list do not overlap, the lists share their memory. What was placed before is
+// lost when it does not suffice.
+tagmask_status tm_crf_scratch_place(tm_crf *crf, const tm_crf_room *first, size_t first_count,
+                                    const tm_crf_room *second, size_t second_count, tm_error *err);
+void tm_crf_scratch_destroy(tm_crf_scratch *scratch);
 
 // A dispatch; the shader's specialization constant 0 is the local size, `constants` follow.
 typedef struct tm_crf_job {

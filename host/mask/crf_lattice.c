@@ -4,8 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#define TILE 32
+#define TILE TM_CRF_TILE
 #define TILE_SLOTS 2048
+#define TILE_BATCH 2048      // tiles that are grouped at once
 #define POINT_PIXELS 32      // most pixels of a point, of small images
 #define CELL 0.5f            // side of a point's cell, in widths of the kernel
 #define FINE_CELL 0.25f      // of small images, where points cost little
@@ -24,42 +25,43 @@ static uint64_t largest_points(const tm_crf *crf, float *share) {
     return tm_align_up(points + tiles, crf->info->buffer_alignment);  // planes are bound by themselves
 }
 
-uint64_t tm_crf_lattice_vertices(const tm_crf *crf) {
-    float share;
-    return largest_points(crf, &share) * 6;
+// A vertex keeps 12 bits a coordinate.
+static tagmask_status check_reach(const tm_crf *crf, float sxy, float srgb, tm_error *err) {
+    float reach = 4.3f * ((float)(crf->width + crf->height) / sxy + 3 * 255 / srgb);
+    if (reach <= 12000) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                   "the CRF's bilateral widths %g and %g are too small for %u x %u pixels; use larger ones or the "
+                   "exact path",
+                   (double)sxy, (double)srgb, crf->width, crf->height);
 }
 
-static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm_error *err) {
-    if (lattice->state) return TAGMASK_OK;
-    uint64_t count = crf->count, points = largest_points(crf, &lattice->share), vertices = points * 6, slots = 1024;
-    while (slots < vertices + vertices / 2) slots *= 2;
+static void plan_structure(const tm_crf *crf, tm_crf_lattice *lattice) {
+    uint64_t points = largest_points(crf, &lattice->share), slots = 1024;
+    while (slots < points * 9) slots *= 2;
     // Large flat areas: vertices shall not have too many points.
-    lattice->point_pixels = (uint32_t)TM_CLAMP(count / 4096, POINT_PIXELS, TILE * TILE);
+    lattice->point_pixels = (uint32_t)TM_CLAMP(crf->count / 4096, POINT_PIXELS, TILE * TILE);
     lattice->tiles = tm_div_up(crf->width, TILE) * tm_div_up(crf->height, TILE);
     lattice->point_capacity = (uint32_t)points;
-    lattice->vertex_capacity = (uint32_t)vertices;
+    lattice->vertex_capacity = (uint32_t)points * 6;
     lattice->table_mask = (uint32_t)slots - 1;
+}
+
+tagmask_status tm_crf_lattice_reserve(tm_crf *crf, tm_crf_lattice *lattice, float sxy, float srgb, uint32_t planes,
+                                      uint64_t limit, tm_error *err) {
+    TM_TRY(check_reach(crf, sxy, srgb, err));
+    plan_structure(crf, lattice);
+    const uint64_t count = crf->count, points = lattice->point_capacity, vertices = lattice->vertex_capacity;
+    lattice->at_once = (uint32_t)TM_CLAMP(limit / (vertices * 16), 1, (uint64_t)planes);
     const struct {
         tm_buffer **buffer;
         uint64_t size;
     } parts[] = {
-        {&lattice->tile_table, (uint64_t)lattice->tiles * TILE_SLOTS * 12},
         {&lattice->tile_points, (uint64_t)lattice->tiles * 4},
-        {&lattice->tile_first, (uint64_t)lattice->tiles * 4},
-        {&lattice->pixel_slot, count * 4},
-        {&lattice->range_end, count * 4},
+        {&lattice->tile_first, (uint64_t)lattice->tiles * 4 + 4},
         {&lattice->members, count * 4},
         {&lattice->pixel_point, count * 4},
         {&lattice->point_range, points * 8},
-        {&lattice->keys, points * 48},
         {&lattice->links, points * 48},
-        {&lattice->places, points * 24},
-        {&lattice->table, slots * 4},
-        {&lattice->numbers, slots * 4},
-        {&lattice->wanted, slots * 4},
-        {&lattice->wanted_numbers, slots * 4},
-        {&lattice->vertex_keys, vertices * 8},
-        {&lattice->counts, vertices * 4},
         {&lattice->ranges, vertices * 8},
         {&lattice->pairs, (points * 6 + vertices) * 8},  // a list may waste one
         {&lattice->neighbours, vertices * 48},
@@ -72,13 +74,30 @@ static tagmask_status reserve_structure(tm_crf *crf, tm_crf_lattice *lattice, tm
     return TAGMASK_OK;
 }
 
-static tagmask_status reserve_planes(tm_crf *crf, tm_crf_lattice *lattice, uint32_t at_once, uint32_t planes,
-                                     tm_error *err) {
-    uint64_t points = (uint64_t)lattice->point_capacity * 16, vertices = (uint64_t)lattice->vertex_capacity * 16;
-    TM_TRY(tm_crf_reserve(crf, &lattice->values, points * at_once, err));
-    TM_TRY(tm_crf_reserve(crf, &lattice->messages, points * planes, err));
-    TM_TRY(tm_crf_reserve(crf, &lattice->lattice[0], vertices * at_once, err));
-    return tm_crf_reserve(crf, &lattice->lattice[1], vertices * at_once, err);
+void tm_crf_lattice_rooms(const tm_crf *crf, tm_crf_lattice *lattice, uint32_t planes,
+                          tm_crf_room filtering[TM_CRF_LATTICE_FILTER_ROOMS],
+                          tm_crf_room building[TM_CRF_LATTICE_ROOMS]) {
+    const uint64_t count = crf->count, points = lattice->point_capacity, vertices = lattice->vertex_capacity;
+    const uint64_t slots = (uint64_t)lattice->table_mask + 1, batch = TM_MIN(lattice->tiles, TILE_BATCH);
+    const tm_crf_room filter_rooms[TM_CRF_LATTICE_FILTER_ROOMS] = {
+        {&lattice->halves[0], vertices * 16 * lattice->at_once},
+        {&lattice->halves[1], vertices * 16 * lattice->at_once},
+        {&lattice->values, points * 16 * planes}};
+    const tm_crf_room build_rooms[TM_CRF_LATTICE_ROOMS] = {
+        {&lattice->tile_table, batch * TILE_SLOTS * 12},
+        {&lattice->keys, points * 48},
+        {&lattice->table, slots * 4},
+        {&lattice->numbers, slots * 4},
+        {&lattice->wanted, slots * 4},
+        {&lattice->wanted_numbers, slots * 4},
+        {&lattice->vertex_keys, vertices * 8},
+        {&lattice->pixel_slot, count * 4},
+        {&lattice->range_end, count * 4},
+        {&lattice->places, points * 24},
+        {&lattice->counts, vertices * 4},
+    };
+    memcpy(filtering, filter_rooms, sizeof filter_rooms);
+    memcpy(building, build_rooms, sizeof build_rooms);
 }
 
 static tm_slice axis_neighbours(const tm_crf_lattice *lattice, uint64_t axis) {
@@ -96,10 +115,9 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
         float compat;
     } push = {lattice->point_capacity, lattice->vertex_capacity, compat};
     uint64_t point_plane = (uint64_t)lattice->point_capacity * 16;
-    uint64_t vertices = (uint64_t)lattice->vertex_capacity * 16 * count;
-    tm_slice values = {lattice->values, 0, point_plane * count};
-    tm_slice messages = {lattice->messages, point_plane * first, point_plane * count};
-    tm_slice now = {lattice->lattice[0], 0, vertices}, next = {lattice->lattice[1], 0, vertices};
+    tm_slice values = {lattice->values.buffer, lattice->values.offset + point_plane * first, point_plane * count};
+    tm_slice now = lattice->halves[0], next = lattice->halves[1];
+    now.size = next.size = (uint64_t)lattice->vertex_capacity * 16 * count;
     const struct {
         uint32_t point_capacity, vertex_capacity;
         float unit;
@@ -134,7 +152,7 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
                         .texel_shader = "crf/slice_texel",
                         .constants = {count, channels},
                         .constant_count = 2,
-                        .bindings = {now, ALL(links), ALL(norms), messages, ALL(state)},
+                        .bindings = {now, ALL(links), ALL(norms), values, ALL(state)},
                         .push = &push,
                         .push_size = 12,
                         .at_most = lattice->point_capacity,
@@ -148,26 +166,30 @@ tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_re
 static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy, float srgb,
                                    tm_error *err) {
     const float cells = crf->count <= SMALL ? FINE_CELL : CELL;
-    const struct {
-        uint32_t width, height, tiles, cap, side;
+    struct {
+        uint32_t width, height, first, tiles, cap, side;
         float cell, share;
     } points_push = {crf->width,
                      crf->height,
-                     lattice->tiles,
+                     0,
+                     0,
                      lattice->point_pixels,
                      (uint32_t)TM_CLAMP(cells * sxy, 1.0f, (float)TILE),
                      fmaxf(cells * srgb, 0.25f),
                      lattice->share};
     tm_crf_job points = {.shader = "crf/points",
                          .texel_shader = "crf/points_texel",
-                         .bindings = {tm_slice_all(crf->image), ALL(tile_table), ALL(pixel_slot), ALL(range_end),
-                                      ALL(members), ALL(tile_points)},
+                         .bindings = {tm_slice_all(crf->image), lattice->tile_table, lattice->pixel_slot,
+                                      lattice->range_end, ALL(members), ALL(tile_points)},
                          .push = &points_push,
-                         .push_size = sizeof points_push,
-                         .items = lattice->tiles,
-                         .flops = 300.0 * crf->count};
-    TM_TRY(tm_fill(recorder, ALL(tile_table), UINT32_MAX, err));
-    TM_TRY(tm_crf_dispatch(crf, recorder, &points, err));
+                         .push_size = sizeof points_push};
+    for (uint32_t *first = &points_push.first; *first < lattice->tiles; *first += TILE_BATCH) {
+        points_push.tiles = TM_MIN(*first + TILE_BATCH, lattice->tiles);
+        points.items = points_push.tiles - *first;
+        points.flops = 300.0 * TILE * TILE * (double)points.items;
+        TM_TRY(tm_fill(recorder, lattice->tile_table, UINT32_MAX, err));
+        TM_TRY(tm_crf_dispatch(crf, recorder, &points, err));
+    }
     tm_crf_job number = {.shader = "crf/number",
                          .bindings = {ALL(tile_points), ALL(tile_first), ALL(state)},
                          .push = &lattice->tiles,
@@ -181,8 +203,8 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
     } embed_push = {crf->width, crf->height, lattice->point_capacity, unit / sxy, unit / srgb};
     tm_crf_job embed = {.shader = "crf/embed",
                         .texel_shader = "crf/embed_texel",
-                        .bindings = {tm_slice_all(crf->image), ALL(range_end), ALL(members), ALL(tile_points),
-                                     ALL(tile_first), ALL(pixel_point), ALL(point_range), ALL(keys), ALL(links)},
+                        .bindings = {tm_slice_all(crf->image), lattice->range_end, ALL(members), ALL(tile_points),
+                                     ALL(tile_first), ALL(pixel_point), ALL(point_range), lattice->keys, ALL(links)},
                         .push = &embed_push,
                         .push_size = sizeof embed_push,
                         .groups = {TM_MIN(lattice->tiles, 32768), tm_div_up(lattice->tiles, 32768), 1},
@@ -208,28 +230,29 @@ static tagmask_status build_axes(tm_crf *crf, tm_crf_lattice *lattice, tm_record
 
 static tagmask_status build_vertices(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
     const uint32_t push[3] = {lattice->table_mask, lattice->point_capacity, lattice->vertex_capacity};
-    const tm_crf_job insert = {
-        .shader = "crf/insert",
-        .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(vertex_keys), ALL(places), ALL(state)},
-        .push = push,
-        .push_size = sizeof push,
-        .at_most = lattice->point_capacity,
-        .flops = 100.0 * crf->count};
+    const tm_crf_job insert = {.shader = "crf/insert",
+                               .bindings = {lattice->keys, lattice->table, lattice->numbers, lattice->vertex_keys,
+                                            lattice->places, ALL(state)},
+                               .push = push,
+                               .push_size = sizeof push,
+                               .at_most = lattice->point_capacity,
+                               .flops = 100.0 * crf->count};
     const tm_crf_job total = {.shader = "crf/total",
                               .bindings = {ALL(state)},
                               .push = &lattice->vertex_capacity,
                               .push_size = 4,
                               .groups = {1, 1, 1}};
-    const tm_crf_job neighbours = {
-        .shader = "crf/neighbours",
-        .bindings = {ALL(keys), ALL(table), ALL(numbers), ALL(vertex_keys), ALL(neighbours), ALL(state)}};
-    const tm_slice wanted[] = {ALL(wanted), ALL(wanted_numbers), ALL(vertex_keys), ALL(neighbours), ALL(state)};
+    const tm_crf_job neighbours = {.shader = "crf/neighbours",
+                                   .bindings = {lattice->keys, lattice->table, lattice->numbers, lattice->vertex_keys,
+                                                ALL(neighbours), ALL(state)}};
+    const tm_slice wanted[] = {lattice->wanted, lattice->wanted_numbers, lattice->vertex_keys, ALL(neighbours),
+                               ALL(state)};
     tm_crf_job widen = {.shader = "crf/widen"}, join = {.shader = "crf/join"};
     memcpy(widen.bindings, wanted, sizeof wanted);
     memcpy(join.bindings, wanted, sizeof wanted);
-    TM_TRY(tm_fill(recorder, ALL(table), UINT32_MAX, err));
-    TM_TRY(tm_fill(recorder, ALL(wanted), UINT32_MAX, err));
-    TM_TRY(tm_fill(recorder, ALL(wanted_numbers), 0, err));
+    TM_TRY(tm_fill(recorder, lattice->table, UINT32_MAX, err));
+    TM_TRY(tm_fill(recorder, lattice->wanted, UINT32_MAX, err));
+    TM_TRY(tm_fill(recorder, lattice->wanted_numbers, 0, err));
     TM_TRY(tm_fill(recorder, ALL(neighbours), 0, err));
     TM_TRY(tm_crf_dispatch(crf, recorder, &insert, err));
     TM_TRY(build_axes(crf, lattice, recorder, neighbours, 4, err));
@@ -243,41 +266,38 @@ static tagmask_status build_lists(tm_crf *crf, tm_crf_lattice *lattice, tm_recor
     const double flops = 100.0 * crf->count;
     const tm_crf_job jobs[] = {
         {.shader = "crf/link",
-         .bindings = {ALL(numbers), ALL(places), ALL(links), ALL(counts), ALL(state)},
+         .bindings = {lattice->numbers, lattice->places, ALL(links), lattice->counts, ALL(state)},
          .push = &lattice->point_capacity,
          .push_size = 4,
          .at_most = lattice->point_capacity,
          .flops = flops},
         {.shader = "crf/reserve",
-         .bindings = {ALL(counts), ALL(ranges), ALL(state)},
+         .bindings = {lattice->counts, ALL(ranges), ALL(state)},
          .push = &lattice->vertex_capacity,
          .push_size = 4,
          .at_most = lattice->vertex_capacity,
          .flops = flops},
         {.shader = "crf/list",
-         .bindings = {ALL(links), ALL(counts), ALL(ranges), ALL(pairs), ALL(state)},
+         .bindings = {ALL(links), lattice->counts, ALL(ranges), ALL(pairs), ALL(state)},
          .push = &lattice->point_capacity,
          .push_size = 4,
          .at_most = lattice->point_capacity,
          .flops = flops},
     };
-    TM_TRY(tm_fill(recorder, ALL(counts), 0, err));
+    TM_TRY(tm_fill(recorder, lattice->counts, 0, err));
     TM_TRY(tm_fill(recorder, ALL(pairs), 0, err));
     for (size_t i = 0; i < TM_ARRAY_LEN(jobs); i++) TM_TRY(tm_crf_dispatch(crf, recorder, &jobs[i], err));
     return TAGMASK_OK;
 }
 
 static tagmask_status build_norms(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, tm_error *err) {
-    const uint64_t plane = (uint64_t)lattice->point_capacity * 16;
+    tm_slice values = lattice->values;
+    values.size = (uint64_t)lattice->point_capacity * 16;
     for (uint32_t step = 0; step < 3; step++) {
         tm_crf_job job = {.shader = "crf/norm",
                           .constants = {step},
                           .constant_count = 1,
-                          .bindings = {ALL(point_range),
-                                       {lattice->messages, 0, plane},
-                                       ALL(norms),
-                                       {lattice->values, 0, plane},
-                                       ALL(state)},
+                          .bindings = {ALL(point_range), ALL(norms), values, ALL(state)},
                           .push = &lattice->point_capacity,
                           .push_size = 4,
                           .at_most = lattice->point_capacity,
@@ -288,19 +308,9 @@ static tagmask_status build_norms(tm_crf *crf, tm_crf_lattice *lattice, tm_recor
     return TAGMASK_OK;
 }
 
-tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy,
-                                      float srgb, uint32_t at_once, uint32_t planes, tm_error *err) {
+tagmask_status tm_crf_lattice_build(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy, float srgb,
+                                    tm_error *err) {
     const float key[2] = {sxy, srgb};
-    // A vertex keeps 12 bits a coordinate.
-    float reach = 4.3f * ((float)(crf->width + crf->height) / sxy + 3 * 255 / srgb);
-    if (reach > 12000) {
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                       "the CRF's bilateral widths %g and %g are too small for %u x %u pixels; use larger ones or the "
-                       "exact path",
-                       (double)sxy, (double)srgb, crf->width, crf->height);
-    }
-    TM_TRY(reserve_structure(crf, lattice, err));
-    TM_TRY(reserve_planes(crf, lattice, at_once, planes, err));
     if (lattice->built && !memcmp(key, lattice->key, sizeof key)) return TAGMASK_OK;
     lattice->built = false;
     TM_TRY(build_points(crf, lattice, recorder, sxy, srgb, err));
@@ -313,12 +323,8 @@ tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_r
 }
 
 void tm_crf_lattice_destroy(tm_crf_lattice *lattice) {
-    tm_buffer *all[] = {lattice->tile_table, lattice->tile_points, lattice->tile_first,     lattice->pixel_slot,
-                        lattice->range_end,  lattice->members,     lattice->pixel_point,    lattice->point_range,
-                        lattice->keys,       lattice->links,       lattice->places,         lattice->table,
-                        lattice->numbers,    lattice->wanted,      lattice->wanted_numbers, lattice->vertex_keys,
-                        lattice->pairs,      lattice->counts,      lattice->ranges,         lattice->neighbours,
-                        lattice->state,      lattice->norms,       lattice->values,         lattice->messages,
-                        lattice->lattice[0], lattice->lattice[1]};
+    tm_buffer *all[] = {lattice->tile_points, lattice->tile_first, lattice->members, lattice->pixel_point,
+                        lattice->point_range, lattice->links,      lattice->ranges,  lattice->pairs,
+                        lattice->neighbours,  lattice->state,      lattice->norms};
     for (size_t i = 0; i < TM_ARRAY_LEN(all); i++) tm_buffer_destroy(all[i]);
 }

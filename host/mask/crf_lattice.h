@@ -5,30 +5,40 @@
 
 #include "mask/crf_internal.h"
 
+#define TM_CRF_TILE 32  // side in pixels, as in crf/tile
+
 typedef struct tm_crf_lattice {
     uint32_t tiles, point_pixels, point_capacity, vertex_capacity, table_mask;
-    tm_buffer *tile_table, *tile_points, *tile_first, *pixel_slot, *range_end;
-    tm_buffer *members, *pixel_point, *point_range, *keys, *links, *places, *table, *numbers, *wanted, *wanted_numbers;
-    tm_buffer *vertex_keys, *counts, *ranges, *pairs, *neighbours, *state, *norms;
-    tm_buffer *values;                      // [value_planes][point_capacity] vec4
-    tm_buffer *messages;                    // [message_planes][point_capacity] vec4
-    tm_buffer *lattice[2];                  // [value_planes][vertex_capacity] vec4
-    uint32_t value_planes, message_planes;  // groups of four labels that there is room for
-    float share;                            // most points a pixel
+    tm_buffer *tile_points, *tile_first, *members, *pixel_point, *point_range, *links, *ranges, *pairs, *neighbours;
+    tm_buffer *state, *norms;
+    // Of crf->scratch; only while it is built:
+    tm_slice tile_table, pixel_slot, range_end, keys, places, table, numbers, wanted, wanted_numbers;
+    tm_slice vertex_keys, counts;
+    tm_slice values;     // [planes][point_capacity] vec4: each point's sum, then its message
+    tm_slice halves[2];  // [at_once][vertex_capacity] vec4
+    float share;         // most points a pixel
+    uint32_t at_once;    // groups of four labels that are filtered in one go
     bool built;
     float key[2];  // widths it was built with
 } tm_crf_lattice;
 
-// Records what is not yet built for these widths, and makes room: values of `at_once` groups of four labels, messages
-// of `planes`.
-tagmask_status tm_crf_lattice_prepare(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy,
-                                      float srgb, uint32_t at_once, uint32_t planes, tm_error *err);
-// values (each point's sum, normalized) -> messages (compat * norm * kernel's sum): `count` groups of values from the
-// first on, messages from the group `first` on. Of each
-// group `channels` (1..4) are in use.
+// Makes room for what is kept of an image, and decides how many of `planes` groups of four labels are filtered at once:
+// as many as `limit` bytes hold.
+tagmask_status tm_crf_lattice_reserve(tm_crf *crf, tm_crf_lattice *lattice, float sxy, float srgb, uint32_t planes,
+                                      uint64_t limit, tm_error *err);
+#define TM_CRF_LATTICE_FILTER_ROOMS 3
+#define TM_CRF_LATTICE_ROOMS 11
+// What it needs of crf->scratch while values are filtered, and (at another time) while it is built.
+void tm_crf_lattice_rooms(const tm_crf *crf, tm_crf_lattice *lattice, uint32_t planes,
+                          tm_crf_room filtering[TM_CRF_LATTICE_FILTER_ROOMS],
+                          tm_crf_room building[TM_CRF_LATTICE_ROOMS]);
+// Records what is not yet built for these widths.
+tagmask_status tm_crf_lattice_build(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, float sxy, float srgb,
+                                    tm_error *err);
+// values (each point's sum, normalized) -> messages (compat * norm * kernel's sum), in place: the groups of four labels
+// [first, first + count). Of each group `channels` (1..4) are in use.
 tagmask_status tm_crf_lattice_filter(tm_crf *crf, tm_crf_lattice *lattice, tm_recorder *recorder, uint32_t first,
                                      uint32_t count, uint32_t channels, float compat, tm_error *err);
-uint64_t tm_crf_lattice_vertices(const tm_crf *crf);  // room for vertices
 void tm_crf_lattice_destroy(tm_crf_lattice *lattice);
 
 #endif

@@ -1,5 +1,6 @@
-// The dense CRF's iterations with four labels at a time: memory bindings and registers bound nothing but the size of
-// one plane. The softmax over all labels runs along: maximum and sum of each pixel are kept between groups.
+// The dense CRF's iterations with four labels at a time, for more labels than an invocation holds: bindings bound
+// nothing but the size of one plane. The softmax over all labels runs along: maximum and sum of each pixel are kept
+// between groups.
 #include "mask/crf_plan.h"
 
 // A slice of the planes of labels [first, first + count) of [labels][pixels] floats, widened to the device's alignment.
@@ -56,19 +57,18 @@ static tagmask_status logits(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
     tm_slice energies = tm_crf_planes(plan->energies, plan->plane, group, 1), points = energies, smoothed = energies;
     if (bilateral) {
         uint64_t bytes = (uint64_t)lattice->point_capacity * 16;
-        points = (tm_slice){lattice->messages, bytes * group, bytes};
+        points = tm_crf_planes(lattice->values, bytes, group, 1);
     }
     if (gaussian) smoothed = tm_crf_planes(plan->smoothed, plan->block_plane, group, 1);
-    tm_crf_job job = {
-        .shader = "crf/stream_logits",
-        .constants = {1, plan->gaussian.block, gaussian, bilateral, 4, group + 1 == plan->planes},
-        .constant_count = 6,
-        .bindings = {energies, plan->bases, points, smoothed, tm_crf_planes(plan->marginals, plan->plane, group, 1),
-                     tm_slice_all(crf->fast->running)},
-        .push = push,
-        .push_size = sizeof push,
-        .items = blocks_of(plan),
-        .flops = 150.0 * crf->count};
+    tm_crf_job job = {.shader = "crf/stream_logits",
+                      .constants = {1, plan->gaussian.block, gaussian, bilateral, 4, group + 1 == plan->planes},
+                      .constant_count = 6,
+                      .bindings = {energies, plan->bases, points, smoothed,
+                                   tm_crf_planes(plan->marginals, plan->plane, group, 1), plan->running},
+                      .push = push,
+                      .push_size = sizeof push,
+                      .items = blocks_of(plan),
+                      .flops = 150.0 * crf->count};
     return tm_crf_dispatch(crf, recorder, &job, err);
 }
 
@@ -80,26 +80,25 @@ static tagmask_status finish(tm_crf *crf, tm_recorder *recorder, const tm_crf_pl
                         plan->gaussian.rows, 0,           tail ? 1 : labels_of(plan, group)};
     tm_slice marginals = tm_crf_planes(plan->marginals, plan->plane, tail ? 0 : group, 1), result = plan->bases;
     if (last) result = label_planes(crf, plan->result, tail ? plan->labels - 1 : group * 4, push[5], &push[4]);
-    tm_slice sums = plan->has_gaussian ? tm_crf_planes(plan->sums, plan->block_plane, tail ? 0 : group, 1) : plan->sums;
-    tm_crf_job job = {
-        .shader = "crf/stream_finish",
-        .constants = {1, plan->gaussian.block, plan->has_gaussian, plan->has_bilateral, 4, last, tail},
-        .constant_count = 7,
-        .bindings = {marginals, tm_slice_all(crf->fast->running), tm_slice_all(crf->fast->table), sums, result},
-        .push = push,
-        .push_size = sizeof push,
-        .items = blocks_of(plan),
-        .flops = 80.0 * crf->count};
+    tm_slice sums =
+        plan->has_gaussian ? tm_crf_planes(plan->sums, plan->block_plane, tail ? 0 : group, 1) : plan->bases;
+    tm_crf_job job = {.shader = "crf/stream_finish",
+                      .constants = {1, plan->gaussian.block, plan->has_gaussian, plan->has_bilateral, 4, last, tail},
+                      .constant_count = 7,
+                      .bindings = {marginals, plan->running, tm_slice_all(crf->fast->table), sums, result},
+                      .push = push,
+                      .push_size = sizeof push,
+                      .items = blocks_of(plan),
+                      .flops = 80.0 * crf->count};
     return tm_crf_dispatch(crf, recorder, &job, err);
 }
 
 tagmask_status tm_crf_stream(tm_crf *crf, tm_recorder *recorder, const tm_crf_plan *plan, tm_error *err) {
-    TM_TRY(tm_crf_reserve(crf, &crf->fast->running, plan->plane, err));
     for (uint32_t g = 0; g <= plan->planes; g++) TM_TRY(pack(crf, recorder, plan, g, err));
     for (int t = 0; t <= plan->params->iterations; t++) {
         const bool last = t == plan->params->iterations;
         // All messages come before any marginal is overwritten.
-        for (uint32_t g = 0; t && g < plan->planes; g++) TM_TRY(tm_crf_messages(crf, recorder, plan, g, 1, err));
+        for (uint32_t g = 0; t && g < plan->planes; g++) TM_TRY(tm_crf_messages(crf, recorder, plan, g, err));
         for (uint32_t g = 0; g < plan->planes; g++) TM_TRY(logits(crf, recorder, plan, g, t > 0, err));
         for (uint32_t g = 0; g < plan->planes + last; g++) TM_TRY(finish(crf, recorder, plan, g, last, err));
     }

@@ -14,14 +14,15 @@ struct Block {
     bool inside[4];
 };
 
-Block block_at(uint index, uint columns, uint width, uint height) {
+// The block `index` of a band of the image, which starts with the blocks' row `first`: pixels count from there.
+Block block_at(uint index, uint first, uint columns, uint width, uint height) {
     Block block;
     block.x = index % columns;
-    block.y = index / columns;
+    block.y = first + index / columns;
     [[unroll]] for (uint p = 0u; p < PIXELS; p++) {
         uint x = block.x * BLOCK + p % BLOCK, y = block.y * BLOCK + p / BLOCK;
         block.inside[p] = x < width && y < height;
-        block.pixel[p] = min(y, height - 1u) * width + min(x, width - 1u);
+        block.pixel[p] = (min(y, height - 1u) - first * BLOCK) * width + min(x, width - 1u);
     }
     return block;
 }

@@ -16,6 +16,8 @@ layout(std430, binding = 2) writeonly buffer To {
 };
 layout(push_constant) uniform Push {
     uint columns, rows;
+    uint first_row, band_rows;  // of the rows that are made
+    uint from_start, from_stride, to_start, to_stride;  // row 0 of the first group; elements a group
     float falloff;  // -1 / (2 sigma^2), in blocks
     float compat;
 };
@@ -34,13 +36,15 @@ layout(push_constant) uniform Push {
     }
 
 void main() {
-    uint length = VERTICAL ? rows : columns, lines = VERTICAL ? columns : rows;
-    uint runs = (length + RUN - 1u) / RUN, index = linear_index();
+    uint length = VERTICAL ? rows : columns, lines = VERTICAL ? columns : band_rows;
+    uint runs = ((VERTICAL ? band_rows : columns) + RUN - 1u) / RUN, index = linear_index();
     if (index >= runs * lines) return;
     // Neighbouring invocations work on neighbouring columns where that makes their loads adjacent.
-    uint line = VERTICAL ? index % lines : index / runs, start = (VERTICAL ? index / lines : index % runs) * RUN;
-    uint step = VERTICAL ? columns : 1u;
-    uint base = gl_WorkGroupID.z * columns * rows + (VERTICAL ? line : line * columns);
+    uint line = VERTICAL ? index % lines : first_row + index / runs;
+    uint start = VERTICAL ? first_row + index / lines * RUN : index % runs * RUN;
+    uint end = VERTICAL ? first_row + band_rows : columns, step = VERTICAL ? columns : 1u;
+    uint base = from_start + gl_WorkGroupID.z * from_stride + (VERTICAL ? line : line * columns);
+    uint to_base = to_start + gl_WorkGroupID.z * to_stride + (VERTICAL ? line : line * columns);
     float weights[RUN];
     vec4 sum[RUN];
     [[unroll]] for (uint o = 0u; o < RUN; o++) {
@@ -54,8 +58,8 @@ void main() {
     }
     float scale = VERTICAL ? compat * norms[line] : 1.0;
     [[unroll]] for (uint o = 0u; o < RUN; o++) {
-        if (start + o >= length) continue;
+        if (start + o >= end) continue;
         if (VERTICAL) sum[o] *= scale * norms[columns + start + o];
-        STORE(to[base + (start + o) * step], sum[o])
+        STORE(to[to_base + (start + o) * step], sum[o])
     }
 }

@@ -1,12 +1,11 @@
 // Keeps the marginals for the next iteration, by pixel for the bilateral kernel and by block for the Gaussian one. The
-// including shader declares the buffers. With TEXEL
-// several groups are packed to 16 bits a label, two groups a uvec4: half the stores.
+// including shader declares the buffers. With TEXEL several groups are packed to 16 bits a label, two groups a uvec4:
+// half the stores.
 uvec2 packed(vec4 value) {
     return uvec2(packUnorm2x16(value.xy), packUnorm2x16(value.zw));
 }
 
-void keep_marginals(Block block, vec4 values[LOGITS]) {
-    uint pixels = width * height, index = block.y * columns + block.x;
+void keep_marginals(Block block, uint index, vec4 values[LOGITS]) {
     float norm = GAUSSIAN ? table[block.x] * table[columns + block.y] : 0.0;
     vec4 sums_of[GROUPS];
     [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
@@ -14,7 +13,7 @@ void keep_marginals(Block block, vec4 values[LOGITS]) {
         [[unroll]] for (uint p = 0u; p < PIXELS; p++) {
             sums_of[g] += block.inside[p] ? values[p * GROUPS + g] : vec4(0);
         }
-        if (GAUSSIAN) STORE(sums[g * columns * rows + index], norm * sums_of[g])
+        if (GAUSSIAN) STORE(sums[g * columns * band_rows + index], norm * sums_of[g])
     }
     if (!BILATERAL) return;
 #ifdef TEXEL

@@ -8,16 +8,13 @@ layout(constant_id = 1) const uint STEP = 0;
 layout(std430, binding = 0) readonly buffer PointRanges {
     uvec2 point_range[];
 };
-layout(std430, binding = 1) readonly buffer Filtered {
-    vec4 filtered[];
-};
-layout(std430, binding = 2) buffer Norms {
+layout(std430, binding = 1) buffer Norms {
     vec2 norms[];
 };
-layout(std430, binding = 3) writeonly buffer Values {
-    vec4 values[];
+layout(std430, binding = 2) buffer Values {
+    vec4 values[];  // the filter works in place
 };
-layout(std430, binding = 4) readonly buffer State {
+layout(std430, binding = 3) readonly buffer State {
     uint points, vertices, seeds, extra, listed;  // see crf/number
 };
 layout(push_constant) uniform Push {
@@ -31,11 +28,11 @@ void main() {
             norms[point] = vec2(1, 0);  // so that crf/slice does not scale yet
             values[point].x = count;
         } else if (STEP == 1u) {
-            float norm = inversesqrt(filtered[point].x + 1e-20);
+            float norm = inversesqrt(values[point].x + 1e-20);
             norms[point] = vec2(norm, 0);
             values[point].x = count * norm;
         } else {
-            norms[point].y = filtered[point].x;
+            norms[point].y = values[point].x;
         }
     }
 }

@@ -5,7 +5,7 @@ layout(std430, binding = 0) readonly buffer Counts {
     uint tile_points[];
 };
 layout(std430, binding = 1) writeonly buffer Firsts {
-    uint tile_first[];
+    uint tile_first[];  // [tiles + 1]
 };
 layout(std430, binding = 2) writeonly buffer State {
     uint points;    // of the image
@@ -24,6 +24,7 @@ void main() {
         tile_first[t] = sum;
         sum += tile_points[t];
     }
+    tile_first[tiles] = sum;
     points = sum;
     vertices = seeds = extra = listed = 0u;
 }

@@ -9,7 +9,7 @@
 const uint SLOTS = 2048u, EMPTY = 0xffffffffu;  // of the hash table of a tile, twice its pixels
 VEC4_INPUT(0, Image, image);
 layout(std430, binding = 1) buffer Table {
-    uint table[];  // [tiles][SLOTS][3]: colour, place, current point; in the end the next member's place by point
+    uint table[];  // [tiles of the dispatch][SLOTS][3]: colour, place, current point; in the end the next member's place by point
 };
 layout(std430, binding = 2) buffer Slots {
     uint pixel_slot[];  // per pixel: its point, counted within the tile
@@ -24,7 +24,8 @@ layout(std430, binding = 5) writeonly buffer Counts {
     uint tile_points[];
 };
 layout(push_constant) uniform Push {
-    uint width, height, tiles, cap, place;  // most pixels of a point; side of a cell in pixels
+    uint width, height, first, tiles;  // tiles [first, tiles)
+    uint cap, place;                   // most pixels of a point; side of a cell in pixels
     float cell;                             // side of a cell in levels
     float share;                            // most points of a tile for each of its pixels
 };
@@ -44,13 +45,13 @@ uint place_in_table(uint base, uint color, uint place) {
 }
 
 // Assigns the pixels of a tile to points; false if `most` do not suffice.
-bool group_pixels(Tile tile, uint index, float scale, uint side, uint most, out uint used) {
+bool group_pixels(Tile tile, uint own, float scale, uint side, uint most, out uint used) {
     used = 0u;
     for (uint y = tile.y0; y < tile.y1; y++) {
         for (uint x = tile.x0; x < tile.x1; x++) {
             uvec3 c = uvec3(0);  // of one colour in the end
             if (scale > 1e-3) c = uvec3(clamp(FETCH(image, y * width + x).rgb * scale, 0.0, 1022.0));
-            uint slot = place_in_table(index * SLOTS, c.r | c.g << 10 | c.b << 20,
+            uint slot = place_in_table(own, c.r | c.g << 10 | c.b << 20,
                                        (y - tile.y0) / side << 8 | (x - tile.x0) / side);
             uint point = table[slot + 2u];
             if (point == EMPTY || range_end[tile.first + point] >= cap) {
@@ -67,20 +68,20 @@ bool group_pixels(Tile tile, uint index, float scale, uint side, uint most, out 
 }
 
 void main() {
-    uint index = linear_index();
+    uint own = linear_index() * SLOTS, index = first + linear_index();  // own: this tile's part of the table
     if (index >= tiles) return;
     Tile tile = tile_at(index, width, height);
     uint pixels = (tile.x1 - tile.x0) * (tile.y1 - tile.y0), used = 0u;
     uint most = max(uint(float(pixels) * share), 1u), side = place;
     float scale = 1.0 / cell;
     // Noise has a colour of its own at every pixel: larger cells until the points suffice.
-    while (!group_pixels(tile, index, scale, side, most, used)) {
+    while (!group_pixels(tile, own, scale, side, most, used)) {
         scale *= 0.5;
         side = min(side * 2u, TILE);
-        for (uint s = index * SLOTS; s < (index + 1u) * SLOTS; s++) table[s * 3u] = table[s * 3u + 2u] = EMPTY;
+        for (uint s = own; s < own + SLOTS; s++) table[s * 3u] = table[s * 3u + 2u] = EMPTY;
     }
     const uint DONE = 0x80000000u;
-    uint start = tile.first, next = index * SLOTS * 3u, ranked = 0u;
+    uint start = tile.first, next = own * 3u, ranked = 0u;
     for (uint p = 0u; p < used; p++) table[next + p] = range_end[tile.first + p];
     for (uint least = cap; ranked < used; least = max(least * 3u / 4u, 1u)) {
         for (uint p = 0u; p < used; p++) {

@@ -30,7 +30,7 @@ layout(push_constant) uniform Push {
 void main() {
     uint index = linear_index();
     if (index >= columns * rows) return;
-    Block block = block_at(index, columns, width, height);
+    Block block = block_at(index, 0u, columns, width, height);
     vec4 sum = vec4(0);
     for (uint p = 0u; p < PIXELS; p++) {
         if (!block.inside[p]) continue;

@@ -33,10 +33,10 @@ vec4 with_logit(vec4 now, float logit) {
 void main() {
     uint index = linear_index();
     if (index >= columns * rows) return;
-    Block block = block_at(index, columns, width, height);
+    Block block = block_at(index, 0u, columns, width, height);
     vec4 message[PIXELS];
     for (uint p = 0u; p < PIXELS; p++) message[p] = vec4(0);
-    if (GAUSSIAN) smooth_messages(block, 0u, message);
+    if (GAUSSIAN) smooth_messages(block, 0u, 0u, message);
     for (uint p = 0u; p < PIXELS; p++) {
         if (!block.inside[p]) continue;
         uint pixel = block.pixel[p];

@@ -31,7 +31,7 @@ layout(push_constant) uniform Push {
 void main() {
     uint index = linear_index();
     if (index >= columns * rows) return;
-    Block block = block_at(index, columns, width, height);
+    Block block = block_at(index, 0u, columns, width, height);
     for (uint p = 0u; p < PIXELS; p++) {
         uint pixel = block.pixel[p];
         vec4 value;

@@ -54,9 +54,9 @@ static float *energies(int labels, uint64_t seed, bool hard) {
 
 static const tm_crf_params settings[] = {{3, 3, 80, 13, 10, 5, false}, {3, 3, 50, 5, 5, 5, false}};
 
-// stream_above: see tm_crf; times: runs after one another, of which the last counts.
+// bind_at_most: see tm_crf; times: runs after one another, of which the last counts.
 static float *run_as(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
-                     const tm_crf_params *params, uint64_t stream_above, int times) {
+                     const tm_crf_params *params, uint64_t bind_at_most, int times) {
     tm_error err = TAGMASK_ERROR_INIT;
     tm_gpu *gpu = test_gpu();
     uint64_t count = (uint64_t)width * height, size = count * labels * 4;
@@ -68,7 +68,7 @@ static float *run_as(uint32_t width, uint32_t height, uint32_t labels, const flo
     assert_ok(tm_buffer_create(gpu, size, TM_MEMORY_DEVICE, &energy, &err), &err);
     assert_ok(tm_buffer_create(gpu, size, TM_MEMORY_DEVICE, &out, &err), &err);
     assert_ok(tm_crf_create(gpu, width, height, &crf, &err), &err);
-    crf->stream_above = stream_above;
+    crf->bind_at_most = bind_at_most;
     assert_ok(tm_recorder_begin(gpu, &recorder, &err), &err);
     tm_slice energy_slice = {energy, 0, size}, out_slice = {out, 0, size};
     assert_ok(tm_upload(recorder, (tm_slice){photo, 0, count * 16}, image, &err), &err);
