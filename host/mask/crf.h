@@ -29,8 +29,8 @@ void tm_crf_destroy(tm_crf *crf);  // NULL allowed
 tagmask_status tm_crf_set_image(tm_crf *crf, tm_recorder *recorder, tm_slice image, tm_error *err);
 
 // unary: energies (negative log probabilities), float [labels][height][width], labels in 1..255; marginals: the same
-// shape, written. Both are device slices that start at a multiple of buffer_alignment. Finish what was recorded with
-// fewer labels before running with more: the working memory grows.
+// shape, written. Both are device slices that start at a multiple of buffer_alignment and do not overlap: marginals is
+// working memory, too. Finish what was recorded before running with other labels or parameters: working memory moves.
 tagmask_status tm_crf_run(tm_crf *crf, tm_recorder *recorder, const tm_crf_params *params, uint32_t labels,
                           tm_slice unary, tm_slice marginals, tm_error *err);
 

@@ -18,7 +18,7 @@ void tm_crf_destroy_fast(tm_crf *crf) {
     tm_crf_fast *fast = crf->fast;
     if (!fast) return;
     tm_crf_lattice_destroy(&fast->lattice);
-    tm_crf_scratch_destroy(&crf->scratch);
+    for (size_t i = 0; i < TM_ARRAY_LEN(crf->scratch); i++) tm_buffer_destroy(crf->scratch[i]);
     tm_buffer_destroy(fast->table);
     free(fast);
     crf->fast = NULL;

@@ -8,12 +8,7 @@
 typedef struct tm_crf_fast tm_crf_fast;
 
 // Memory of the fast path that keeps nothing between runs. What is in use at different times shares it.
-#define TM_CRF_SCRATCH_BUFFERS 32
-typedef struct tm_crf_scratch {
-    tm_buffer *buffers[TM_CRF_SCRATCH_BUFFERS];
-    uint32_t count;
-} tm_crf_scratch;
-
+#define TM_CRF_SCRATCH_BUFFERS 24
 typedef struct tm_crf_room {
     tm_slice *slice;
     uint64_t size;  // bytes; 0: none is needed
@@ -31,7 +26,7 @@ struct tm_crf {
     float norms_key[3];
 
     tm_crf_fast *fast;
-    tm_crf_scratch scratch;
+    tm_buffer *scratch[TM_CRF_SCRATCH_BUFFERS];
     uint64_t bind_at_most;  // tests lower it, so that work is cut; 0: what the device binds
 };
 
@@ -42,11 +37,10 @@ void tm_crf_grid(const tm_crf *crf, uint64_t items, uint32_t groups[3]);
 // Makes *buffer at least `size` bytes, dropping its content when it has to grow.
 tagmask_status tm_crf_reserve(tm_crf *crf, tm_buffer **buffer, uint64_t size, tm_error *err);
 
-// Places two lists of rooms: those of one list do not overlap, the lists share their memory. What was placed before is
-// lost when it does not suffice.
+// Places two lists of rooms in crf->scratch: those of one list do not overlap, the lists share their memory. Buffers
+// that do not suffice are replaced.
 tagmask_status tm_crf_scratch_place(tm_crf *crf, const tm_crf_room *first, size_t first_count,
                                     const tm_crf_room *second, size_t second_count, tm_error *err);
-void tm_crf_scratch_destroy(tm_crf_scratch *scratch);
 
 // A dispatch; the shader's specialization constant 0 is the local size, `constants` follow.
 typedef struct tm_crf_job {

@@ -40,6 +40,7 @@ static void plan_structure(const tm_crf *crf, tm_crf_lattice *lattice) {
     while (slots < points * 9) slots *= 2;
     // Large flat areas: vertices shall not have too many points.
     lattice->point_pixels = (uint32_t)TM_CLAMP(crf->count / 4096, POINT_PIXELS, TILE * TILE);
+    lattice->tile_batch = (uint32_t)TM_CLAMP(crf->info->max_storage_range / (TILE_SLOTS * 12), 1, TILE_BATCH);
     lattice->tiles = tm_div_up(crf->width, TILE) * tm_div_up(crf->height, TILE);
     lattice->point_capacity = (uint32_t)points;
     lattice->vertex_capacity = (uint32_t)points * 6;
@@ -78,7 +79,7 @@ void tm_crf_lattice_rooms(const tm_crf *crf, tm_crf_lattice *lattice, uint32_t p
                           tm_crf_room filtering[TM_CRF_LATTICE_FILTER_ROOMS],
                           tm_crf_room building[TM_CRF_LATTICE_ROOMS]) {
     const uint64_t count = crf->count, points = lattice->point_capacity, vertices = lattice->vertex_capacity;
-    const uint64_t slots = (uint64_t)lattice->table_mask + 1, batch = TM_MIN(lattice->tiles, TILE_BATCH);
+    const uint64_t slots = (uint64_t)lattice->table_mask + 1, batch = TM_MIN(lattice->tiles, lattice->tile_batch);
     const tm_crf_room filter_rooms[TM_CRF_LATTICE_FILTER_ROOMS] = {
         {&lattice->halves[0], vertices * 16 * lattice->at_once},
         {&lattice->halves[1], vertices * 16 * lattice->at_once},
@@ -183,8 +184,8 @@ static tagmask_status build_points(tm_crf *crf, tm_crf_lattice *lattice, tm_reco
                                       lattice->range_end, ALL(members), ALL(tile_points)},
                          .push = &points_push,
                          .push_size = sizeof points_push};
-    for (uint32_t *first = &points_push.first; *first < lattice->tiles; *first += TILE_BATCH) {
-        points_push.tiles = TM_MIN(*first + TILE_BATCH, lattice->tiles);
+    for (uint32_t *first = &points_push.first; *first < lattice->tiles; *first += lattice->tile_batch) {
+        points_push.tiles = TM_MIN(*first + lattice->tile_batch, lattice->tiles);
         points.items = points_push.tiles - *first;
         points.flops = 300.0 * TILE * TILE * (double)points.items;
         TM_TRY(tm_fill(recorder, lattice->tile_table, UINT32_MAX, err));

@@ -8,7 +8,7 @@
 #define TM_CRF_TILE 32  // side in pixels, as in crf/tile
 
 typedef struct tm_crf_lattice {
-    uint32_t tiles, point_pixels, point_capacity, vertex_capacity, table_mask;
+    uint32_t tiles, tile_batch, point_pixels, point_capacity, vertex_capacity, table_mask;
     tm_buffer *tile_points, *tile_first, *members, *pixel_point, *point_range, *links, *ranges, *pairs, *neighbours;
     tm_buffer *state, *norms;
     // Of crf->scratch; only while it is built:

@@ -55,10 +55,9 @@ static float *energies(int labels, uint64_t seed, bool hard) {
 static const tm_crf_params settings[] = {{3, 3, 80, 13, 10, 5, false}, {3, 3, 50, 5, 5, 5, false}};
 
 // bind_at_most: see tm_crf; times: runs after one another, of which the last counts.
-static float *run_as(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
-                     const tm_crf_params *params, uint64_t bind_at_most, int times) {
+static float *run_on(tm_gpu *gpu, uint32_t width, uint32_t height, uint32_t labels, const float *image,
+                     const float *unary, const tm_crf_params *params, uint64_t bind_at_most, int times) {
     tm_error err = TAGMASK_ERROR_INIT;
-    tm_gpu *gpu = test_gpu();
     uint64_t count = (uint64_t)width * height, size = count * labels * 4;
     tm_buffer *photo, *energy, *out;
     tm_recorder *recorder;
@@ -84,6 +83,11 @@ static float *run_as(uint32_t width, uint32_t height, uint32_t labels, const flo
     tm_buffer_destroy(energy);
     tm_buffer_destroy(out);
     return result;
+}
+
+static float *run_as(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
+                     const tm_crf_params *params, uint64_t bind_at_most, int times) {
+    return run_on(test_gpu(), width, height, labels, image, unary, params, bind_at_most, times);
 }
 
 static float *run(uint32_t width, uint32_t height, uint32_t labels, const float *image, const float *unary,
@@ -216,6 +220,56 @@ static void streamed_labels_agree(void **state) {
     }
 }
 
+// Whole images against images in bands, which is what memory that cannot be bound at once leads to.
+static void bands_agree(void **state) {
+    (void)state;
+    const uint32_t width = 131, height = 200, labels[] = {2, 3, 5, 11};
+    float *image = noisy_image(width, height, 2);
+    for (size_t k = 0; k < TM_ARRAY_LEN(labels); k++) {
+        for (int terms = 1; terms <= 3; terms++) {
+            const tm_crf_params params = {k % 2 ? 1.5f : 3, terms & 1 ? 3 : 0, 30, 15, terms & 2 ? 4 : 0, 3, false};
+            const size_t total = (size_t)width * height * labels[k];
+            // Bands of 64 rows.
+            const uint64_t limit = (uint64_t)width * 64 * TM_MAX(labels[k] * 4, tm_div_up(labels[k] - 1, 4) * 16);
+            float *unary = test_noise(8, total, 0, 4);
+            uint64_t before = tm_gpu_get_stats(test_gpu()).dispatches;
+            float *whole = run(width, height, labels[k], image, unary, &params);
+            uint64_t between = tm_gpu_get_stats(test_gpu()).dispatches;
+            float *cut = run_as(width, height, labels[k], image, unary, &params, limit, 1);
+            uint64_t more = tm_gpu_get_stats(test_gpu()).dispatches - between - (between - before);
+            assert_true(more >= 3 * 4);  // three bands more, the first estimate and three iterations
+            assert_memory_equal(whole, cut, total * sizeof *cut);
+            free(unary);
+            free(whole);
+            free(cut);
+        }
+    }
+    free(image);
+}
+
+// On a device that binds little more than the image itself. It has room for fewer points of the lattice; smooth areas
+// under wide kernels need still fewer.
+static void small_bindings_agree(void **state) {
+    (void)state;
+    const uint32_t width = 139, height = 200, labels = 11;
+    const tm_crf_params params = {3, 3, 80, 40, 4, 3, false};
+    const size_t total = (size_t)width * height * labels;
+    tm_gpu *gpu;
+    tm_error err = TAGMASK_ERROR_INIT;
+    setenv("TAGMASK_STORAGE_RANGE", "524288", 1);
+    assert_ok(tm_gpu_open(NULL, &gpu, &err), &err);
+    unsetenv("TAGMASK_STORAGE_RANGE");
+    float *image = noisy_image(width, height, 4), *unary = test_noise(8, total, 0, 4);
+    float *whole = run(width, height, labels, image, unary, &params);
+    float *cut = run_on(gpu, width, height, labels, image, unary, &params, 0, 1);
+    assert_memory_equal(whole, cut, total * sizeof *cut);
+    tm_gpu_close(gpu);
+    free(image);
+    free(unary);
+    free(whole);
+    free(cut);
+}
+
 // Every size and number of labels: near the sum over all pairs, and marginals that add up to 1.
 static void any_shape(void **state) {
     (void)state;
@@ -272,8 +326,9 @@ static void refuses_bad_arguments(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exact_path), cmocka_unit_test(fast_path),
-                                       cmocka_unit_test(same_bits),  cmocka_unit_test(streamed_labels_agree),
-                                       cmocka_unit_test(any_shape),  cmocka_unit_test(refuses_bad_arguments)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exact_path),  cmocka_unit_test(fast_path),
+                                       cmocka_unit_test(same_bits),   cmocka_unit_test(streamed_labels_agree),
+                                       cmocka_unit_test(bands_agree), cmocka_unit_test(small_bindings_agree),
+                                       cmocka_unit_test(any_shape),   cmocka_unit_test(refuses_bad_arguments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
