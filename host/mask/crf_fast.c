@@ -7,8 +7,7 @@
 #include "mask/crf_plan.h"
 
 #define MAX_PLANES 6                     // groups of four labels that one invocation holds
-#define BAND_ROWS 64                     // bands are whole tiles, and start where they can be bound
-#define BAND_BYTES ((uint64_t)32 << 20)  // of an array of all labels: bands are staged
+#define BAND_BYTES ((uint64_t)32 << 20)  // of an array of all labels of a band
 
 void tm_crf_forget_fast(tm_crf *crf) {
     if (crf->fast) crf->fast->lattice.built = false;
@@ -98,9 +97,9 @@ static void plan_bands(const tm_crf *crf, tm_crf_plan *p) {
     p->band_height = crf->height;
     if (p->planes > MAX_PLANES) p->streamed = true;
     if (p->streamed || row * crf->height <= p->limit) return;
-    uint64_t rows = TM_MIN(p->limit, BAND_BYTES) / row / BAND_ROWS * BAND_ROWS;
-    p->band_height = (uint32_t)TM_CLAMP(rows, BAND_ROWS, (uint64_t)crf->height);
-    p->streamed = row * BAND_ROWS > p->limit;
+    uint64_t rows = TM_MIN(p->limit, BAND_BYTES) / row / TM_CRF_TILE * TM_CRF_TILE;
+    p->band_height = (uint32_t)TM_CLAMP(rows, TM_CRF_TILE, (uint64_t)crf->height);
+    p->streamed = row * TM_CRF_TILE > p->limit;
     if (p->streamed) p->band_height = crf->height;
     p->bands = tm_div_up(crf->height, p->band_height);
 }
@@ -118,24 +117,27 @@ static void plan_sizes(const tm_crf *crf, tm_crf_plan *p) {
 }
 
 static tagmask_status reserve(tm_crf *crf, tm_crf_plan *p, tm_error *err) {
-    const uint64_t planes = p->planes, marginals = p->marginal_band * p->bands;
-    const bool g = p->has_gaussian, in_result = !p->streamed && marginals <= p->result.size;
-    tm_crf_band band = tm_crf_band_at(crf, p, 0);
+    const bool gaussian = p->has_gaussian, streamed = p->streamed;
+    const tm_crf_band band = tm_crf_band_at(crf, p, 0);
+    const uint64_t planes = p->planes, whole = p->plane * planes;
+    const uint64_t marginals = streamed ? whole : p->has_bilateral ? p->marginal_band * p->bands : 0;
+    const uint64_t smoothed = streamed ? p->block_plane * planes : p->smoothed_band * p->bands;
+    const uint64_t sums = streamed ? p->block_plane : (uint64_t)band.rows * p->gaussian.columns * 16;
+    // The result is written when the marginals have been read for the last time; streaming reads them in between.
+    const bool in_result = !streamed && marginals && marginals <= p->result.size;
     tm_crf_room building[TM_CRF_LATTICE_ROOMS], filtering[TM_CRF_LATTICE_FILTER_ROOMS + 8];
     tm_crf_room rooms[] = {
         // The energy of the only label but the last is kept in the bases.
-        {&p->energies, p->streamed     ? p->plane * planes
+        {&p->energies, streamed        ? whole
                        : p->labels > 2 ? p->energy_band * p->bands
                                        : 0},
         {&p->bases, p->plane},
-        {&p->marginals, p->streamed                      ? p->plane * planes
-                        : p->has_bilateral && !in_result ? marginals
-                                                         : 0},
-        {&p->half, g ? p->block_plane * (p->streamed ? 1 : planes) : 0},
-        {&p->smoothed, g ? (p->streamed ? p->block_plane * planes : p->smoothed_band * p->bands) : 0},
-        {&p->sums, g ? (p->streamed ? p->block_plane : (uint64_t)band.rows * p->gaussian.columns * 16) * planes : 0},
+        {&p->marginals, in_result ? 0 : marginals},
+        {&p->half, gaussian ? p->block_plane * (streamed ? 1 : planes) : 0},
+        {&p->smoothed, gaussian ? smoothed : 0},
+        {&p->sums, gaussian ? sums * planes : 0},
         {&p->staging, p->bands > 1 ? (uint64_t)band.pixels * 4 * p->labels : 0},
-        {&p->running, p->streamed ? p->plane : 0},
+        {&p->running, streamed ? p->plane : 0},
     };
     size_t count = TM_ARRAY_LEN(rooms);
     memcpy(filtering, rooms, sizeof rooms);
@@ -147,8 +149,7 @@ static tagmask_status reserve(tm_crf *crf, tm_crf_plan *p, tm_error *err) {
         count += TM_CRF_LATTICE_FILTER_ROOMS;
     }
     TM_TRY(tm_crf_scratch_place(crf, filtering, count, building, p->has_bilateral ? TM_CRF_LATTICE_ROOMS : 0, err));
-    // The result is written when the marginals have been read for the last time.
-    if (p->has_bilateral && in_result) p->marginals = (tm_slice){p->result.buffer, p->result.offset, marginals};
+    if (in_result) p->marginals = (tm_slice){p->result.buffer, p->result.offset, marginals};
     return tm_crf_reserve(crf, &crf->fast->table, (uint64_t)(p->gaussian.columns + p->gaussian.rows) * 8, err);
 }
 
