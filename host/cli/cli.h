@@ -128,6 +128,16 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
          0.001,                                                                                                       \
          0.999,                                                                                                       \
          .help = "probability from which a pixel belongs to a tag (default: the preset's)"},                          \
+        {"score-limit",                                                                                               \
+         "P",                                                                                                         \
+         CLI_REAL,                                                                                                    \
+         offsetof(type, member.score_limit),                                                                          \
+         0,                                                                                                           \
+         1,                                                                                                           \
+         -1,                                                                                                          \
+         .help =                                                                                                      \
+             "a tag whose class is less than this as probable as the photo's most probable one gets no "              \
+             "region; 0: every tag gets one (default: 0.13)"},                                                        \
         {"working-size",                                                                                              \
          "PX",                                                                                                        \
          CLI_UINT,                                                                                                    \

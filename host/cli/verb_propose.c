@@ -74,10 +74,19 @@ static uint64_t hash_settings(const propose_job *job, const char *preset) {
     const tagmask_params *p = &o->params;
     const char *texts[] = {tagmask_version(),          o->model ? o->model : "", o->saliency ? o->saliency : "", preset,
                            p->method ? p->method : "", p->layer ? p->layer : ""};
-    const double numbers[] = {
-        p->working_size,      p->threshold,          p->crf_gaussian_sxy,     p->crf_gaussian_compat,
-        p->crf_bilateral_sxy, p->crf_bilateral_srgb, p->crf_bilateral_compat, p->crf_iterations,
-        p->min_part,          p->max_parts,          p->polygon_tolerance,    o->automatic};
+    const double numbers[] = {p->working_size,
+                              p->threshold,
+                              p->crf_gaussian_sxy,
+                              p->crf_gaussian_compat,
+                              p->crf_bilateral_sxy,
+                              p->crf_bilateral_srgb,
+                              p->crf_bilateral_compat,
+                              p->crf_iterations,
+                              p->score_limit,
+                              p->min_part,
+                              p->max_parts,
+                              p->polygon_tolerance,
+                              o->automatic};
     uint64_t hash = 0, formats = 0;
     for (size_t i = 0; i < TM_ARRAY_LEN(texts); i++) hash = tm_hash64(texts[i], strlen(texts[i]) + 1, hash);
     for (size_t i = 0; i < job->output.formats.count; i++) {

@@ -20,7 +20,8 @@ tagmask_status tagmask_params_default(const char *preset, tagmask_params *params
                            .crf_iterations = settings.crf_iterations ? (int32_t)settings.crf_iterations : -1,
                            .min_part = settings.regions.min_part,
                            .polygon_tolerance = settings.regions.tolerance,
-                           .max_parts = settings.regions.max_parts};
+                           .max_parts = settings.regions.max_parts,
+                           .score_limit = settings.score_limit};
     if (tm_struct_write(params, &made, sizeof made)) return TAGMASK_OK;
     return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_params: struct_size is not set");
 }

@@ -17,9 +17,8 @@
     .unary_gain = 16, .unary_centre = 0.38f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                 \
     .colour_iterations = 2, .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, \
     .crf_bilateral_sxy = 50, .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
-#define COMMON                                                                           \
-    VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, EDGE_COMMON, CRF_COMMON, .threshold = 0.5f, \
-                                                                      .regions = {.min_part = 0.05f, .tolerance = 1}
+#define MASK_COMMON .threshold = 0.5f, .score_limit = 0.13f, .regions = {.min_part = 0.05f, .tolerance = 1}
+#define COMMON VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, EDGE_COMMON, CRF_COMMON, MASK_COMMON
 
 static const tm_settings presets[] = {
     {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448},
@@ -53,6 +52,7 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *settings, tm_e
         {"crf_bilateral_srgb", (double)p->crf_bilateral_srgb},
         {"crf_bilateral_compat", (double)p->crf_bilateral_compat},
         {"crf_iterations", p->crf_iterations},
+        {"score_limit", (double)p->score_limit},
         {"min_part", (double)p->min_part},
         {"polygon_tolerance", (double)p->polygon_tolerance},
         {"max_parts", p->max_parts},

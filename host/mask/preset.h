@@ -81,6 +81,7 @@ typedef struct tm_settings {
     float crf_gaussian_sxy, crf_gaussian_compat, crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat;
     uint32_t crf_iterations;  // 0: no CRF
     float threshold;
+    float score_limit;        // a tag whose presence (tm_session_presence) is less gets no region; negative: any does
     tm_region_rules regions;  // as tm_result_create takes them
     const char *cache_dir;    // NULL: none
     tagmask_progress_fn progress;

@@ -1,6 +1,7 @@
 #include "mask/session.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,22 +114,32 @@ tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask
     return TAGMASK_OK;
 }
 
-// Labels from probabilities: the most probable tag of a pixel, if it reaches the threshold. In pieces that stay in the
-// processor's cache, a tag at a time, in a form that compilers turn into vector code.
-static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, float threshold) {
+// How probable a tag's likeliest class is beside the photo's: 1 for the most probable class. 1 without a class, of
+// which nothing is known.
+static float presence(const tagmask_session *session, const tagmask_tag_info *info) {
+    float best = -INFINITY, own = -INFINITY;
+    size_t classes = (size_t)session->engine->class_count;
+    if (!info->class_count) return 1;
+    for (size_t c = 0; c < classes; c++) best = TM_MAX(best, session->scores[c]);
+    for (size_t i = 0; i < info->class_count; i++) own = TM_MAX(own, session->scores[info->classes[i]]);
+    return expf(own - best);
+}
+
+// Labels from probabilities: the most probable tag of a pixel, if it reaches the threshold; absent tags take none. In
+// pieces that stay in the processor's cache, a tag at a time, in a form that compilers turn into vector code.
+static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, float threshold, const bool *absent) {
     enum { PIECE = 4096 };
     size_t pixels = (size_t)session->width * session->height;
-    uint8_t *labels = malloc(pixels);
+    uint8_t *labels = calloc(pixels, 1);
     float best[PIECE];
     for (size_t first = 0; labels && first < pixels; first += PIECE) {
         size_t count = TM_MIN(pixels - first, (size_t)PIECE);
-        const float *p = session->probability->data + first;
         uint8_t *at = labels + first;
-        for (size_t i = 0; i < count; i++) at[i] = p[i] >= threshold;
-        if (tag_count > 1) memcpy(best, p, count * sizeof *best);
-        for (size_t t = 1; t < tag_count; t++) {
-            p += pixels;
+        for (size_t i = 0; i < count; i++) best[i] = -1;
+        for (size_t t = 0; t < tag_count; t++) {
+            const float *p = session->probability->data + t * pixels + first;
             uint8_t label = (uint8_t)(t + 1);
+            if (absent[t]) continue;
             for (size_t i = 0; i < count; i++) {
                 bool wins = (p[i] > best[i]) & (p[i] >= threshold);
                 at[i] = wins ? label : at[i];
@@ -139,20 +150,48 @@ static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, fl
     return labels;
 }
 
+// What a result says of each tag.
+typedef struct tag_notes {
+    const char *names[TM_MAX_TAGS], *notes[TM_MAX_TAGS];
+    bool absent[TM_MAX_TAGS];
+    char (*texts)[256];
+} tag_notes;
+
+static tagmask_status note_tags(const tagmask_session *session, const tm_settings *settings,
+                                const tagmask_tag_info *infos, size_t tag_count, tag_notes *made, tm_error *err) {
+    made->texts = tm_calloc(tag_count, sizeof *made->texts);
+    if (!made->texts) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the notes of %zu tags", tag_count);
+    for (size_t t = 0; t < tag_count; t++) {
+        float score = presence(session, &infos[t]);
+        made->absent[t] = score < settings->score_limit;
+        made->names[t] = infos[t].name;
+        made->notes[t] =
+            infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
+        if (!made->absent[t]) continue;
+        made->notes[t] = made->texts[t];
+        (void)snprintf(made->texts[t], sizeof made->texts[t],
+                       "the classifier does not see it: %.2g as probable as the photo's most probable class, the score "
+                       "limit is %.2g",
+                       (double)score, (double)settings->score_limit);
+    }
+    return TAGMASK_OK;
+}
+
 static tagmask_status make_result(const tagmask_session *session, const tm_settings *settings,
                                   const tagmask_tag_info *infos, size_t tag_count, tagmask_result **result,
                                   tm_error *err) {
-    const char *names[TM_MAX_TAGS], *notes[TM_MAX_TAGS];
-    for (size_t t = 0; t < tag_count; t++) {
-        names[t] = infos[t].name;
-        notes[t] = infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
-    }
-    uint8_t *labels = make_labels(session, tag_count, settings->threshold);
+    tag_notes about = {0};
+    TM_TRY(note_tags(session, settings, infos, tag_count, &about, err));
+    uint8_t *labels = make_labels(session, tag_count, settings->threshold, about.absent);
+    tagmask_status status = TAGMASK_OK;
     if (!labels)
-        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the labels of %ux%u pixels", session->width,
-                       session->height);
-    return tm_result_create_shared(session->width, session->height, names, notes, tag_count, session->probability,
-                                   labels, settings->regions, result, err);
+        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the labels of %ux%u pixels", session->width,
+                         session->height);
+    if (!status)
+        status = tm_result_create_shared(session->width, session->height, about.names, about.notes, tag_count,
+                                         session->probability, labels, settings->regions, result, err);
+    free(about.texts);
+    return status;
 }
 
 static tagmask_status run_stages(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *infos,

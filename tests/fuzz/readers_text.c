@@ -234,6 +234,7 @@ static bool read_eval_record(const uint8_t *bytes, size_t size) {
 static char *record_text(void) {
     static char object[] = "cat", file[] = "a.jpg", set[] = "x";
     eval_row_record row = {.object = object, .mask_value = 3, .area = 0.25, .resolved = true};
+    row.scores[EVAL_TAGMASK].known = true;
     eval_record record = {.file = file, .set = set, .rows = &row, .row_count = 1, .has_saliency = true};
     char *text = eval_record_text(&record);
     fuzz_require(text != NULL, "no memory for a seed");

@@ -20,7 +20,7 @@ static void count_events(void) {
     tagmask_device_stats stats = {.struct_size = sizeof stats};
     const char *tag = "cat";
     tagmask_image photo = tiny_photo();
-    tagmask_params params = {.struct_size = sizeof params, .preset = "fast"};
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .score_limit = -1};
     assert_ok(tagmask_device_open(NULL, &device, &err), &err);
     assert_ok(tagmask_engine_create(device, tiny_classifier(), tiny_saliency(), &engine, &err), &err);
     assert_int_equal(tagmask_device_get_stats(device, &stats), TAGMASK_OK);
@@ -62,9 +62,10 @@ static int tear_down(void **state) {
 // Proposes for the three photos with failures planted.
 static const command_result *propose(const char *faults, const char *out) {
     const char *environment[] = {faults, NULL};
-    return run_tagmask(folder, environment,
-                       WORDS("propose", "photo1.png", "photo2.png", "photo3.png", "--tag", "cat", "--preset", "fast",
-                             "--model", tiny_classifier(), "--saliency", tiny_saliency(), "--out", out));
+    return run_tagmask(
+        folder, environment,
+        WORDS("propose", "photo1.png", "photo2.png", "photo3.png", "--tag", "cat", "--preset", "fast", "--score-limit",
+              "0", "--model", tiny_classifier(), "--saliency", tiny_saliency(), "--out", out));
 }
 
 static bool exists(const char *out, int photo) {

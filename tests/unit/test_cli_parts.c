@@ -184,8 +184,10 @@ static void test_csv(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parsing), cmocka_unit_test(a_long_number_is_refused_in_one_sentence),
-        cmocka_unit_test(test_help),    cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_parsing),
+        cmocka_unit_test(a_long_number_is_refused_in_one_sentence),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_csv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -369,13 +369,50 @@ static void test_check_params(void **state) {
     tagmask_session_free(session);
 }
 
+// A tag that the classifier does not see gets no region, and its note says so; its probability is there all the same.
+static void an_absent_tag_gets_no_region(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    static const char *const tags[] = {"cat", "dog", "cup", "sky", "thing"};
+    tagmask_session *session = new_session();
+    size_t refused[2] = {0, 0}, pixels = 0;
+    for (int strict = 0; strict < 2; strict++) {
+        tagmask_params params = {.struct_size = sizeof params, .score_limit = strict ? 1 : -1, .threshold = 0.01f};
+        tagmask_result *result = NULL;
+        assert_ok(tagmask_propose(session, tags, 5, &params, &result, &err), &err);
+        pixels = (size_t)tagmask_result_width(result) * tagmask_result_height(result);
+        for (size_t t = 0; t < 5; t++) {
+            bool named = strstr(tagmask_result_note(result, t), "does not see it") != NULL;
+            size_t labelled = 0;
+            for (size_t i = 0; i < pixels; i++) labelled += tagmask_result_labels(result)[i] == t + 1;
+            if (named) assert_int_equal(labelled, 0);
+            assert_non_null(tagmask_result_probability(result, t));
+            refused[strict] += named;
+        }
+        tagmask_result_free(result);
+    }
+    assert_int_equal(refused[0], 0);
+    assert_int_equal(refused[1], 3);  // all but the most probable class and the word without a class
+    tagmask_params wrong = {.struct_size = sizeof wrong, .score_limit = 2};
+    tagmask_result *none = NULL;
+    assert_int_equal(tagmask_propose(session, tags, 1, &wrong, &none, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "score_limit"));
+    tagmask_session_free(session);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_on_the_device), cmocka_unit_test(test_crf_only),
-        cmocka_unit_test(test_refinements),           cmocka_unit_test(test_tags_come_and_go),
-        cmocka_unit_test(test_other_views_and_sizes), cmocka_unit_test(test_many_tags),
-        cmocka_unit_test(test_results_stay),          cmocka_unit_test(test_maps_after_suggestions),
-        cmocka_unit_test(test_check_params),          cmocka_unit_test(test_stops_between_passes),
+        cmocka_unit_test(an_absent_tag_gets_no_region),
+        cmocka_unit_test(test_nothing_on_the_device),
+        cmocka_unit_test(test_crf_only),
+        cmocka_unit_test(test_refinements),
+        cmocka_unit_test(test_tags_come_and_go),
+        cmocka_unit_test(test_other_views_and_sizes),
+        cmocka_unit_test(test_many_tags),
+        cmocka_unit_test(test_results_stay),
+        cmocka_unit_test(test_maps_after_suggestions),
+        cmocka_unit_test(test_check_params),
+        cmocka_unit_test(test_stops_between_passes),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
