@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/platform.h"
 #include "graph/internal.h"
 #include "onnx.pb-c.h"
@@ -46,22 +47,6 @@ static size_t file_element_size(int32_t onnx_type) {
     }
 }
 
-static float half_to_float(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 31u, mantissa = half & 1023u, bits;
-    if (exponent == 31) {
-        bits = sign | 0x7f800000u | mantissa << 13;
-    } else if (exponent) {
-        bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    } else {  // zero or subnormal: mantissa * 2^-24
-        float value = (float)mantissa * 0x1p-24f;
-        memcpy(&bits, &value, sizeof bits);
-        bits |= sign;
-    }
-    float result;
-    memcpy(&result, &bits, sizeof result);
-    return result;
-}
-
 static float bfloat_to_float(uint16_t half) {
     uint32_t bits = (uint32_t)half << 16;
     float result;
@@ -76,7 +61,7 @@ static void convert_raw(const uint8_t *raw, int32_t onnx_type, size_t count, voi
         for (size_t i = 0; i < count; i++) {
             uint16_t half;
             memcpy(&half, raw + 2 * i, sizeof half);
-            floats[i] = onnx_type == TM_FLOAT16 ? half_to_float(half) : bfloat_to_float(half);
+            floats[i] = onnx_type == TM_FLOAT16 ? tm_half_to_float(half) : bfloat_to_float(half);
         }
     } else if (onnx_type == TM_FLOAT64) {
         for (size_t i = 0; i < count; i++) {
@@ -118,7 +103,7 @@ static void convert_typed(const Onnx__TensorProto *proto, size_t count, void *ou
                 ((float *)out)[i] = (float)proto->double_data[i];
                 break;
             case TM_FLOAT16:
-                ((float *)out)[i] = half_to_float((uint16_t)proto->int32_data[i]);
+                ((float *)out)[i] = tm_half_to_float((uint16_t)proto->int32_data[i]);
                 break;
             case TM_BFLOAT16:
                 ((float *)out)[i] = bfloat_to_float((uint16_t)proto->int32_data[i]);
