@@ -55,6 +55,8 @@ static const tagmask_api table = {
     .writer_has = tagmask_writer_has,
     .engine_check_params = tagmask_engine_check_params,
     .preset_text = tagmask_preset_text,
+    .network_load_with = tagmask_network_load_with,
+    .engine_create_with = tagmask_engine_create_with,
 };
 
 const tagmask_api *tagmask_get_api(uint32_t version) {

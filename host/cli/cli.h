@@ -95,6 +95,13 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
                 "index or part of the name of the Vulkan device (default: TAGMASK_DEVICE, else the first of 'tagmask " \
                 "devices')"                                                                                            \
     }
+#define CLI_OPTION_PRECISION(type)                                                                               \
+    {                                                                                                            \
+        "precision", "P", CLI_TEXT, offsetof(type, precision),                                                   \
+            .help =                                                                                              \
+                "how the networks' weights are held on the device: fp32 (default), or fp16 in half the memory; " \
+                "computed in 32 bits either way"                                                                 \
+    }
 #define CLI_OPTION_MODEL(type)                                                                                      \
     {                                                                                                               \
         "model", "PACK", CLI_TEXT, offsetof(type, model),                                                           \
@@ -213,6 +220,6 @@ char *cli_preset_text(const char *preset, tm_error *err);
 
 // Opens device and engine; both NULL on failure.
 tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,
-                               tagmask_device **device, tagmask_engine **engine, tm_error *err);
+                               const char *precision, tagmask_device **device, tagmask_engine **engine, tm_error *err);
 
 #endif

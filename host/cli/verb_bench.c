@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 
 typedef struct bench_options {
-    const char *device;
+    const char *device, *precision;
     uint32_t size, runs;
     bool json;
 } bench_options;
@@ -50,8 +50,9 @@ static tagmask_status measure(const bench_options *options, const char *model, t
                               bench_figures *figures, tm_error *err) {
     tagmask_network *network = NULL;
     tagmask_tensor input = {0};
+    const tagmask_load_options how = {.struct_size = sizeof how, .precision = options->precision};
     double start = tm_now_ms();
-    TM_TRY(tagmask_network_load(device, model, NULL, 0, &network, err));
+    TM_TRY(tagmask_network_load_with(device, model, NULL, 0, &how, &network, err));
     figures->load_ms = tm_now_ms() - start;
     tagmask_status status = cli_noise_input(network, model, options->size, &input, err);
     if (status == TAGMASK_OK)
@@ -132,6 +133,7 @@ static const cli_option rows[] = {
     {"size", "N", CLI_UINT, offsetof(bench_options, size), 1, 8192, .help = "side of the picture in pixels"},
     {"runs", "N", CLI_UINT, offsetof(bench_options, runs), 1, 100000, .help = "timed runs (default: 5)"},
     {"json", NULL, CLI_FLAG, offsetof(bench_options, json), .help = "print one JSON object"},
+    CLI_OPTION_PRECISION(bench_options),
     CLI_OPTION_DEVICE(bench_options),
     {0},
 };

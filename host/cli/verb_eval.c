@@ -8,7 +8,7 @@
 #include "cli/verbs.h"
 
 typedef struct eval_options {
-    const char *device, *model, *saliency, *data, *cache, *out, *against, *page;
+    const char *device, *model, *saliency, *precision, *data, *cache, *out, *against, *page;
     uint32_t way, limit, absent;
     bool json, all_objects;
     tagmask_params params;
@@ -64,6 +64,7 @@ static char *settings_text(const eval_job *job, const char *preset, double thres
     cJSON_AddBoolToObject(root, "all_objects", options->all_objects);
     add_text(root, "model", options->model);
     add_text(root, "saliency", options->saliency);
+    add_text(root, "precision", options->precision);
     cJSON_AddItemToObject(root, "preset", cJSON_Parse(preset));
     add_text(root, "method", params->method);
     add_text(root, "layer", params->layer);
@@ -162,7 +163,8 @@ static tagmask_status prepare(eval_job *job, tm_error *err) {
     if (options->against) TM_TRY(eval_run_read(options->against, &job->against, err));
     TM_TRY(make_cache(job, err));
     if (options->page) TM_TRY(eval_page_open(options->page, &job->page, err));
-    TM_TRY(cli_open_engine(options->device, options->model, options->saliency, &job->device, &engine->engine, err));
+    TM_TRY(cli_open_engine(options->device, options->model, options->saliency, options->precision, &job->device,
+                           &engine->engine, err));
     engine->params = options->params;
     engine->params.cache_dir = job->cache;
     engine->params.progress = cli_progress_stage;
@@ -290,6 +292,7 @@ static const cli_option rows[] = {
     {"json", NULL, CLI_FLAG, offsetof(eval_options, json), .help = "print the report as JSON"},
     CLI_OPTION_MODEL(eval_options),
     CLI_OPTION_SALIENCY(eval_options),
+    CLI_OPTION_PRECISION(eval_options),
     CLI_OPTIONS_PARAMS(eval_options, params),
     CLI_OPTION_DEVICE(eval_options),
     {0},

@@ -72,8 +72,13 @@ static cli_exit check_tags(propose_job *job) {
 static uint64_t hash_settings(const propose_job *job, const char *preset) {
     const propose_options *o = job->options;
     const tagmask_params *p = &o->params;
-    const char *texts[] = {tagmask_version(),          o->model ? o->model : "", o->saliency ? o->saliency : "", preset,
-                           p->method ? p->method : "", p->layer ? p->layer : ""};
+    const char *texts[] = {tagmask_version(),
+                           o->model ? o->model : "",
+                           o->saliency ? o->saliency : "",
+                           o->precision ? o->precision : "fp32",
+                           preset,
+                           p->method ? p->method : "",
+                           p->layer ? p->layer : ""};
     const double numbers[] = {p->working_size,
                               p->threshold,
                               p->crf_gaussian_sxy,
@@ -118,7 +123,8 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (tag_source_open(options->tags_from, &job->source, &err) != TAGMASK_OK) return cli_fail(&err);
     if (cli_inputs_collect(arguments, count, out, &job->inputs, &err) != TAGMASK_OK) return cli_fail(&err);
     for (size_t i = 0; i < job->inputs.count; i++) tag_source_claim(job->source, job->inputs.items[i].name);
-    if (cli_open_engine(options->device, options->model, options->saliency, &job->device, &job->engine, &err)) {
+    if (cli_open_engine(options->device, options->model, options->saliency, options->precision, &job->device,
+                        &job->engine, &err)) {
         return cli_fail(&err);
     }
     status = check_tags(job);
@@ -192,6 +198,7 @@ static const cli_option rows[] = {
      .help = "skip photos that an earlier run with the same tags and options has done and whose label files are there"},
     CLI_OPTION_MODEL(propose_options),
     CLI_OPTION_SALIENCY(propose_options),
+    CLI_OPTION_PRECISION(propose_options),
     CLI_OPTIONS_PARAMS(propose_options, params),
     CLI_OPTION_DEVICE(propose_options),
     {0},

@@ -6,7 +6,7 @@
 #include "io/npy.h"
 
 typedef struct run_options {
-    const char *device, *output;
+    const char *device, *output, *precision;
     cli_list inputs;
 } run_options;
 
@@ -126,8 +126,9 @@ static cli_exit run_run(void *data, int count, char **arguments) {
         cli_message("run: expected --output DIR; see 'tagmask run --help'");
         return CLI_USAGE;
     }
+    const tagmask_load_options how = {.struct_size = sizeof how, .precision = options->precision};
     tagmask_status status = tagmask_device_open(options->device, &device, &err);
-    if (status == TAGMASK_OK) status = tagmask_network_load(device, arguments[0], NULL, 0, &network, &err);
+    if (status == TAGMASK_OK) status = tagmask_network_load_with(device, arguments[0], NULL, 0, &how, &network, &err);
     if (status == TAGMASK_OK) status = run_network(options, arguments[0], network, &err);
     tagmask_network_free(network);
     tagmask_device_close(device);
@@ -139,6 +140,7 @@ static const cli_option rows[] = {
      .help = "array for the network's input NAME; once for each input"},
     {"output", "DIR", CLI_TEXT, offsetof(run_options, output),
      .help = "folder for the results, made when it is missing"},
+    CLI_OPTION_PRECISION(run_options),
     CLI_OPTION_DEVICE(run_options),
     {0},
 };

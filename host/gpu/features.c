@@ -137,6 +137,19 @@ static void query_features(tm_physical *physical, const extension_list *extensio
         !tm_feature_disabled("budget") && has_extension(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }
 
+static void query_formats(tm_physical *physical) {
+    VkFormatProperties half;
+    vkGetPhysicalDeviceFormatProperties(physical->handle, VK_FORMAT_R32G32_UINT, &half);
+    physical->info.half_texels =
+        !tm_feature_disabled("fp16") && half.bufferFeatures & VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT;
+}
+
+bool tm_gpu_by_texels(const tm_gpu_info *info, tm_slice slice, bool half) {
+    if (info->gpu_class != TM_GPU_CLASS_LAVAPIPE || (half && !info->half_texels)) return false;
+    uint64_t texel = half ? TM_HALF_TEXEL : TM_FLOAT_TEXEL;
+    return (slice.size + texel - 1) / texel <= info->max_texel_elements;
+}
+
 static void query_memory(tm_physical *physical) {
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(physical->handle, &memory);
@@ -194,6 +207,7 @@ bool tm_physical_query(VkPhysicalDevice handle, tm_physical *physical) {
     physical->on_cpu = basic.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     query_limits(physical, &basic.limits, timestamp_bits);
     query_features(physical, &extensions);
+    query_formats(physical);
     query_memory(physical);
     free(extensions.items);
     return true;

@@ -50,6 +50,7 @@ typedef struct tm_gpu_info {
     uint32_t subgroup_size;  // 0 unknown
     bool unified_memory;     // device memory is host visible
     bool fp16_storage, fp16_arithmetic, int8_storage, memory_budget, cooperative_matrix;  // optional features enabled
+    bool half_texels;  // texel buffers of RG32UI, whose fetch gives four 16-bit floats
     bool timestamps;
     uint8_t cache_key[16];  // pipelineCacheUUID: identifies device + driver
 } tm_gpu_info;
@@ -96,14 +97,19 @@ static inline tm_slice tm_slice_all(tm_buffer *buffer) {
     tm_slice slice = {buffer, 0, tm_buffer_size(buffer)};
     return slice;
 }
+// Whether shaders on this device should read a slice of vectors of four floats (half: of 16 bits) through a texel
+// buffer: drivers on the CPU turn a fetch into a plain gather, and a storage buffer's load into a loop over the lanes.
+bool tm_gpu_by_texels(const tm_gpu_info *info, tm_slice slice, bool half);
 
 // ---- Pipelines. Shaders are the files of shaders/, compiled at build time; the name is the path below shaders/
 // without .comp, such as "nn/conv". Set 0 only; the layout (binding numbers; storage buffer or texel buffer;
 // readonly/writeonly; push-constant size) is reflected from the SPIR-V. `constants` are the 32-bit specialization
 // constants 0..count-1 in order (floats by their bits). Texel buffers are seen as RGBA32F (samplerBuffer,
 // textureBuffer), RGBA32I or RGBA32UI (their i and u forms): one texelFetch gives four consecutive 32-bit words, and a
-// slice may hold max_texel_elements of them. Pipelines belong to the device, are made once for each (name, constants)
-// and live until tm_gpu_close; the returned pointer may be kept.
+// slice may hold max_texel_elements of them. An unsigned one may also be seen as RG32UI, two words an element
+// (tm_dispatch_info.half). Shaders that read weights exist a second time, as NAME_half, for weights of 16 bits
+// (shaders.cmake). Pipelines belong to the device, are made once for each (name, constants) and live until
+// tm_gpu_close; the returned pointer may be kept.
 tagmask_status tm_pipeline_get(tm_gpu *gpu, const char *shader, const uint32_t *constants, size_t constant_count,
                                tm_pipeline **pipeline, tm_error *err);
 
@@ -112,6 +118,7 @@ tagmask_status tm_pipeline_get(tm_gpu *gpu, const char *shader, const uint32_t *
 typedef struct tm_dispatch_info {
     tm_pipeline *pipeline;
     tm_slice bindings[TM_MAX_BINDINGS];  // binding i of set 0; an unused trailing binding has buffer NULL
+    uint32_t half;                       // bit i: texel buffer i holds 16-bit floats: seen as RG32UI
     const void *push;                    // push constants, copied; size must match the shader's block
     uint32_t push_size;
     uint32_t groups[3];  // workgroups; 0 in any of them records nothing; checked against the limits

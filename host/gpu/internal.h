@@ -76,6 +76,8 @@ typedef struct tm_block {
     size_t users;  // buffers in a shared block
 } tm_block;
 
+#define TM_FLOAT_TEXEL 16  // bytes of RGBA32F
+#define TM_HALF_TEXEL 8    // of RG32UI, four 16-bit floats
 typedef struct tm_view {
     uint64_t offset, range;
     VkFormat format;

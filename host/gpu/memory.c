@@ -9,7 +9,6 @@
 // Buffers up to an eighth of a block share it: drivers allow as few as 4096 allocations and round each up to pages.
 #define BLOCK_SIZE ((uint64_t)8 << 20)
 #define SHARED_FRACTION 8
-#define RGBA32_TEXEL 16
 
 static const VkBufferUsageFlags buffer_usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
                                                VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
@@ -17,8 +16,9 @@ static const VkBufferUsageFlags buffer_usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BI
 
 static VkResult create_handle(tm_gpu *gpu, uint64_t size, VkBuffer *handle) {
     // Rounded up to whole texels, so that a view can cover the last bytes.
-    VkBufferCreateInfo create = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = tm_align_up(size, RGBA32_TEXEL), .usage = buffer_usage};
+    VkBufferCreateInfo create = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                                 .size = tm_align_up(size, TM_FLOAT_TEXEL),
+                                 .usage = buffer_usage};
     return gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, handle);
 }
 
@@ -57,7 +57,7 @@ tagmask_status tm_memory_init(tm_gpu *gpu, tm_error *err) {
     vkGetPhysicalDeviceMemoryProperties(gpu->physical.handle, &gpu->memory);
     // Vulkan promises the same memoryTypeBits for every buffer of one usage, so one probe serves all.
     VkBuffer probe;
-    VkResult result = create_handle(gpu, RGBA32_TEXEL, &probe);
+    VkResult result = create_handle(gpu, TM_FLOAT_TEXEL, &probe);
     if (result != VK_SUCCESS) return tm_vk_fail(gpu, err, result, "making a buffer");
     VkMemoryRequirements needs;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, probe, &needs);
@@ -397,7 +397,7 @@ void *tm_buffer_mapped(tm_buffer *buffer) {
 // ---- Views
 
 static tm_view *view_slot(tm_view *views, size_t capacity, const tm_view *key) {
-    size_t at = (size_t)((key->offset / RGBA32_TEXEL * 0x9e3779b97f4a7c15u ^ key->range * 0xc2b2ae3d27d4eb4fu ^
+    size_t at = (size_t)((key->offset / TM_FLOAT_TEXEL * 0x9e3779b97f4a7c15u ^ key->range * 0xc2b2ae3d27d4eb4fu ^
                           (uint64_t)key->format) >>
                          20);
     for (at &= capacity - 1; views[at].handle; at = (at + 1) & (capacity - 1)) {
@@ -422,11 +422,12 @@ static bool grow_views(tm_buffer *buffer) {
 tagmask_status tm_buffer_view(tm_buffer *buffer, uint64_t offset, uint64_t size, VkFormat format, VkBufferView *view,
                               tm_error *err) {
     tm_gpu *gpu = buffer->gpu;
-    tm_view key = {.offset = offset, .range = tm_align_up(size, RGBA32_TEXEL), .format = format};
-    if (key.range / RGBA32_TEXEL > gpu->physical.info.max_texel_elements) {
+    uint64_t texel = format == VK_FORMAT_R32G32_UINT ? TM_HALF_TEXEL : TM_FLOAT_TEXEL;
+    tm_view key = {.offset = offset, .range = tm_align_up(size, texel), .format = format};
+    if (key.range / texel > gpu->physical.info.max_texel_elements) {
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                        "a texel buffer of %llu texels is bound, but %s allows %llu: bind a shorter slice",
-                       (unsigned long long)(key.range / RGBA32_TEXEL), gpu->physical.info.name,
+                       (unsigned long long)(key.range / texel), gpu->physical.info.name,
                        (unsigned long long)gpu->physical.info.max_texel_elements);
     }
     tagmask_status status = TAGMASK_OK;

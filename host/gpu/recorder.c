@@ -142,8 +142,9 @@ static tagmask_status allocate_set(tm_recorder *recorder, VkDescriptorSetLayout 
     return TAGMASK_OK;
 }
 
-static VkFormat texel_format(tm_binding_kind kind) {
+static VkFormat texel_format(tm_binding_kind kind, bool half) {
     if (kind == TM_BINDING_TEXEL_INT) return VK_FORMAT_R32G32B32A32_SINT;
+    if (half) return VK_FORMAT_R32G32_UINT;
     if (kind == TM_BINDING_TEXEL_UINT) return VK_FORMAT_R32G32B32A32_UINT;
     return VK_FORMAT_R32G32B32A32_SFLOAT;
 }
@@ -210,8 +211,8 @@ static tagmask_status make_set(tm_recorder *recorder, const tm_dispatch_info *in
             write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
             write.pBufferInfo = &buffers[count];
         } else {
-            TM_TRY(tm_buffer_view(slice.buffer, slice.offset, slice.size, texel_format(binding->kind), &views[count],
-                                  err));
+            VkFormat format = texel_format(binding->kind, info->half >> i & 1u);
+            TM_TRY(tm_buffer_view(slice.buffer, slice.offset, slice.size, format, &views[count], err));
             write.descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
             write.pTexelBufferView = &views[count];
         }

@@ -107,6 +107,7 @@ static tagmask_status prepare(tm_graph *graph, tm_error *err) {
         size_t count = 0;
         if (graph->values[i].data && tm_shape_count(&graph->values[i].shape, &count)) constants += 4 * (uint64_t)count;
     }
+    if (graph->precision == TM_FP16) constants /= 2;
     graph->pool.chunk = TM_CLAMP(constants + constants / 4, (uint64_t)64 << 10, (uint64_t)32 << 20);
     tm_recorder *recorder;
     TM_TRY(tm_recorder_begin(graph->gpu, &recorder, err));
@@ -124,6 +125,7 @@ static tagmask_status prepare(tm_graph *graph, tm_error *err) {
 
 // What is loaded of a model.
 typedef struct request {
+    tm_precision precision;
     const char *const *extra;  // outputs
     size_t extra_count;
     const tm_tail *tail;  // NULL: the whole network
@@ -134,6 +136,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
     tm_graph *graph = tm_calloc(1, sizeof *graph);
     if (!graph) return tm_memory_fail(err);
     graph->gpu = gpu;
+    graph->precision = wanted->precision;
     graph->name = tm_arena_strdup(&graph->arena, name);
     tagmask_status status = graph->name ? tm_import(graph, data, size, folder, wanted->extra, wanted->extra_count, err)
                                         : tm_memory_fail(err);
@@ -154,10 +157,10 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
     return TAGMASK_OK;
 }
 
-tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name_for_messages,
-                                    const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
-                                    tm_error *err) {
-    const request wanted = {extra_outputs, extra_count, NULL};
+tagmask_status tm_graph_load_memory_as(tm_gpu *gpu, tm_precision precision, const uint8_t *data, size_t size,
+                                       const char *name_for_messages, const char *const *extra_outputs,
+                                       size_t extra_count, tm_graph **graph, tm_error *err) {
+    const request wanted = {precision, extra_outputs, extra_count, NULL};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 
@@ -197,15 +200,15 @@ static tagmask_status load_file(tm_gpu *gpu, const char *path, const request *wa
     return status;
 }
 
-tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
-                             tm_graph **graph, tm_error *err) {
-    const request wanted = {extra_outputs, extra_count, NULL};
+tagmask_status tm_graph_load_as(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *extra_outputs,
+                                size_t extra_count, tm_graph **graph, tm_error *err) {
+    const request wanted = {precision, extra_outputs, extra_count, NULL};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {extra_outputs, extra_count, tail};
+    const request wanted = {tail->precision, extra_outputs, extra_count, tail};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
@@ -267,10 +270,6 @@ tagmask_status tm_op_fail(const tm_op_ctx *ctx, tm_error *err, tagmask_status co
     va_end(args);
     return tm_fail(err, code, "node '%.200s' (%.60s, opset %lld): %s", ctx->node->name, ctx->node->op_type,
                    (long long)ctx->node->opset, message);
-}
-
-tagmask_status tm_op_alloc_weights(tm_op_ctx *ctx, uint64_t size, tm_slice *slice, tm_error *err) {
-    return tm_pool_alloc(ctx->graph, size, slice, err);
 }
 
 tm_op_ctx *tm_make_ctx(tm_arena *arena, tm_gpu *gpu, tm_node *node, tm_error *err) {

@@ -65,25 +65,40 @@ typedef struct tm_host_tensor {
 } tm_host_tensor;
 
 typedef struct tm_graph tm_graph;
+
+// How constant weights of convolutions and matrix products lie on the device. Everything is computed in 32 bits.
+typedef enum tm_precision { TM_FP32 = 0, TM_FP16 } tm_precision;
+// What a caller's options (NULL: none) say. Errors: ARGUMENT.
+tagmask_status tm_load_options_read(const tagmask_load_options *options, tm_precision *precision, tm_error *err);
 typedef struct tm_plan tm_plan;
 
 // ---- Loading. Bounded: file <= 2 GiB, nesting, counts and offsets are pre-scanned before protobuf-c sees a byte. An
 // operator or opset that is not supported is an error that names node, operator and opset. External data is read only
 // from the model's own folder. `extra_outputs` (count may be 0) names inner tensors to keep as outputs besides the
 // model's.
-tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs, size_t extra_count,
-                             tm_graph **graph, tm_error *err);
-tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name_for_messages,
-                                    const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
-                                    tm_error *err);
-// The network from the inner tensor `from` (float32, rank 4) on, as a network with that one input. dilation: the taps of
-// all convolutions with an extent are so many times as far apart. dense: strides of convolutions become 1 and what
+tagmask_status tm_graph_load_as(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *extra_outputs,
+                                size_t extra_count, tm_graph **graph, tm_error *err);
+tagmask_status tm_graph_load_memory_as(tm_gpu *gpu, tm_precision precision, const uint8_t *data, size_t size,
+                                       const char *name_for_messages, const char *const *extra_outputs,
+                                       size_t extra_count, tm_graph **graph, tm_error *err);
+static inline tagmask_status tm_graph_load(tm_gpu *gpu, const char *path, const char *const *extra_outputs,
+                                           size_t extra_count, tm_graph **graph, tm_error *err) {
+    return tm_graph_load_as(gpu, TM_FP32, path, extra_outputs, extra_count, graph, err);
+}
+static inline tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *data, size_t size,
+                                                  const char *name_for_messages, const char *const *extra_outputs,
+                                                  size_t extra_count, tm_graph **graph, tm_error *err) {
+    return tm_graph_load_memory_as(gpu, TM_FP32, data, size, name_for_messages, extra_outputs, extra_count, graph, err);
+}
+// The network from the inner tensor `from` (float32, rank 4) on, as a network with that one input. dilation: the taps
+// of all convolutions with an extent are so many times as far apart. dense: strides of convolutions become 1 and what
 // follows them is dilated instead, so that the output is as fine as the input. Pads become half of a kernel's reach.
 // UNSUPPORTED when something after the tensor reads what is made before it (a skip connection).
 typedef struct tm_tail {
     const char *from;
     uint32_t dilation;  // 1: as in the model
     bool dense;
+    tm_precision precision;
 } tm_tail;
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err);

@@ -68,6 +68,7 @@ typedef struct tm_weight_pool {
 
 struct tm_graph {
     tm_gpu *gpu;  // NULL: shapes only, nothing can be recorded
+    tm_precision precision;
     tm_arena arena;
     char *name;  // for messages
     tm_value *values;

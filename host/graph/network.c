@@ -35,12 +35,21 @@ static tagmask_status describe_all(tagmask_network *network, tm_error *err) {
 
 tagmask_status tagmask_network_load(tagmask_device *device, const char *path, const char *const *outputs,
                                     size_t output_count, tagmask_network **network, tagmask_error *error) {
+    return tagmask_network_load_with(device, path, outputs, output_count, NULL, network, error);
+}
+
+tagmask_status tagmask_network_load_with(tagmask_device *device, const char *path, const char *const *outputs,
+                                         size_t output_count, const tagmask_load_options *options,
+                                         tagmask_network **network, tagmask_error *error) {
+    tm_precision precision;
     if (!device || !path || !network || (output_count && !outputs))
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_network_load: device, path, network or outputs is NULL");
+    TM_TRY(tm_load_options_read(options, &precision, error));
     tagmask_network *loaded = tm_calloc(1, sizeof *loaded);
     if (!loaded) return tm_memory_fail(error);
     loaded->device = device;
-    tagmask_status status = tm_graph_load(device->gpu, path, outputs, output_count, &loaded->graph, error);
+    tagmask_status status =
+        tm_graph_load_as(device->gpu, precision, path, outputs, output_count, &loaded->graph, error);
     if (status == TAGMASK_OK) status = describe_all(loaded, error);
     if (status != TAGMASK_OK) {
         tagmask_network_free(loaded);

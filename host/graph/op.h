@@ -68,7 +68,8 @@ typedef struct tm_op_ctx {
     // Filled by shape() when the op wants device scratch memory during record (bytes; given as `scratch`).
     uint64_t scratch_bytes;
     tm_slice scratch;
-    double flops;  // filled by shape(): multiply-adds count as two
+    double flops;    // filled by shape(): multiply-adds count as two
+    int32_t choice;  // filled by shape(), for cut() and record(): which of its ways the operator takes in this plan
     // For record of a piece (see tm_cut): where the piece starts on each axis. gin and gout are the piece's, with its
     // shapes and only its bytes; in and out stay those of the whole operator. NULL: nothing was cut.
     const int64_t *first;
@@ -146,6 +147,18 @@ const tm_op *tm_op_find(const char *domain, const char *type, int64_t opset, boo
 // Sub-allocates device memory that lives as long as the graph, for prepare(): packed weights of many nodes share few
 // buffers. The slice starts at buffer_alignment; nothing is freed by release() for it.
 tagmask_status tm_op_alloc_weights(tm_op_ctx *ctx, uint64_t size, tm_slice *slice, tm_error *err);
+
+// Constant weights on the device.
+typedef struct tm_weights {
+    tm_slice slice;  // buffer NULL: none
+    bool half;       // 16-bit floats
+} tm_weights;
+// For prepare(): uploads weights, as 16-bit floats where the graph was loaded so, their number is even and they stay
+// what they are, up to the rounding of a half: see weights.c.
+tagmask_status tm_op_upload_weights(tm_op_ctx *ctx, const float *values, size_t count, tm_weights *weights,
+                                    tm_recorder *recorder, tm_error *err);
+// Whether the graph was loaded to hold its weights as 16-bit floats.
+bool tm_op_wants_halves(const tm_op_ctx *ctx);
 
 // Errors of rules: prefixes node name, operator and opset: "node 'x' (Conv, opset 11): ...".
 tagmask_status tm_op_fail(const tm_op_ctx *ctx, tm_error *err, tagmask_status code, const char *format, ...)

@@ -57,8 +57,8 @@ static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
     }
     if (!features) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
     const char *outputs[2] = {features, pack->affinity_layer};
-    status =
-        tm_graph_load(gpu, pack->model_path, outputs, pack->affinity_layer ? 2 : 1, &engine->classifier_graph, err);
+    status = tm_graph_load_as(gpu, engine->precision, pack->model_path, outputs, pack->affinity_layer ? 2 : 1,
+                              &engine->classifier_graph, err);
     if (!status) status = check_output(pack, engine->classifier_graph, pack->affinity_layer ? 2 : 1, err);
     if (!status) status = tm_graph_cam_head(engine->classifier_graph, &head, err);
     if (!status) {
@@ -76,10 +76,19 @@ static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
 
 tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
                                      tagmask_engine **engine, tagmask_error *error) {
+    return tagmask_engine_create_with(device, classifier, saliency, NULL, engine, error);
+}
+
+tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *classifier, const char *saliency,
+                                          const tagmask_load_options *options, tagmask_engine **engine,
+                                          tagmask_error *error) {
+    tm_precision precision;
     if (!engine) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_create needs engine");
+    TM_TRY(tm_load_options_read(options, &precision, error));
     tagmask_engine *made = tm_calloc(1, sizeof *made);
     if (!made) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for an engine");
     made->device = device;
+    made->precision = precision;
     made->has_saliency = !saliency || strcmp(saliency, "none");
     tagmask_status status =
         tm_pack_load(classifier ? classifier : "efficientnet-lite0", TM_PACK_CLASSIFIER, &made->classifier, error);
@@ -88,7 +97,8 @@ tagmask_status tagmask_engine_create(tagmask_device *device, const char *classif
     if (device) pthread_mutex_lock(&device->lock);
     if (!status) status = load_classifier(made, error);
     if (!status && device && made->has_saliency)
-        status = tm_graph_load(device->gpu, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
+        status =
+            tm_graph_load_as(device->gpu, precision, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
     if (!status && made->saliency_graph) status = check_output(&made->saliency, made->saliency_graph, 0, error);
     if (device) pthread_mutex_unlock(&device->lock);
     if (status) {
@@ -116,7 +126,7 @@ tagmask_status tm_engine_tail_get(tagmask_engine *engine, uint32_t dilation, uin
     const tm_value_info *outputs;
     (void)tm_graph_outputs(engine->classifier_graph, &outputs);
     const char *features = outputs[engine->features_output].name;
-    const tm_tail kind = {pack->affinity_layer, dilation, dense != 0};
+    const tm_tail kind = {pack->affinity_layer, dilation, dense != 0, engine->precision};
     tm_engine_tail *made = &engine->tails[engine->tail_count];
     *made = (tm_engine_tail){.dilation = dilation, .dense = dense};
     TM_TRY(tm_graph_load_tail(engine->device->gpu, pack->model_path, &kind, &features, 1, &made->graph, err));

@@ -19,6 +19,7 @@ struct tagmask_engine {
     tagmask_device *device;
     tm_pack classifier, saliency;
     bool has_saliency;
+    tm_precision precision;
     tm_graph *classifier_graph, *saliency_graph;
     size_t features_output, affinity_output;  // outputs of the classifier's graph; SIZE_MAX: no affinity layer
     int64_t class_count, channels;

@@ -70,10 +70,9 @@ tagmask_status tm_work_slots(tm_work *work, uint32_t count, uint32_t *first, tm_
 }
 
 bool tm_map_by_texels(const tm_work *work, const tm_slice *slices, size_t count) {
-    const tm_gpu_info *info = tm_gpu_get_info(work->gpu);
-    bool fits = info->gpu_class == TM_GPU_CLASS_LAVAPIPE;
-    for (size_t i = 0; i < count; i++) fits = fits && (slices[i].size + 15) / 16 <= info->max_texel_elements;
-    return fits;
+    bool all = true;
+    for (size_t i = 0; i < count; i++) all = all && tm_gpu_by_texels(tm_gpu_get_info(work->gpu), slices[i], false);
+    return all;
 }
 
 tagmask_status tm_map_dispatch(tm_work *work, const tm_map_call *call, tm_error *err) {

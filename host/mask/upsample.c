@@ -71,7 +71,6 @@ tagmask_status tm_upsample_run(tm_recorder *recorder, const tm_upsample *job, tm
     push.scale[1] = (float)job->map_height / (float)job->height;
     push.reach[0] = reach(push.scale[0]);
     push.reach[1] = reach(push.scale[1]);
-    const bool texels = info->gpu_class == TM_GPU_CLASS_LAVAPIPE && samples <= info->max_texel_elements;
     const uint32_t local = info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 16;
     const uint64_t tiles = (uint64_t)tm_div_up(job->width, COLUMNS) * tm_div_up(job->rows, ROWS);
     const uint64_t groups = (tiles + local - 1) / local;
@@ -83,6 +82,7 @@ tagmask_status tm_upsample_run(tm_recorder *recorder, const tm_upsample *job, tm
                                  .push_size = sizeof push,
                                  .divisible = true,
                                  .label = "fuse/upsample"};
+    const bool texels = tm_gpu_by_texels(info, dispatch.bindings[0], false);
     dispatch.groups[0] = (uint32_t)TM_MIN(groups, 32768);
     dispatch.groups[1] = (uint32_t)((groups + dispatch.groups[0] - 1) / dispatch.groups[0]);
     dispatch.groups[2] = 1;

@@ -23,7 +23,7 @@ static tm_view_key make_key(const tm_views_context *context, const tm_view *view
     const tagmask_engine *engine = context->engine;
     const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
     struct {
-        uint32_t version[3], width, height, mirror, device_class, tail_dilation, tail_dense, reserved;
+        uint32_t version[3], width, height, mirror, device_class, tail_dilation, tail_dense, precision;
         tm_box box;
         tm_edit edit;
         uint8_t device[16];
@@ -31,6 +31,7 @@ static tm_view_key make_key(const tm_views_context *context, const tm_view *view
               .width = view->width,
               .height = view->height,
               .mirror = view->mirror,
+              .precision = (uint32_t)engine->precision,
               .tail_dilation = view->tail_dilation,
               .tail_dense = view->tail_dense,
               .box = view->box,

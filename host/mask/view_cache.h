@@ -11,7 +11,7 @@ tagmask_status tm_view_cache_store(const tm_views_context *context, const tm_vie
 // The file in memory. It holds its whole key, so that one that was renamed or copied is not taken for another.
 typedef struct tm_view_key {
     uint64_t photo;  // hash of its pixels
-    uint64_t view;   // hash of the pack, the request, the device and this version
+    uint64_t view;   // hash of the pack, the request, the device, the weights' precision and this version
     uint64_t score_count, output_count;
 } tm_view_key;
 // A file for outputs of these shapes, zeroed from *start on: scores and outputs follow there, then it is sealed.

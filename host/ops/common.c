@@ -146,9 +146,9 @@ static tagmask_status widen(const tm_op_ctx *ctx, const tm_gpu_info *info, const
 }
 
 static bool use_texels(const tm_gpu_info *info, const tm_launch *launch) {
-    if (!launch->texel_shader || info->gpu_class != TM_GPU_CLASS_LAVAPIPE) return false;
+    if (!launch->texel_shader) return false;
     for (uint32_t i = 0; i < launch->texel_inputs; i++)
-        if ((launch->bindings[i].size + 15) / 16 > info->max_texel_elements) return false;
+        if (!tm_gpu_by_texels(info, launch->bindings[i], launch->half >> i & 1u)) return false;
     return true;
 }
 
@@ -181,6 +181,7 @@ tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm
                                  .groups = {(uint32_t)((groups + rows - 1) / rows), (uint32_t)rows, 1},
                                  .divisible = true,
                                  .flops = launch->flops,
+                                 .half = launch->half,
                                  .label = launch->shader};
     for (uint32_t i = 0; i < launch->binding_count; i++)
         TM_TRY(widen(ctx, info, &launch->bindings[i], &dispatch.bindings[i], err));

@@ -50,6 +50,7 @@ typedef struct tm_launch {
     // A variant that reads its first texel_inputs bindings through texel buffers, for devices on the CPU; NULL: none.
     const char *texel_shader;
     uint32_t texel_inputs;
+    uint32_t half;          // bit i: binding i holds 16-bit floats
     uint32_t constants[8];  // from constant 1 on; constant 0 is the workgroup's size
     uint32_t constant_count;
     tm_slice bindings[6];

@@ -162,8 +162,11 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the output would have more than 2^31 elements");
     const tm_conv_prepared *prepared = ctx->node->prepared;
     ctx->flops = 2.0 * (double)count * (conv.in_channels / conv.groups) * conv.kernel_height * conv.kernel_width;
-    if (prepared && prepared->kernel != TM_CONV_LINEAR)
-        ctx->scratch_bytes = tm_conv_scratch(&conv, tm_gpu_get_info(ctx->gpu), tm_conv_variant_of(ctx, &conv));
+    if (prepared && prepared->kernel != TM_CONV_LINEAR) {
+        tm_conv_variant variant = tm_conv_variant_of(ctx, &conv);
+        ctx->choice = (int32_t)variant;
+        ctx->scratch_bytes = tm_conv_scratch(&conv, tm_gpu_get_info(ctx->gpu), variant);
+    }
     return TAGMASK_OK;
 }
 

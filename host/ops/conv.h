@@ -33,9 +33,10 @@ typedef enum tm_conv_variant {
 // What prepare() made of constant weights: lives as long as the graph.
 typedef struct tm_conv_prepared {
     tm_conv_kernel kernel;
-    tm_slice weights, bias;  // buffer NULL: not constant (linear kernel only); C4 kernels always have a bias
+    tm_weights weights;  // no buffer: not constant (linear kernel only)
+    tm_slice bias;       // the same; C4 kernels always have one
     // Weights of the products of Winograd F(2x2, 3x3) and F(4x4, 3x3); buffer NULL: not a 3x3 kernel that wants them.
-    tm_slice winograd[2];
+    tm_weights winograd[2];
 } tm_conv_prepared;
 
 // Which kernel serves weights of this shape on this class of device. Only the members that weights and attributes
@@ -46,12 +47,12 @@ tm_conv_kernel tm_conv_choose(const tm_conv *conv, const tm_gpu_info *info);
 // Packs constant weights (ONNX order) and bias (NULL: zeros) for prepared->kernel and uploads them.
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
                             tm_conv_prepared *prepared, tm_recorder *recorder, tm_error *err);
-// conv_variant.c: the variant of one plan's convolution, the same whenever it is asked for; may time the candidates. A
-// prepared kernel other than TM_CONV_LINEAR is required.
+// conv_variant.c: the variant for a plan's convolution; may time the candidates. A prepared kernel other than
+// TM_CONV_LINEAR is required. The plan keeps it (ctx->choice).
 tm_conv_variant tm_conv_variant_of(const tm_op_ctx *ctx, const tm_conv *conv);
 uint64_t tm_conv_scratch(const tm_conv *conv, const tm_gpu_info *info, tm_conv_variant variant);
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err);
-// With the variant already chosen; the kernel is not TM_CONV_LINEAR.
+// By a variant of the tuner's choice; the kernel is not TM_CONV_LINEAR.
 tagmask_status tm_conv_record_variant(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_variant variant,
                                       tm_recorder *recorder, tm_error *err);
 // conv_split.c: a piece of a convolution that is too large for one binding.
@@ -81,17 +82,15 @@ uint32_t tm_conv_workgroup(const tm_gpu_info *info);
 // A dispatch of one invocation for each of `total` outputs; its shader finds its number from both group numbers.
 tagmask_status tm_conv_dispatch_each(tm_gpu *gpu, tm_dispatch_info *dispatch, uint32_t total, tm_recorder *recorder,
                                      tm_error *err);
-// Whether the device reads a slice of vec4 best through a texel buffer.
-bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice);
-
-// Bytes of packed weights, or of the bias that belongs to them.
-uint64_t tm_conv_packed_bytes(const tm_conv *conv, tm_conv_kernel kernel, bool bias);
+// Elements of packed weights, or of the bias that belongs to them; 0: too many.
+size_t tm_conv_packed_count(const tm_conv *conv, tm_conv_kernel kernel, bool bias);
 // Packs for TM_CONV_TILE and uploads.
-tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
+tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_weights *packed,
                                  tm_recorder *recorder, tm_error *err);
 // One convolution of C4 tensors with packed weights.
 typedef struct tm_conv_pass {
-    tm_slice in, weights, bias, residual, out;  // bias and residual: buffer NULL for none
+    tm_weights weights;
+    tm_slice in, bias, residual, out;  // bias and residual: buffer NULL for none
     tm_fused fused;
     double flops;
     const char *label;
@@ -124,7 +123,7 @@ int64_t tm_conv_winograd_tiles(const tm_conv *conv, int32_t tile);  // of a batc
 bool tm_conv_winograd_binds(const tm_conv *conv, const tm_gpu_info *info, int32_t tile, tm_slice weights);
 uint64_t tm_conv_winograd_scratch(const tm_conv *conv, const tm_gpu_info *info, int32_t tile);
 tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, int32_t tile, const float *weights,
-                                     tm_slice *slice, tm_recorder *recorder, tm_error *err);
+                                     tm_weights *packed, tm_recorder *recorder, tm_error *err);
 tagmask_status tm_conv_winograd_record(tm_op_ctx *ctx, const tm_conv *conv, int32_t tile, bool shared,
                                        tm_recorder *recorder, tm_error *err);
 // Whether weights for these tiles are worth packing.

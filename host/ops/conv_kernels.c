@@ -1,5 +1,6 @@
 // Kernels of the convolution family: which one serves, how its weights lie in memory, how it is dispatched.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ static int32_t tiles_of_group(const tm_conv *conv) {
     return (tm_conv_blocks(conv->out_channels / conv->groups) * 4 + TILE_CHANNELS - 1) / TILE_CHANNELS;
 }
 
-static size_t packed_floats(const tm_conv *conv, tm_conv_kernel kernel) {
+static size_t packed_weights(const tm_conv *conv, tm_conv_kernel kernel) {
     size_t taps = (size_t)conv->kernel_height * (size_t)conv->kernel_width, count = 0;
     size_t group_in = (size_t)(conv->in_channels / conv->groups), parts[4] = {taps, 1, 1, 1};
     if (kernel == TM_CONV_LINEAR) {
@@ -99,8 +100,8 @@ static size_t bias_floats(const tm_conv *conv, tm_conv_kernel kernel) {
     return (size_t)conv->groups * (size_t)tiles_of_group(conv) * TILE_CHANNELS;
 }
 
-uint64_t tm_conv_packed_bytes(const tm_conv *conv, tm_conv_kernel kernel, bool bias) {
-    return (bias ? bias_floats(conv, kernel) : packed_floats(conv, kernel)) * sizeof(float);
+size_t tm_conv_packed_count(const tm_conv *conv, tm_conv_kernel kernel, bool bias) {
+    return bias ? bias_floats(conv, kernel) : packed_weights(conv, kernel);
 }
 
 static void pack_bias(const tm_conv *conv, tm_conv_kernel kernel, const float *bias, float *packed) {
@@ -109,6 +110,7 @@ static void pack_bias(const tm_conv *conv, tm_conv_kernel kernel, const float *b
     for (size_t c = 0; c < (size_t)conv->out_channels; c++) packed[c / out * step + c % out] = bias[c];
 }
 
+// Of what stays 32-bit floats.
 static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm_slice *slice, tm_recorder *recorder,
                              tm_error *err) {
     TM_TRY(tm_op_alloc_weights(ctx, count * sizeof *data, slice, err));
@@ -118,14 +120,14 @@ static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm
 
 static tagmask_status upload_raw(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
                                  tm_recorder *recorder, tm_error *err) {
-    size_t count = packed_floats(conv, TM_CONV_LINEAR);
+    size_t count = packed_weights(conv, TM_CONV_LINEAR);
     if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
     return upload(ctx, weights, count, slice, recorder, err);
 }
 
 static tagmask_status pack_and_upload(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_kernel kernel, const float *weights,
-                                      tm_slice *slice, tm_recorder *recorder, tm_error *err) {
-    size_t count = packed_floats(conv, kernel);
+                                      tm_weights *to, tm_recorder *recorder, tm_error *err) {
+    size_t count = packed_weights(conv, kernel);
     if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
     float *packed = tm_calloc(count, sizeof *packed);
     if (!packed) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for %zu packed weights", count);
@@ -133,14 +135,14 @@ static tagmask_status pack_and_upload(tm_op_ctx *ctx, const tm_conv *conv, tm_co
         pack_depthwise(conv, weights, packed);
     else
         pack_tile(conv, weights, packed);
-    tagmask_status status = upload(ctx, packed, count, slice, recorder, err);
+    tagmask_status status = tm_op_upload_weights(ctx, packed, count, to, recorder, err);
     free(packed);
     return status;
 }
 
-tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
+tagmask_status tm_conv_pack_tile(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_weights *packed,
                                  tm_recorder *recorder, tm_error *err) {
-    return pack_and_upload(ctx, conv, TM_CONV_TILE, weights, slice, recorder, err);
+    return pack_and_upload(ctx, conv, TM_CONV_TILE, weights, packed, recorder, err);
 }
 
 tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, const float *bias,
@@ -148,7 +150,7 @@ tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *we
     tm_conv_kernel kernel = prepared->kernel;
     size_t biases = bias_floats(conv, kernel);
     if (kernel == TM_CONV_LINEAR) {
-        if (weights) TM_TRY(upload_raw(ctx, conv, weights, &prepared->weights, recorder, err));
+        if (weights) TM_TRY(upload_raw(ctx, conv, weights, &prepared->weights.slice, recorder, err));
         return bias ? upload(ctx, bias, biases, &prepared->bias, recorder, err) : TAGMASK_OK;
     }
     if (kernel == TM_CONV_DEPTHWISE)
@@ -184,10 +186,6 @@ uint32_t tm_conv_workgroup(const tm_gpu_info *info) {
     return info->gpu_class == TM_GPU_CLASS_GPU ? 64 : 8;
 }
 
-bool tm_conv_texel(const tm_gpu_info *info, tm_slice slice) {
-    return info->gpu_class == TM_GPU_CLASS_LAVAPIPE && slice.size / 16 <= info->max_texel_elements;
-}
-
 // How a kernel reads: the ending of its shader's name.
 typedef enum access { ACCESS_STORAGE, ACCESS_TEXEL, ACCESS_SUBGROUP } access;
 
@@ -199,7 +197,8 @@ static uint32_t used_channels(const tm_conv *conv, access how) {
 }
 
 static access choose_access(const tm_gpu_info *info, const tm_conv_pass *pass) {
-    if (tm_conv_texel(info, pass->in) && tm_conv_texel(info, pass->weights)) return ACCESS_TEXEL;
+    if (tm_gpu_by_texels(info, pass->in, false) && tm_gpu_by_texels(info, pass->weights.slice, pass->weights.half))
+        return ACCESS_TEXEL;
     bool broadcasts = info->gpu_class == TM_GPU_CLASS_SWIFTSHADER && info->subgroup_size == 4;
     return broadcasts ? ACCESS_SUBGROUP : ACCESS_STORAGE;
 }
@@ -221,7 +220,7 @@ static tagmask_status record_linear(tm_op_ctx *ctx, const tm_conv *conv, tm_reco
     const tm_conv_prepared *prepared = ctx->node->prepared;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
-    tm_slice weights = prepared && prepared->weights.buffer ? prepared->weights : ctx->gin[1].slice;
+    tm_slice weights = prepared && prepared->weights.slice.buffer ? prepared->weights.slice : ctx->gin[1].slice;
     tm_slice bias = weights, residual = weights;
     if (biased) bias = prepared && prepared->bias.buffer ? prepared->bias : ctx->gin[2].slice;
     int32_t added = ctx->node->fused.residual;
@@ -325,6 +324,14 @@ static tagmask_status dispatch_pixels(tm_gpu *gpu, tm_dispatch_info *dispatch, i
     return TAGMASK_OK;
 }
 
+// The pipeline of a shader for these weights: shaders.cmake compiles each a second time for 16-bit ones.
+static tagmask_status get_pipeline(tm_gpu *gpu, const char *shader, const tm_conv_pass *pass, const uint32_t *constants,
+                                   size_t count, tm_pipeline **pipeline, tm_error *err) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", shader, pass->weights.half ? "_half" : "");
+    return tm_pipeline_get(gpu, name, constants, count, pipeline, err);
+}
+
 // Neighbours in a row share their loads: for the usual depthwise kernels where a load costs more than what it feeds.
 static const char *depthwise_row(const tm_conv *conv, access how) {
     static const char *const names[2][2] = {{"nn/conv_depthwise_row_3_1", "nn/conv_depthwise_row_3_2"},
@@ -344,7 +351,7 @@ static tagmask_status record_depthwise(tm_gpu *gpu, const tm_conv *conv, const t
     uint32_t size = tm_conv_workgroup(tm_gpu_get_info(gpu)), constants[2] = {size, 0};
     conv_push push = make_push(conv, pass);
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
-    TM_TRY(tm_pipeline_get(gpu, row ? row : names[how], constants, 2, &dispatch->pipeline, err));
+    TM_TRY(get_pipeline(gpu, row ? row : names[how], pass, constants, 2, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)push.out_blocks;
@@ -363,7 +370,7 @@ static tagmask_status record_taps(tm_gpu *gpu, const tm_conv *conv, const tm_con
     static const char *const names[] = {"nn/conv_tile", "nn/conv_tile_texel", "nn/conv_tile_subgroup"};
     const char *name = names[how];
     if (how == ACCESS_SUBGROUP && conv->out_channels == conv->groups) name = "nn/conv_tile_subgroup_one";
-    TM_TRY(tm_pipeline_get(gpu, name, constants, 4, &dispatch->pipeline, err));
+    TM_TRY(get_pipeline(gpu, name, pass, constants, 4, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)(conv->groups * push.group_tiles);
@@ -381,7 +388,7 @@ static tagmask_status record_gemm(tm_gpu *gpu, const tm_conv *conv, const tm_con
         size, 0, pass->residual.buffer != NULL, pass->bias.buffer != NULL, whole, used_channels(conv, how)};
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
     static const char *const names[] = {"nn/conv_gemm", "nn/conv_gemm_texel", "nn/conv_gemm_subgroup"};
-    TM_TRY(tm_pipeline_get(gpu, names[how], constants, 6, &dispatch->pipeline, err));
+    TM_TRY(get_pipeline(gpu, names[how], pass, constants, 6, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = (uint32_t)push.tiles;
@@ -399,7 +406,7 @@ static tagmask_status record_shared(tm_gpu *gpu, const tm_conv *conv, const tm_c
     uint32_t constants[6] = {SHARED_SIZE,  0,          pass->residual.buffer != NULL, pass->bias.buffer != NULL,
                              SHARED_TILES, SHARED_SIZE};
     tm_conv_act(&pass->fused, &constants[1], &push.act_a, &push.act_b);
-    TM_TRY(tm_pipeline_get(gpu, "nn/conv_gemm_shared", constants, 6, &dispatch->pipeline, err));
+    TM_TRY(get_pipeline(gpu, "nn/conv_gemm_shared", pass, constants, 6, &dispatch->pipeline, err));
     dispatch->push = &push;
     dispatch->push_size = sizeof push;
     dispatch->groups[1] = tm_div_up((uint32_t)push.tiles, SHARED_TILES);
@@ -416,9 +423,10 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
                                    const tm_conv_pass *pass, tm_recorder *recorder, tm_error *err) {
     const tm_gpu_info *info = tm_gpu_get_info(gpu);
     access how = choose_access(info, pass);
-    tm_slice bias = pass->bias.buffer ? pass->bias : pass->weights;  // a binding the shader does not read
+    tm_slice bias = pass->bias.buffer ? pass->bias : pass->weights.slice;  // a binding the shader does not read
     tm_slice residual = pass->residual.buffer ? pass->residual : bias;
-    tm_dispatch_info dispatch = {.bindings = {pass->in, pass->weights, bias, residual, pass->out},
+    tm_dispatch_info dispatch = {.bindings = {pass->in, pass->weights.slice, bias, residual, pass->out},
+                                 .half = pass->weights.half ? 2 : 0,
                                  .divisible = true,
                                  .flops = pass->flops,
                                  .label = pass->label};
@@ -455,5 +463,5 @@ tagmask_status tm_conv_record_variant(tm_op_ctx *ctx, const tm_conv *conv, tm_co
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
-    return tm_conv_record_variant(ctx, conv, tm_conv_variant_of(ctx, conv), recorder, err);
+    return tm_conv_record_variant(ctx, conv, (tm_conv_variant)ctx->choice, recorder, err);
 }

@@ -107,7 +107,7 @@ tagmask_status tm_conv_phases_prepare(tm_op_ctx *ctx, const tm_transpose *t, con
     size_t count = (size_t)conv.out_channels;
     if (!tm_mul_size(count, (size_t)conv.in_channels, &count) ||
         !tm_mul_size(count, (size_t)conv.kernel_height * (size_t)conv.kernel_width, &count) || count > INT32_MAX ||
-        tm_conv_packed_bytes(&conv, TM_CONV_TILE, false) > tm_gpu_get_info(ctx->gpu)->max_storage_range)
+        tm_conv_packed_count(&conv, TM_CONV_TILE, false) * 4 > tm_gpu_get_info(ctx->gpu)->max_storage_range)
         return TAGMASK_OK;  // the plain kernel needs no copy of the weights, and can cut them
     float *spread = tm_calloc(count, sizeof *spread);
     tm_conv_prepared *prepared = tm_calloc(1, sizeof *prepared);

@@ -18,10 +18,10 @@ static bool has_bias(const tm_op_ctx *ctx) {
 // Output channels between which packed weights and bias start at what the device binds.
 static int64_t channel_grain(const tm_conv *conv, const tm_conv_prepared *prepared, int64_t alignment) {
     int64_t group = conv->out_channels / conv->groups;
-    bool packed = prepared && prepared->weights.buffer;
+    bool packed = prepared && prepared->weights.slice.buffer;
     switch (packed ? prepared->kernel : TM_CONV_LINEAR) {
         case TM_CONV_DEPTHWISE:
-            return alignment / 4;
+            return alignment / (prepared->weights.half ? 2 : 4);
         case TM_CONV_TILE:
             if (conv->groups == 1) return TM_MAX(TILE_CHANNELS, alignment / 4);
             return group * TM_MAX(1, alignment / 4 / TILE_CHANNELS);
@@ -51,7 +51,7 @@ static void cut_channels(const tm_op_ctx *ctx, const tm_conv *conv, tm_cut *cut)
             cut->axis[axis].high = in - out;
         }
     }
-    if (!prepared || !prepared->weights.buffer) cut->dim[1][axis] = 0;
+    if (!prepared || !prepared->weights.slice.buffer) cut->dim[1][axis] = 0;
     if (has_bias(ctx) && (!prepared || !prepared->bias.buffer)) cut->dim[2][axis] = 0;
 }
 
@@ -61,7 +61,7 @@ void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut) {
     if (tm_conv_read(ctx, &conv, &ignored) != TAGMASK_OK) return;
     const tm_conv_prepared *prepared = ctx->node->prepared;
     bool flat = ctx->in[0].shape.rank == 3, packed = prepared && prepared->kernel != TM_CONV_LINEAR;
-    int32_t winograd = packed ? tm_conv_winograd_tile(tm_conv_variant_of(ctx, &conv)) : 0;
+    int32_t winograd = packed ? tm_conv_winograd_tile((tm_conv_variant)ctx->choice) : 0;
     size_t axis = tm_cut_add(cut, conv.batch, 1);
     cut->dim[0][axis] = 0;
     follow(ctx, cut, axis, 0);
@@ -85,7 +85,7 @@ void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut) {
         cut->axis[axis].high = reach - 1 - before;
     }
     if (!prepared) return;
-    cut->hidden[0].bytes = winograd ? prepared->winograd[winograd / 4].size : prepared->weights.size;
+    cut->hidden[0].bytes = winograd ? prepared->winograd[winograd / 4].slice.size : prepared->weights.slice.size;
     cut->hidden[0].axes = 1u << CHANNELS;
     cut->hidden[1].bytes = prepared->bias.size;
     cut->hidden[1].axes = 1u << CHANNELS;
@@ -140,9 +140,9 @@ tagmask_status tm_conv_record_piece(tm_op_ctx *ctx, const tm_conv *whole, tm_rec
         }
         if (node.prepared) {
             int64_t padded = padded_channels(whole, prepared.kernel), first = ctx->first[CHANNELS];
-            uint64_t weights = tm_conv_packed_bytes(whole, prepared.kernel, false);
-            uint64_t bias = tm_conv_packed_bytes(whole, prepared.kernel, true);
-            narrow_slice(&prepared.weights, whole, weights, first, y->dim[1], padded);
+            uint64_t weights = tm_conv_packed_count(whole, prepared.kernel, false) * (prepared.weights.half ? 2 : 4);
+            uint64_t bias = tm_conv_packed_count(whole, prepared.kernel, true) * 4;
+            narrow_slice(&prepared.weights.slice, whole, weights, first, y->dim[1], padded);
             narrow_slice(&prepared.bias, whole, bias, first, y->dim[1], padded);
         }
     }
@@ -152,7 +152,5 @@ tagmask_status tm_conv_record_piece(tm_op_ctx *ctx, const tm_conv *whole, tm_rec
     else
         narrow_axis(ctx->first[ROWS], conv.stride_y, &conv.pad_top, &conv.in_height, x->dim[2], &conv.out_height,
                     y->dim[2]);
-    if (!node.prepared || prepared.kernel == TM_CONV_LINEAR) return tm_conv_record(&piece, &conv, recorder, err);
-    // The whole's variant, so that pieces compute what it would.
-    return tm_conv_record_variant(&piece, &conv, tm_conv_variant_of(ctx, whole), recorder, err);
+    return tm_conv_record(&piece, &conv, recorder, err);  // by the whole's choice: pieces compute what it would
 }

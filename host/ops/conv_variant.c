@@ -63,7 +63,8 @@ static tm_conv_variant tune(const tm_op_ctx *ctx, const tm_conv *conv, uint32_t 
         if (candidates >> i & 1u) t.bytes[2] = TM_MAX(t.bytes[2], tm_conv_scratch(conv, info, (tm_conv_variant)i));
     int32_t shape[] = {tm_conv_blocks(conv->in_channels), tm_conv_blocks(conv->out_channels), conv->kernel_height,
                        size_class((int64_t)conv->batch * conv->out_height * conv->out_width)};
-    tm_tune_case what = {"conv", shape, TM_ARRAY_LEN(shape), candidates, rule, run_candidate, &t};
+    const char *kind = tm_op_wants_halves(ctx) ? "conv of halves" : "conv";
+    tm_tune_case what = {kind, shape, TM_ARRAY_LEN(shape), candidates, rule, run_candidate, &t};
     tm_conv_variant chosen = (tm_conv_variant)tm_tune_choose(ctx->gpu, &what);
     for (int i = 0; i < 3; i++) tm_buffer_destroy(t.memory[i]);
     return chosen;
@@ -86,14 +87,16 @@ static tm_conv_variant by_rule(const tm_op_ctx *ctx, const tm_conv *conv, bool f
 static bool can_be_timed(const tm_conv *conv, const tm_conv_prepared *prepared, const tm_gpu_info *info) {
     uint64_t in = c4_bytes(conv->batch, conv->in_channels, conv->in_height, conv->in_width);
     uint64_t out = c4_bytes(conv->batch, conv->out_channels, conv->out_height, conv->out_width);
-    return in && out && TM_MAX(in, out) <= info->max_storage_range && prepared->weights.size <= info->max_storage_range;
+    return in && out && TM_MAX(in, out) <= info->max_storage_range &&
+           prepared->weights.slice.size <= info->max_storage_range;
 }
 
 tm_conv_variant tm_conv_variant_of(const tm_op_ctx *ctx, const tm_conv *conv) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
-    bool gpu = info->gpu_class == TM_GPU_CLASS_GPU, f2 = tm_conv_winograd_binds(conv, info, 2, prepared->winograd[0]);
-    bool f4 = tm_conv_winograd_binds(conv, info, 4, prepared->winograd[1]);
+    bool gpu = info->gpu_class == TM_GPU_CLASS_GPU,
+         f2 = tm_conv_winograd_binds(conv, info, 2, prepared->winograd[0].slice);
+    bool f4 = tm_conv_winograd_binds(conv, info, 4, prepared->winograd[1].slice);
     tm_conv_variant rule = by_rule(ctx, conv, f2, f4);
     if (getenv("TAGMASK_CONV") || prepared->kernel != TM_CONV_TILE || !can_be_timed(conv, prepared, info)) return rule;
     uint32_t candidates = 1u << TM_CONV_PLAIN;

@@ -118,7 +118,7 @@ static tm_conv products(const tm_conv *conv, int32_t tile, int32_t tiles) {
 }
 
 tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, int32_t tile, const float *weights,
-                                     tm_slice *slice, tm_recorder *recorder, tm_error *err) {
+                                     tm_weights *packed, tm_recorder *recorder, tm_error *err) {
     size_t in = (size_t)tm_conv_blocks(conv->in_channels) * 4, out = (size_t)tm_conv_blocks(conv->out_channels) * 4;
     size_t pairs = in * out, components = (size_t)components_of(tile);
     if (pairs > INT32_MAX / components) return TAGMASK_OK;  // too many for 32-bit indices: the direct kernel serves
@@ -131,7 +131,7 @@ tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, int32_
             for (size_t i = 0; i < components; i++) transformed[i * pairs + o * in + c] = (float)u[i];
         }
     tm_conv grouped = products(conv, tile, 0);
-    tagmask_status status = tm_conv_pack_tile(ctx, &grouped, transformed, slice, recorder, err);
+    tagmask_status status = tm_conv_pack_tile(ctx, &grouped, transformed, packed, recorder, err);
     free(transformed);
     return status;
 }
@@ -162,7 +162,7 @@ static tagmask_status record_input(tm_op_ctx *ctx, const winograd_push *common, 
                                  .label = "conv winograd input"};
     static const char *const names[2][2] = {{"nn/conv_winograd2_input", "nn/conv_winograd2_input_texel"},
                                             {"nn/conv_winograd_input", "nn/conv_winograd_input_texel"}};
-    const char *name = names[tile == 4][tm_conv_texel(info, ctx->gin[0].slice)];
+    const char *name = names[tile == 4][tm_gpu_by_texels(info, ctx->gin[0].slice, false)];
     TM_TRY(tm_pipeline_get(ctx->gpu, name, &size, 1, &dispatch.pipeline, err));
     return tm_dispatch(recorder, &dispatch, err);
 }
@@ -190,7 +190,7 @@ static tagmask_status record_output(tm_op_ctx *ctx, const winograd_push *common,
                                  .label = "conv winograd output"};
     static const char *const names[2][2] = {{"nn/conv_winograd2_output", "nn/conv_winograd2_output_texel"},
                                             {"nn/conv_winograd_output", "nn/conv_winograd_output_texel"}};
-    const char *name = names[tile == 4][tm_conv_texel(info, sums)];
+    const char *name = names[tile == 4][tm_gpu_by_texels(info, sums, false)];
     TM_TRY(tm_pipeline_get(ctx->gpu, name, constants, 3, &dispatch.pipeline, err));
     return tm_dispatch(recorder, &dispatch, err);
 }

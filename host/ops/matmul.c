@@ -1,6 +1,7 @@
 // MatMul (batched, broadcast) and Gemm: one shader that reads matrices by strides.
 #include "ops/matmul.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // Every vector of four words that nn/matmul_vec4 reads starts at a multiple of four.
@@ -42,16 +43,21 @@ static tagmask_status record_tiles(tm_op_ctx *ctx, tm_recorder *recorder, const 
 }
 
 static tagmask_status record_product(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_act act,
-                                     tm_slice a, tm_slice b, tm_slice d, tm_slice out, tm_error *err) {
+                                     tm_slice a, tm_weights b, tm_slice d, tm_slice out, tm_error *err) {
     uint32_t rows = product->m >= 4 ? 4 : 1;
     uint64_t tiles = (uint64_t)product->batches * ((product->m + rows - 1) / rows) * ((product->n + 3) / 4);
     bool transposed = product->b_row == 1 && product->b_col != 1, vectors = by_vectors(product, transposed);
-    tm_launch launch = {.shader = vectors ? "nn/matmul_vec4" : "nn/matmul",
-                        .texel_shader = vectors ? "nn/matmul_vec4_texel" : NULL,
+    tm_launch launch = {.shader = b.half    ? "nn/matmul_vec4_half"
+                                  : vectors ? "nn/matmul_vec4"
+                                            : "nn/matmul",
+                        .texel_shader = b.half    ? "nn/matmul_vec4_texel_half"
+                                        : vectors ? "nn/matmul_vec4_texel"
+                                                  : NULL,
                         .texel_inputs = 2,
+                        .half = b.half ? 2 : 0,
                         .constants = {rows, act, d.buffer != NULL, transposed},
                         .constant_count = vectors ? 4 : 3,
-                        .bindings = {a, b, d.buffer ? d : a, out},
+                        .bindings = {a, b.slice, d.buffer ? d : a, out},
                         .binding_count = 4,
                         .push = product,
                         .push_size = sizeof *product,
@@ -61,17 +67,18 @@ static tagmask_status record_product(tm_op_ctx *ctx, tm_recorder *recorder, cons
     if (!product->k && !d.buffer) return tm_fill(recorder, out, 0, err);
     if (!product->k)
         launch.bindings[0] = launch.bindings[1] = d;  // never read
-    else if (by_tiles(tm_gpu_get_info(ctx->gpu), product, a, b))
+    else if (!b.half && by_tiles(tm_gpu_get_info(ctx->gpu), product, a, b.slice))
         return record_tiles(ctx, recorder, product, &launch, err);
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
-tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_slice a, tm_slice b,
-                                tm_slice d, tm_slice out, tm_error *err) {
+// b of 16-bit floats is not larger than the device binds: see prepare_halves.
+static tagmask_status record_parts(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_slice a,
+                                   tm_weights b, tm_slice d, tm_slice out, tm_error *err) {
     tm_act act = ctx->node->fused.act;
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     uint32_t step = (uint32_t)(info->buffer_alignment / 4), row = product->b_row;
-    if (b.size <= info->max_storage_range || product->batches > 1 || product->b_col != 1 || !row)
+    if (b.slice.size <= info->max_storage_range || product->batches > 1 || product->b_col != 1 || !row)
         return record_product(ctx, recorder, product, act, a, b, d, out, err);
     // Rows of B in parts that can be bound; each adds its products to what the parts before it made.
     uint32_t most = (uint32_t)TM_MIN(info->max_storage_range / 16 * 4 / row, (uint64_t)product->k) / step * step;
@@ -81,7 +88,7 @@ tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_
         part.k = TM_MIN(most, product->k - first);
         uint64_t skip_a = (uint64_t)first * product->a_col * 4, skip_b = (uint64_t)first * row * 4;
         tm_slice part_a = {a.buffer, a.offset + skip_a, a.size - skip_a};
-        tm_slice part_b = {b.buffer, b.offset + skip_b, (uint64_t)part.k * row * 4};
+        tm_weights part_b = {{b.slice.buffer, b.slice.offset + skip_b, (uint64_t)part.k * row * 4}, false};
         if (first) {
             d = out;
             part.d_row = product->n;
@@ -94,12 +101,44 @@ tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_
     return TAGMASK_OK;
 }
 
+tagmask_status tm_matmul_record(tm_op_ctx *ctx, tm_recorder *recorder, const tm_matmul *product, tm_slice a, tm_slice b,
+                                tm_slice d, tm_slice out, tm_error *err) {
+    return record_parts(ctx, recorder, product, a, (tm_weights){b, false}, d, out, err);
+}
+
 // The node's own two matrices, with its fused activation.
 static tagmask_status record_node(tm_op_ctx *ctx, tm_recorder *recorder, tm_matmul *product, tm_slice d,
                                   tm_error *err) {
     product->act_a = ctx->node->fused.a;
     product->act_b = ctx->node->fused.b;
-    return tm_matmul_record(ctx, recorder, product, ctx->gin[0].slice, ctx->gin[1].slice, d, ctx->gout[0].slice, err);
+    const tm_weights *prepared = ctx->node->prepared;
+    tm_weights b = prepared ? *prepared : (tm_weights){ctx->gin[1].slice, false};
+    return record_parts(ctx, recorder, product, ctx->gin[0].slice, b, d, ctx->gout[0].slice, err);
+}
+
+// A constant second matrix becomes 16-bit floats where the graph is loaded so and its vectors can be read whole,
+// whatever the first one is. Not prepared: it is bound as it is.
+static tagmask_status prepare_halves(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    const tm_host_tensor *b = &ctx->in[1];
+    bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
+    size_t count = 0;
+    bool fits = tm_op_wants_halves(ctx) && b->data && b->dtype == TM_FLOAT32 && b->shape.rank == 2 &&
+                tm_shape_count(&b->shape, &count) && count > 0 && !ta && b->shape.dim[tb] % 4 == 0 &&
+                (tb || b->shape.dim[1] % 4 == 0);
+    if (!fits || count * 4 > tm_gpu_get_info(ctx->gpu)->max_storage_range) return TAGMASK_OK;
+    tm_weights *prepared = tm_calloc(1, sizeof *prepared);
+    if (!prepared) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory");
+    tagmask_status status = tm_op_upload_weights(ctx, b->data, count, prepared, recorder, err);
+    if (status == TAGMASK_OK)
+        ctx->node->prepared = prepared;
+    else
+        free(prepared);
+    return status;
+}
+
+static void release(tm_node *node) {
+    free(node->prepared);
+    node->prepared = NULL;
 }
 
 // ---- MatMul: vectors are matrices of one row or column; leading dimensions broadcast.
@@ -182,7 +221,7 @@ static void cut_matmul(tm_op_ctx *ctx, tm_cut *cut) {
     }
     if (is_large(ctx, false)) {
         cut->own = 2;
-    } else if (b->rank > 1) {
+    } else if (b->rank > 1 && !ctx->node->prepared) {
         size_t axis = tm_cut_add(cut, b->dim[b->rank - 1], 1);
         cut->dim[1][axis] = (int8_t)(b->rank - 1);
         cut->dim[2][axis] = (int8_t)(outer + (a->rank > 1));
@@ -248,9 +287,9 @@ static tagmask_status shape_gemm(tm_op_ctx *ctx, tm_error *err) {
 
 static void cut_gemm(tm_op_ctx *ctx, tm_cut *cut) {
     bool ta = tm_attr_int(ctx->node, "transA", 0) != 0, tb = tm_attr_int(ctx->node, "transB", 0) != 0;
-    bool added = tm_has_input(ctx, 2), large = is_large(ctx, tb);
+    bool added = tm_has_input(ctx, 2), large = is_large(ctx, tb), rows_only = large || ctx->node->prepared;
     const tm_shape *out = &ctx->out[0].shape, *c = added ? &ctx->in[2].shape : NULL;
-    for (int8_t d = 0; d < (large ? 1 : 2); d++) {
+    for (int8_t d = 0; d < (rows_only ? 1 : 2); d++) {
         size_t axis = tm_cut_add(cut, out->dim[d], 1);
         cut->dim[d][axis] = d == 0 ? ta : !tb;
         cut->dim[ctx->input_count][axis] = d;
@@ -286,7 +325,23 @@ static tagmask_status record_gemm(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
 }
 
 const tm_op tm_ops_matmul[] = {
-    {.type = "MatMul", .domain = "", .since = 1, .shape = shape_matmul, .cut = cut_matmul, .record = record_matmul},
-    {.type = "Gemm", .domain = "", .since = 7, .shape = shape_gemm, .cut = cut_gemm, .record = record_gemm},
+    {.type = "MatMul",
+     .domain = "",
+     .since = 1,
+     .shape = shape_matmul,
+     .prepare = prepare_halves,
+     .release = release,
+     .constant_inputs = 2,
+     .cut = cut_matmul,
+     .record = record_matmul},
+    {.type = "Gemm",
+     .domain = "",
+     .since = 7,
+     .shape = shape_gemm,
+     .prepare = prepare_halves,
+     .release = release,
+     .constant_inputs = 2,
+     .cut = cut_gemm,
+     .record = record_gemm},
     {.type = NULL},
 };

@@ -21,6 +21,10 @@ layout(push_constant) uniform Parameters {
 #include "nn/conv_buffers.glsl"
 #include "nn/conv_act.glsl"
 
+vec4 load_weight(int i) {
+    return WEIGHT(i);
+}
+
 const int STEP = 4;
 const int COLUMNS = SIZE / TILES, PIXELS = 4 * COLUMNS;
 shared vec4 shared_source[STEP * PIXELS];       // [block][pixel]
@@ -62,7 +66,7 @@ void main() {
         for (int i = local; i < TILES * STEP * 8; i += SIZE) {
             int of = min(first_tile + i / (STEP * 8), tiles - 1), at = c * 8 + i % (STEP * 8);
             int from = (matrix * tiles + of) * in_blocks * 8 + at;
-            shared_weights[i] = at < in_blocks * 8 ? weights[from] : vec4(0.0);
+            shared_weights[i] = at < in_blocks * 8 ? load_weight(from) : vec4(0.0);
         }
         barrier();
         for (int k = 0; k < STEP; k++) {

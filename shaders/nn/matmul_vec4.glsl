@@ -2,20 +2,34 @@
 // the loads of matmul.comp. See matmul.glsl.
 #include "nn/matmul.glsl"
 layout(constant_id = 4) const bool TRANSPOSED = false;
+// With HALVES B holds 16-bit floats.
+#include "nn/halves.glsl"
 #ifdef TEXEL  // see input.glsl
 layout(binding = 0) uniform samplerBuffer a;
-layout(binding = 1) uniform samplerBuffer b;
 #define A(word) texelFetch(a, int((word) / 4u))
+#ifdef HALVES
+layout(binding = 1) uniform usamplerBuffer b;
+#define B(word) from_halves(texelFetch(b, int((word) / 4u)).xy)
+#else
+layout(binding = 1) uniform samplerBuffer b;
 #define B(word) texelFetch(b, int((word) / 4u))
+#endif
 #else
 layout(binding = 0) readonly buffer First {
     vec4 a[];
 };
+#ifdef HALVES
+layout(binding = 1) readonly buffer Second {
+    uvec2 b[];
+};
+#define B(word) from_halves(b[(word) / 4u])
+#else
 layout(binding = 1) readonly buffer Second {
     vec4 b[];
 };
-#define A(word) a[(word) / 4u]
 #define B(word) b[(word) / 4u]
+#endif
+#define A(word) a[(word) / 4u]
 #endif
 
 void main() {

@@ -88,6 +88,29 @@ static char *write_model(const char *folder) {
     return path;
 }
 
+static double weight_bytes(const char *model, const char *precision) {
+    const command_result *result =
+        run(WORDS("bench", model, "--size", "16", "--runs", "1", "--json", "--precision", precision));
+    expect_command(result, 0, "weight_bytes", NULL);
+    cJSON *json = cJSON_Parse(result->out);
+    double bytes = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "weight_bytes"));
+    cJSON_Delete(json);
+    return bytes;
+}
+
+static void test_precision(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir(), *model = write_model(folder);
+    double full = weight_bytes(model, "fp32"), half = weight_bytes(model, "fp16");
+    if (!(half > 0 && half < full)) fail_msg("%g bytes, and %g of 32 bits", half, full);
+    static const char *const message = "precision \"half\" is unknown; expected fp32 or fp16";
+    expect_command(run(WORDS("bench", model, "--size", "16", "--precision", "half")), 2, NULL, message);
+    expect_command(run(WORDS("run", model, "--output", folder, "--precision", "half")), 2, NULL, message);
+    expect_command(run(WORDS("propose", "x.png", "--tag", "cat", "--precision", "half")), 2, NULL, NULL);
+    free(model);
+    free(folder);
+}
+
 static void test_networks(void **state) {
     (void)state;
     char *folder = test_temporary_dir(), *model = write_model(folder);
@@ -144,10 +167,8 @@ static void test_run(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_no_driver),
-        cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_usage),     cmocka_unit_test(test_no_driver), cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_precision), cmocka_unit_test(test_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,11 +232,15 @@ uint8_t *onnx_bytes(const onnx_model *model, size_t *size) {
 }
 
 tm_graph *onnx_load(const onnx_model *model, tm_gpu *gpu) {
+    return onnx_load_as(model, gpu, TM_FP32);
+}
+
+tm_graph *onnx_load_as(const onnx_model *model, tm_gpu *gpu, tm_precision precision) {
     size_t size;
     uint8_t *bytes = onnx_bytes(model, &size);
     tm_graph *graph = NULL;
     tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_status status = tm_graph_load_memory(gpu, bytes, size, "test model", NULL, 0, &graph, &err);
+    tagmask_status status = tm_graph_load_memory_as(gpu, precision, bytes, size, "test model", NULL, 0, &graph, &err);
     free(bytes);
     assert_ok(status, &err);
     return graph;

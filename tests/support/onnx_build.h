@@ -44,6 +44,7 @@ void onnx_tensor(onnx_model *model, onnx_node *node, const char *name, tm_dtype 
 uint8_t *onnx_bytes(const onnx_model *model, size_t *size);
 // Loads it; an error fails the test.
 tm_graph *onnx_load(const onnx_model *model, tm_gpu *gpu);
+tm_graph *onnx_load_as(const onnx_model *model, tm_gpu *gpu, tm_precision precision);
 // Loads, runs with `inputs` in order, reads output 0 back as floats (malloc'ed), checks its element count. One line for
 // tests of one operator. shape may be NULL.
 float *onnx_run(const onnx_model *model, tm_gpu *gpu, const tm_host_tensor *inputs, size_t count, tm_shape *shape);

@@ -91,7 +91,7 @@ static int set_up(void **state) {
     assert_ok(cli_inputs_collect(arguments, 1, "out", &job.inputs, &err), &err);
     assert_ok(tm_make_dirs("out", &err), &err);
     assert_ok(cli_journal_open("out", &job.output.journal, &err), &err);
-    assert_ok(cli_open_engine(NULL, options.model, options.saliency, &job.device, &job.engine, &err), &err);
+    assert_ok(cli_open_engine(NULL, options.model, options.saliency, NULL, &job.device, &job.engine, &err), &err);
     assert_true(cli_list_add(&job.output.formats, format));
     job.output.inputs = &job.inputs;
     job.output.summary = &job.summary;

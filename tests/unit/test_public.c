@@ -266,6 +266,33 @@ static void network_mistakes_are_named(void **state) {
     free(path);
 }
 
+static void networks_load_with_options(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *path = write_model();
+    const float x[4] = {-1, 0, 1, 2};
+    static const char *const precisions[] = {NULL, "", "fp32", "fp16"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(precisions); i++) {
+        tagmask_load_options options = {.struct_size = sizeof options, .precision = precisions[i]};
+        tagmask_tensor in = rows(x, 1), out = {.struct_size = sizeof out};
+        tagmask_network *network = NULL;
+        assert_ok(tagmask_network_load_with(device, path, NULL, 0, &options, &network, &err), &err);
+        assert_ok(tagmask_network_run(network, &in, 1, &out, &err), &err);
+        assert_true(fabsf(((const float *)out.data)[3] - 5) < 1e-5f);
+        tagmask_tensor_release(&out);
+        tagmask_network_free(network);
+    }
+    tagmask_network *network = NULL;
+    tagmask_load_options wrong = {.struct_size = sizeof wrong, .precision = "fp8"};
+    assert_int_equal(tagmask_network_load_with(device, path, NULL, 0, &wrong, &network, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "\"fp8\" is unknown; expected fp32 or fp16"));
+    wrong.struct_size = 0;
+    assert_int_equal(tagmask_network_load_with(device, path, NULL, 0, &wrong, &network, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "struct_size"));
+    assert_null(network);
+    free(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_are_listed_and_opened_by_index),
@@ -276,6 +303,7 @@ int main(void) {
         cmocka_unit_test(presets_tell_their_numbers),
         cmocka_unit_test(a_network_runs),
         cmocka_unit_test(network_mistakes_are_named),
+        cmocka_unit_test(networks_load_with_options),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -400,6 +400,48 @@ static void an_absent_tag_gets_no_region(void **state) {
     tagmask_session_free(session);
 }
 
+static size_t count_files(const char *folder) {
+    char **names = NULL;
+    size_t count = 0;
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(tm_list_folder(folder, &names, &count, &err), &err);
+    tm_free_names(names, count);
+    return count;
+}
+
+// Network outputs on disk belong to the precision that they were computed with.
+static void test_precisions(void **state) {
+    (void)state;
+    static const char *const precisions[] = {"fp32", "fp16", NULL, "fp16"};
+    char *folder = test_temporary_dir();
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .working_size = 128, .cache_dir = folder};
+    tm_error err = TAGMASK_ERROR_INIT;
+    size_t files = 0;
+    for (size_t i = 0; i < TM_ARRAY_LEN(precisions); i++) {
+        const tagmask_load_options options = {.struct_size = sizeof options, .precision = precisions[i]};
+        tagmask_image photo = tiny_photo();
+        tagmask_engine *made = NULL;
+        tagmask_session *session = NULL;
+        tagmask_result *result = NULL;
+        assert_ok(tagmask_engine_create_with(device, tiny_classifier(), tiny_saliency(), &options, &made, &err), &err);
+        assert_ok(tagmask_session_create(made, &photo, &session, &err), &err);
+        assert_ok(tagmask_propose(session, (const char *const[]){"cat"}, 1, &params, &result, &err), &err);
+        if (i == 0) files = count_files(folder);
+        assert_int_equal(count_files(folder), i ? 2 * files : files);
+        tagmask_result_free(result);
+        tagmask_session_free(session);
+        tagmask_engine_free(made);
+    }
+    assert_true(files > 0);
+    const tagmask_load_options wrong = {.struct_size = sizeof wrong, .precision = "double"};
+    tagmask_engine *none = NULL;
+    assert_int_equal(tagmask_engine_create_with(device, tiny_classifier(), tiny_saliency(), &wrong, &none, &err),
+                     TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "double"));
+    assert_null(none);
+    free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_absent_tag_gets_no_region),
@@ -412,6 +454,7 @@ int main(void) {
         cmocka_unit_test(test_results_stay),
         cmocka_unit_test(test_maps_after_suggestions),
         cmocka_unit_test(test_check_params),
+        cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_stops_between_passes),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

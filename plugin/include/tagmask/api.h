@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define TAGMASK_API_VERSION 4
+#define TAGMASK_API_VERSION 5
 
 typedef struct tagmask_api {
     size_t struct_size;   /* of the library's table */
@@ -97,6 +97,14 @@ typedef struct tagmask_api {
 
     /* Version 4 */
     tagmask_status (*preset_text)(const char *preset, char *text, size_t *size, tagmask_error *error);
+
+    /* Version 5 */
+    tagmask_status (*network_load_with)(tagmask_device *device, const char *path, const char *const *outputs,
+                                        size_t output_count, const tagmask_load_options *options,
+                                        tagmask_network **network, tagmask_error *error);
+    tagmask_status (*engine_create_with)(tagmask_device *device, const char *classifier, const char *saliency,
+                                         const tagmask_load_options *options, tagmask_engine **engine,
+                                         tagmask_error *error);
 } tagmask_api;
 
 /* The library's table, valid while it is loaded; NULL when the library does not know the version. [any thread] */

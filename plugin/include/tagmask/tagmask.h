@@ -173,6 +173,19 @@ typedef struct tagmask_network_stats {
  * NULL). [any thread] */
 TAGMASK_API tagmask_status tagmask_network_load(tagmask_device *device, const char *path, const char *const *outputs,
                                                 size_t output_count, tagmask_network **network, tagmask_error *error);
+/* How networks are held on the device. */
+typedef struct tagmask_load_options {
+    size_t struct_size;
+    /* Of the constant weights of convolutions and matrix products: "fp32" (default) or "fp16", which halves their
+     * memory and the bytes that are read for them. Everything is computed in 32 bits either way; weights that a 16-bit
+     * float cannot hold (beyond 65504, or all too small) stay 32-bit ones. */
+    const char *precision;
+} tagmask_load_options;
+/* tagmask_network_load with options (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any thread] */
+TAGMASK_API tagmask_status tagmask_network_load_with(tagmask_device *device, const char *path,
+                                                     const char *const *outputs, size_t output_count,
+                                                     const tagmask_load_options *options, tagmask_network **network,
+                                                     tagmask_error *error);
 /* [one thread] */
 TAGMASK_API void tagmask_network_free(tagmask_network *network);
 /* Descriptions without data; *tensors is valid as long as the network. They return how many there are. [any thread] */
@@ -228,6 +241,11 @@ typedef struct tagmask_engine tagmask_engine;
  * DEVICE_MEMORY. [any thread] */
 TAGMASK_API tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
                                                  tagmask_engine **engine, tagmask_error *error);
+/* The same with options for both networks (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any
+ * thread] */
+TAGMASK_API tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *classifier,
+                                                      const char *saliency, const tagmask_load_options *options,
+                                                      tagmask_engine **engine, tagmask_error *error);
 /* [one thread] */
 TAGMASK_API void tagmask_engine_free(tagmask_engine *engine);
 
