@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/classical.h"
 #include "mask/session.h"
 
 // What the kept maps may take beyond those of the proposal.
@@ -104,7 +105,7 @@ static tagmask_status record_doubt(tm_work *work, const tm_settings *settings, c
 // CAM and saliency of the photo and of the crops -> target.
 static tagmask_status record_fusion(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                     const tag_maps *maps, tm_fusion_input *input, const tm_map *target, tm_error *err) {
-    if (!session->engine->has_saliency) return tm_map_normalize(work, &input->cam, target, err);
+    if (!tm_session_has_saliency(session, settings)) return tm_map_normalize(work, &input->cam, target, err);
     for (uint32_t c = 0; c < maps->crop_count; c++) {
         tm_map plane = {tm_plane(session->saliency, target->width, target->height, 1 + c), target->width,
                         target->height};
@@ -188,21 +189,27 @@ static tagmask_status fuse_tag(tagmask_session *session, const tm_settings *sett
     return tm_work_close(&work, status, err);
 }
 
+bool tm_session_has_saliency(const tagmask_session *session, const tm_settings *settings) {
+    return session->engine->has_saliency || settings->classical_saliency;
+}
+
 // The whole photo's saliency at working size.
-static tagmask_status hold_saliency(tagmask_session *session, tm_error *err) {
-    const uint64_t parts[] = {session->views_key, session->images_key};
+static tagmask_status hold_saliency(tagmask_session *session, const tm_settings *settings, tm_error *err) {
+    const uint64_t parts[] = {session->views_key, session->images_key, settings->classical_saliency};
     uint64_t key = tm_hash64(parts, sizeof parts, 3);
     uint32_t width = session->work.width, height = session->work.height;
     if (session->saliency_key == key) return TAGMASK_OK;
     session->saliency_key = 0;
     TM_TRY(tm_ensure_buffer(session->engine->device->gpu, &session->saliency,
                             tm_plane_bytes(width, height) * (1 + TM_MAX_CROPS), err));
-    if (session->engine->has_saliency) {
+    if (tm_session_has_saliency(session, settings)) {
         tm_map whole = {tm_plane(session->saliency, width, height, 0), width, height};
         tm_work work;
         TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
         tagmask_status status =
-            tm_saliency_record(&work, session->saliency_views, session->saliency_count, &whole, err);
+            session->engine->has_saliency
+                ? tm_saliency_record(&work, session->saliency_views, session->saliency_count, &whole, err)
+                : tm_classical_saliency_record(&work, &session->work, &whole, err);
         TM_TRY(tm_work_close(&work, status, err));
     }
     session->saliency_key = key;
@@ -233,7 +240,7 @@ static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *
 static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
                                 size_t tag_count, tag_maps *maps, tm_error *err) {
     bool any = false;
-    TM_TRY(hold_saliency(session, err));
+    TM_TRY(hold_saliency(session, settings, err));
     for (size_t t = 0; t < tag_count; t++) {
         tm_kept_map *kept = find_map(session, maps[t].key);
         if (kept) kept->used = session->proposal;

@@ -60,6 +60,7 @@ typedef struct tm_settings {
     float rivalry;
     // Saliency views: the whole photo (mirrored too when set) and crops around the CAM, grown by these factors.
     bool saliency_mirror;
+    bool classical_saliency;  // where the engine has no network for it
     float crops[TM_MAX_CROPS];
     uint32_t crop_count;
     // Fusion (fusion.c).

@@ -59,6 +59,7 @@ static const tm_member members[] = {
     WHOLE(MAPS, rivals, 0, TM_MAX_RIVALS),
     REAL(MAPS, rivalry, 0, 4),
     FLAG(VIEWS, saliency_mirror),
+    FLAG(MAPS, classical_saliency),
     LIST(MAPS, TM_MEMBER_REALS, crops, crop_count, 1, 10, TM_MAX_CROPS),
     CHOICE(MAPS, fusion, fusions),
     REAL(MAPS, gate_low, 0, 1),

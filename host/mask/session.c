@@ -259,7 +259,7 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
         if (!tags[t]) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tag %zu is NULL; expected a name", t);
         infos[t].struct_size = sizeof infos[t];
         TM_TRY(tm_tags_resolve(session->engine->tags, tags[t], &infos[t], error));
-        if (!infos[t].class_count && !session->engine->has_saliency)
+        if (!infos[t].class_count && !tm_session_has_saliency(session, &settings))
             return tm_fail(error, TAGMASK_ERROR_UNSUPPORTED,
                            "tag \"%s\" has no class in %s, and without a saliency network nothing can be proposed",
                            tags[t], session->engine->classifier.name);

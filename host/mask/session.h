@@ -100,6 +100,8 @@ tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings 
 
 // The fused map of a tag of the proposal whose maps hold.
 tm_map tm_session_fused(const tagmask_session *session, size_t tag);
+// From the network, or a classical one that the settings ask for.
+bool tm_session_has_saliency(const tagmask_session *session, const tm_settings *settings);
 // The map that the CRF (or without one the upsampling) starts from.
 tm_map tm_session_refined(const tagmask_session *session, size_t tag);
 void tm_session_free_maps(tagmask_session *session);

@@ -89,7 +89,7 @@ static tagmask_status check(const tagmask_session *session, const stage_row *sta
     if (stage->needs_class && !session->tags[tag].class_count)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "stage \"%s\": tag \"%s\" has no class in %s, so it has no CAM",
                        stage->name, session->tags[tag].name, session->engine->classifier.name);
-    if (stage->needs_saliency && !session->engine->has_saliency)
+    if (stage->needs_saliency && !tm_session_has_saliency(session, &session->settings))
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "stage \"%s\": the engine was made without a saliency network",
                        stage->name);
     if (stage->needs_edge && session->settings.edge == TM_EDGE_NONE)

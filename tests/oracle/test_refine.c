@@ -5,6 +5,7 @@
 
 #include "map_case.h"
 #include "mask/cam.h"
+#include "mask/classical.h"
 #include "mask/colour.h"
 #include "mask/edge.h"
 #include "mask/fusion.h"
@@ -298,6 +299,56 @@ static void test_colour_again(void **state) {
     check_colour(*state, 0.7f, 3);
 }
 
+// ---- Classical saliency.
+
+static void check_classical(map_case *f, const uint32_t *photo, uint32_t width, uint32_t height, float *got_map) {
+    tm_map source = device_map(f, width, height, photo), target = device_map(f, width, height, NULL);
+    assert_ok(tm_classical_saliency_record(&f->work, &source, &target, &f->err), &f->err);
+    float *got = fetch(f, &target), *wanted = calloc(width * height, sizeof *wanted);
+    ref_classical(photo, wanted, (int)width, (int)height);
+    assert_close(got, wanted, width * height, 1e-4);
+    memcpy(got_map, got, width * height * sizeof *got);
+    free(got);
+    free(wanted);
+}
+
+static void test_classical(void **state) {
+    uint32_t *photo = edge_photo();
+    float map[EN];
+    check_classical(*state, photo, EW, EH, map);
+    free(photo);
+}
+
+// A disc on a ground whose brightness changes: the disc is found, and the ground's change is not.
+static void test_classical_finds(void **state) {
+    enum { W = 128, H = 96 };
+    uint32_t *photo = calloc(W * H, sizeof *photo);
+    float *map = calloc(W * H, sizeof *map);
+    for (int i = 0; i < W * H; i++) {
+        int x = i % W, y = i / W, dx = x - 70, dy = y - 50;
+        photo[i] = dx * dx + dy * dy < 20 * 20 ? 0x2040d0u : (uint32_t)(x + 40) * 0x010101u;
+    }
+    check_classical(*state, photo, W, H, map);
+    assert_true(map[50 * W + 70] > 0.9f && map[48 * W + 85] > 0.8f);
+    for (int x = 0; x < W; x++) assert_true(map[5 * W + x] < 0.2f);
+    assert_true(map[50 * W + 25] < 0.2f);
+    free(photo);
+    free(map);
+}
+
+// Larger photos are brought to the grid first, and nothing is salient in a flat one.
+static void test_classical_sizes(void **state) {
+    map_case *f = *state;
+    enum { W = 300, H = 3 };
+    uint32_t *photo = calloc(W * H, sizeof *photo);
+    tm_map source = device_map(f, W, H, photo), target = device_map(f, W, H, NULL);
+    assert_ok(tm_classical_saliency_record(&f->work, &source, &target, &f->err), &f->err);
+    float *got = fetch(f, &target);
+    for (int i = 0; i < W * H; i++) assert_true(got[i] == 0);
+    free(photo);
+    free(got);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fusion_modes),
@@ -313,6 +364,9 @@ int main(void) {
         WITH_DEVICE(test_no_edge),
         WITH_DEVICE(test_colour),
         WITH_DEVICE(test_colour_again),
+        WITH_DEVICE(test_classical),
+        WITH_DEVICE(test_classical_finds),
+        WITH_DEVICE(test_classical_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

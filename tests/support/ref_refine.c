@@ -211,3 +211,100 @@ void ref_colour(const uint32_t *photo, float *unary, int pixels, int tags, doubl
         free(ratios);
     }
 }
+
+// ---- Classical saliency.
+
+// A channel's least barriers: each cell's range of the best path so far, all cells at once.
+static void barriers(const uint32_t *grid, int channel, double *sum, int width, int height) {
+    int n = width * height, *now = calloc(2 * (size_t)n, sizeof *now), *next = calloc(2 * (size_t)n, sizeof *next);
+    for (int i = 0; i < n; i++) {
+        int x = i % width, y = i / width;
+        bool border = x == 0 || y == 0 || x == width - 1 || y == height - 1;
+        now[2 * i] = border ? (int)level(grid[i], channel) : 255;
+        now[2 * i + 1] = border ? (int)level(grid[i], channel) : 0;
+    }
+    for (int sweep = 0; sweep < 128; sweep++) {
+        memcpy(next, now, 2 * (size_t)n * sizeof *now);
+        for (int i = 0; i < n; i++) {
+            static const int steps[4][2] = {{-1, 0}, {1, 0}, {0, -1}, {0, 1}};
+            int value = (int)level(grid[i], channel);
+            for (int k = 0; k < 4; k++) {
+                int x = i % width + steps[k][0], y = i / width + steps[k][1];
+                if (x < 0 || y < 0 || x >= width || y >= height) continue;
+                int high = TM_MAX(now[2 * (y * width + x)], value), low = TM_MIN(now[2 * (y * width + x) + 1], value);
+                if (high - low >= next[2 * i] - next[2 * i + 1]) continue;
+                next[2 * i] = high;
+                next[2 * i + 1] = low;
+            }
+        }
+        memcpy(now, next, 2 * (size_t)n * sizeof *now);
+    }
+    for (int i = 0; i < n; i++) sum[i] += now[2 * i] - now[2 * i + 1];
+    free(now);
+    free(next);
+}
+
+// Mahalanobis distance from a side's colours, by Cramer's rule.
+static void unlike_side(const uint32_t *grid, box side, double *map, int width, int height) {
+    double mean[3] = {0}, matrix[3][3] = {{0}}, count = (side.right - side.left + 1) * (side.bottom - side.top + 1);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int y = side.top; y <= side.bottom; y++) {
+            for (int x = side.left; x <= side.right; x++) {
+                for (int i = 0; i < 3; i++) {
+                    double d = level(grid[y * width + x], i);
+                    if (!pass) mean[i] += d / count;
+                    for (int j = 0; pass && j < 3; j++)
+                        matrix[i][j] += (d - mean[i]) * (level(grid[y * width + x], j) - mean[j]) / count;
+                }
+            }
+        }
+    }
+    for (int i = 0; i < 3; i++) matrix[i][i] += 25;
+    for (int i = 0; i < width * height; i++) {
+        double square = 0;
+        for (int c = 0; c < 3; c++) {
+            double replaced[3][3];
+            memcpy(replaced, matrix, sizeof matrix);
+            for (int k = 0; k < 3; k++) replaced[k][c] = level(grid[i], k) - mean[k];
+            square += (level(grid[i], c) - mean[c]) * determinant(replaced) / determinant(matrix);
+        }
+        map[i] = sqrt(square);
+    }
+}
+
+// Divides by the largest; with `low`, after the smallest is taken off.
+static void scale_to_one(double *map, int count, bool low) {
+    double least = INFINITY, most = -INFINITY;
+    for (int i = 0; i < count; i++) {
+        least = fmin(least, map[i]);
+        most = fmax(most, map[i]);
+    }
+    if (!low) least = 0;
+    for (int i = 0; i < count; i++) map[i] = (map[i] - least) / (most - least);
+}
+
+void ref_classical(const uint32_t *grid, float *map, int width, int height) {
+    int n = width * height, depth = TM_MAX(1, TM_MIN(width, height) / 10);
+    double *maps = calloc(5 * (size_t)n, sizeof *maps);
+    const box sides[] = {{0, 0, depth - 1, height - 1},
+                         {width - depth, 0, width - 1, height - 1},
+                         {0, 0, width - 1, depth - 1},
+                         {0, height - depth, width - 1, height - 1}};
+    for (int c = 0; c < 3; c++) barriers(grid, c, maps, width, height);
+    for (int s = 0; s < 4; s++) unlike_side(grid, sides[s], maps + (1 + s) * n, width, height);
+    for (int m = 0; m < 5; m++) scale_to_one(maps + m * n, n, false);
+    for (int i = 0; i < n; i++) {
+        double sum = 0, most = 0, x = i % width + 0.5 - width / 2.0, y = i / width + 0.5 - height / 2.0;
+        for (int s = 1; s <= 4; s++) {
+            sum += maps[s * n + i];
+            most = fmax(most, maps[s * n + i]);
+        }
+        maps[i] = (maps[i] + (sum - most) / 3) * (1 - sqrt((x * x + y * y) / (width * width + height * height)) * 2);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        scale_to_one(maps, n, true);
+        for (int i = 0; i < n && !pass; i++) maps[i] = 1 / (1 + exp(-10 * (maps[i] - 0.5)));
+    }
+    for (int i = 0; i < n; i++) map[i] = (float)maps[i];
+    free(maps);
+}

@@ -198,6 +198,60 @@ static void test_refinements(void **state) {
     tagmask_session_free(session);
 }
 
+static tagmask_tensor stage_map(tagmask_session *session, const char *stage) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_ok(tagmask_session_map(session, stage, 0, &map, &err), &err);
+    return map;
+}
+
+// An engine without a saliency network proposes from the classifier alone, or with a saliency computed from the photo.
+static void test_classical_saliency(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_engine *with_network = engine;
+    assert_ok(tagmask_engine_create(device, tiny_classifier(), "none", &engine, &err), &err);
+    tagmask_session *session = new_session();
+    tagmask_tensor map = {.struct_size = sizeof map};
+    const char *classical = "\"classical_saliency\": true", *word = "thing";
+    tagmask_result *result = NULL;
+    assert_int_equal(tagmask_propose(session, &word, 1, NULL, &result, &err), TAGMASK_ERROR_UNSUPPORTED);
+    (void)change_members(session, "");
+    assert_int_equal(tagmask_session_map(session, "saliency", 0, &map, &err), TAGMASK_ERROR_UNSUPPORTED);
+    expect(change_members(session, classical), false, false, true, true, true);
+    map = stage_map(session, "saliency");
+    const float *values = map.data;
+    float low = 1, high = 0;
+    for (int64_t i = 0; i < map.dims[0] * map.dims[1]; i++) {
+        low = TM_MIN(low, values[i]);
+        high = TM_MAX(high, values[i]);
+    }
+    assert_true(low < 0.1f && high > 0.9f);
+    tagmask_tensor_release(&map);
+    // A word without a class: its map is a copy of that saliency.
+    expect(change(session, word, PARAMS(.preset = preset_file(classical))), false, false, false, true, true);
+    // With crops the network would look again; here nothing does.
+    (void)change_members(session, "\"classical_saliency\": true, \"crops\": [1.5]");
+    (void)change_members(session, "");
+    tagmask_session_free(session);
+    tagmask_engine_free(engine);
+    engine = with_network;
+}
+
+// Where there is a network the member says nothing.
+static void test_network_before_classical(void **state) {
+    (void)state;
+    tagmask_session *session = new_session();
+    counts plain, ignored;
+    tagmask_result *a = propose(session, "cat,dog", PARAMS(.preset = preset_file("")), &plain);
+    tagmask_result *b =
+        propose(session, "cat,dog", PARAMS(.preset = preset_file("\"classical_saliency\": true")), &ignored);
+    check_same(a, b);
+    tagmask_result_free(a);
+    tagmask_result_free(b);
+    tagmask_session_free(session);
+}
+
 static void test_tags_come_and_go(void **state) {
     (void)state;
     tagmask_session *session = new_session();
@@ -304,13 +358,6 @@ static void test_stops_between_passes(void **state) {
     tagmask_result_free(fresh);
     tagmask_session_free(session);
     tagmask_session_free(other);
-}
-
-static tagmask_tensor stage_map(tagmask_session *session, const char *stage) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_tensor map = {.struct_size = sizeof map};
-    assert_ok(tagmask_session_map(session, stage, 0, &map, &err), &err);
-    return map;
 }
 
 // Suggestions may be asked for at another working size; the maps are still those of the last proposal.
@@ -448,6 +495,8 @@ int main(void) {
         cmocka_unit_test(test_nothing_on_the_device),
         cmocka_unit_test(test_crf_only),
         cmocka_unit_test(test_refinements),
+        cmocka_unit_test(test_classical_saliency),
+        cmocka_unit_test(test_network_before_classical),
         cmocka_unit_test(test_tags_come_and_go),
         cmocka_unit_test(test_other_views_and_sizes),
         cmocka_unit_test(test_many_tags),
