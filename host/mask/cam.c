@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { MOST_PLACES = 16384 };  // of an affinity layer
-
 static bool contains(const int32_t *classes, size_t count, size_t wanted) {
     for (size_t i = 0; i < count; i++) {
         if ((size_t)classes[i] == wanted) return true;
@@ -91,7 +89,7 @@ static tagmask_status sum_parts(const cam_recording *r, const tm_cam_part *parts
     return TAGMASK_OK;
 }
 
-static tagmask_status combine(tm_work *work, const tm_map *source, tm_cam_role role, float weight, const tm_map *target,
+tagmask_status tm_cam_combine(tm_work *work, const tm_map *source, tm_cam_role role, float weight, const tm_map *target,
                               tm_error *err) {
     struct {
         uint32_t count;
@@ -134,14 +132,14 @@ static tagmask_status join_parts(const cam_recording *r, const tm_cam_part *part
         TM_TRY(tm_scratch_map(r->work, target->width, target->height, &group, err));
         TM_TRY(sum_parts(r, parts, part_count, TM_CAM_TIMES, &group, NULL, &count, err));
         TM_TRY(tm_map_normalize(r->work, &group, &group, err));
-        TM_TRY(combine(r->work, &group, TM_CAM_TIMES, parts[i].weight, target, err));
+        TM_TRY(tm_cam_combine(r->work, &group, TM_CAM_TIMES, parts[i].weight, target, err));
         any = true;
     }
     for (size_t i = 0; i < part_count; i++) {
         if (parts[i].role != TM_CAM_MAX) continue;
         TM_TRY(record_part(r, parts[i].view, &map, err));
         TM_TRY(tm_map_normalize(r->work, &map, &map, err));
-        TM_TRY(combine(r->work, &map, TM_CAM_MAX, parts[i].weight, target, err));
+        TM_TRY(tm_cam_combine(r->work, &map, TM_CAM_MAX, parts[i].weight, target, err));
         any = true;
     }
     return any ? tm_map_normalize(r->work, target, target, err) : TAGMASK_OK;
@@ -162,51 +160,4 @@ tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const 
     if (disagreement) TM_TRY(record_disagreement(work, target, &squares, views, disagreement, err));
     TM_TRY(tm_map_normalize(work, target, target, err));
     return join_parts(&r, parts, part_count, target, err);
-}
-
-tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, uint32_t steps,
-                                  const tm_map *source, const tm_map *target, tm_error *err) {
-    const tm_tensor *features = &view->outputs[1];
-    uint32_t channels = (uint32_t)features->shape.dim[1];
-    if (features->shape.dim[2] * features->shape.dim[3] > MOST_PLACES)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "the affinity layer has %lld x %lld places, which are compared in pairs; expected at most %d: a "
-                       "layer of about a sixteenth of the input",
-                       (long long)features->shape.dim[3], (long long)features->shape.dim[2], MOST_PLACES);
-    tm_map low, spread, unit;
-    TM_TRY(tm_scratch_map(work, (uint32_t)features->shape.dim[3], (uint32_t)features->shape.dim[2], &low, err));
-    TM_TRY(tm_scratch_map(work, low.width, low.height, &spread, err));
-    TM_TRY(tm_scratch_map(work, low.width, low.height * tm_div_up(channels, 4) * 4, &unit, err));
-    TM_TRY(tm_map_resize(work, source, &low, NULL, view->mirror, err));
-    struct {
-        uint32_t positions, channels;
-    } unit_push = {tm_map_count(&low), channels};
-    tm_map_call unit_call = {.shader = "cam/unit_features",
-                             .constants = {features->layout == TM_C4},
-                             .constant_count = 1,
-                             .bindings = {features->slice, unit.slice},
-                             .push = &unit_push,
-                             .push_size = sizeof unit_push,
-                             .elements = unit_push.positions,
-                             .flops_per_element = 4.0 * channels};
-    TM_TRY(tm_map_dispatch(work, &unit_call, err));
-    struct {
-        uint32_t positions, groups;
-        float temperature;
-    } push = {tm_map_count(&low), tm_div_up(channels, 4), temperature};
-    bool texels = tm_map_by_texels(work, &unit.slice, 1);
-    uint32_t places = texels ? 8 : 1;  // an invocation's, as in the shaders
-    tm_map_call call = {.shader = texels ? "cam/affinity_texel" : "cam/affinity",
-                        .bindings = {unit.slice},
-                        .push = &push,
-                        .push_size = sizeof push,
-                        .elements = tm_div_up(push.positions, places),
-                        .flops_per_element = 2.0 * channels * push.positions * places};
-    for (uint32_t step = 0; step < steps; step++) {
-        call.bindings[1] = (step % 2 ? &spread : &low)->slice;
-        call.bindings[2] = (step % 2 ? &low : &spread)->slice;
-        TM_TRY(tm_map_dispatch(work, &call, err));
-    }
-    TM_TRY(tm_map_resize(work, steps % 2 ? &spread : &low, target, NULL, view->mirror, err));
-    return tm_map_normalize(work, target, target, err);
 }

@@ -28,15 +28,23 @@ typedef struct tm_cam_part {
     float weight;  // of TM_CAM_MAX, and of the first TM_CAM_TIMES
 } tm_cam_part;
 
+// cam/combine.comp: target = max(target, weight source), or for TM_CAM_TIMES target^(1 - weight) source^weight.
+tagmask_status tm_cam_combine(tm_work *work, const tm_map *source, tm_cam_role role, float weight, const tm_map *target,
+                              tm_error *err);
+
 // target = the parts' maps, each bilinear to the target's size, joined by their roles: mean, times, max. At least one
 // is TM_CAM_MEAN. disagreement (may be NULL): how much those differ from place to place, 0..1.
 tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_cam_part *parts, size_t part_count,
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, const tm_map *disagreement,
                              tm_error *err);
 
-// `steps` (at least 1) steps of a random walk on the affinity features of `view` (cam/affinity.comp): target = min-max
-// of the spread source.
-tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, float temperature, uint32_t steps,
-                                  const tm_map *source, const tm_map *target, tm_error *err);
+// Spreads a map over similar places, by the affinity features of `view` (affinity.c): target = min-max of the result.
+typedef struct tm_affinity {
+    float temperature;  // of exp((cosine - 1) / temperature)
+    uint32_t steps;     // of the random walk
+    float ridge;        // lambda of the ridge regression whose prediction the map is multiplied with; 0: none
+} tm_affinity;
+tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, const tm_affinity *how, const tm_map *source,
+                                  const tm_map *target, tm_error *err);
 
 #endif

@@ -48,7 +48,8 @@ static void grow_axis(float low, float high, float wanted, float size, float *fr
     *to = *from + wanted;
 }
 
-tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow, tm_box *crop, tm_error *err) {
+tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float above, float grow, tm_box *crop,
+                           tm_error *err) {
     uint32_t count = width * height, peak = 0;
     for (uint32_t i = 1; i < count; i++) {
         if (cam[i] > cam[peak]) peak = i;
@@ -64,7 +65,7 @@ tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, fl
         free(stack);
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to find the parts of a CAM of %ux%u", width, height);
     }
-    float limit = 0.4f * cam[peak];
+    float limit = above * cam[peak];
     part box = flood(cam, visited, stack, width, height, peak, limit);
     for (uint32_t i = 0; i < count; i++) {
         if (visited[i] || !(cam[i] > limit)) continue;

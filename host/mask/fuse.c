@@ -19,51 +19,6 @@ typedef struct tag_maps {
     uint32_t crop_count;
 } tag_maps;
 
-// Reads back the CAM without competition at an eighth of the working size and asks for saliency where it is.
-static tagmask_status choose_crops(tagmask_session *session, const tm_settings *settings, tag_maps *maps,
-                                   tm_error *err) {
-    uint32_t width = tm_div_up(session->work.width, 8), height = tm_div_up(session->work.height, 8);
-    float *cam = tm_calloc((size_t)width * height, sizeof *cam);
-    if (!cam) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a CAM");
-    tm_work work;
-    tm_cam_rows rows = maps->cam.rows;
-    rows.rivals = 0;
-    tm_map target;
-    tagmask_status status = tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err);
-    if (!status) status = tm_scratch_map(&work, width, height, &target, err);
-    if (!status)
-        status =
-            tm_cam_record(&work, session->engine, maps->cam.parts, maps->cam.part_count, &rows, 0, &target, NULL, err);
-    if (!status) status = tm_readback(work.recorder, target.slice, cam, err);
-    status = tm_work_close(&work, status, err);
-    float to_x = (float)session->base.width / (float)width, to_y = (float)session->base.height / (float)height;
-    for (uint32_t c = 0; c < settings->crop_count && !status; c++) {
-        tm_box box;
-        status = tm_crop_box(cam, width, height, settings->crops[c], &box, err);
-        if (status) break;
-        box = (tm_box){box.left * to_x, box.top * to_y, box.right * to_x, box.bottom * to_y};
-        tm_view request = tm_session_saliency_request(session, box, false), *view = tm_session_view(session, &request);
-        if (!view) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a crop");
-        if (view) maps->crops[maps->crop_count++] = view;
-    }
-    free(cam);
-    return status;
-}
-
-static tagmask_status run_crops(tagmask_session *session, const tm_settings *settings, const tag_maps *maps,
-                                size_t tag_count, tm_error *err) {
-    size_t count = 0, most = tag_count * TM_MAX_CROPS;
-    tm_view **views = tm_calloc(most, sizeof *views);
-    if (!views) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for views");
-    for (size_t t = 0; t < tag_count; t++) {
-        for (uint32_t c = 0; c < maps[t].crop_count; c++) views[count++] = maps[t].crops[c];
-    }
-    const tm_progress_span span = {"maps", 0.6f, 0.75f};
-    tagmask_status status = tm_session_run_views(session, settings, views, count, span, err);
-    free(views);
-    return status;
-}
-
 tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tag,
                                   tm_tag_cam *cam, tm_error *err) {
     tm_cam_choose(session->scores, (size_t)session->engine->class_count, tag->classes, tag->class_count,
@@ -83,8 +38,8 @@ tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, co
     *spread = *high;
     if (!affinity || affinity->output_count < 2) return TAGMASK_OK;
     TM_TRY(tm_scratch_map(work, target->width, target->height, spread, err));
-    return tm_affinity_record(work, affinity, settings->affinity_temperature, settings->affinity_steps, high, spread,
-                              err);
+    const tm_affinity how = {settings->affinity_temperature, settings->affinity_steps, settings->ridge};
+    return tm_affinity_record(work, affinity, &how, high, spread, err);
 }
 
 static tagmask_status record_doubt(tm_work *work, const tm_settings *settings, const tm_map *disagreement,
@@ -130,6 +85,71 @@ static tagmask_status record_tag(tagmask_session *session, tm_work *work, const 
                                  doubts ? &doubt : NULL, err));
     TM_TRY(record_fusion(session, work, settings, maps, &input, target, err));
     return doubts ? record_doubt(work, settings, &doubt, target, err) : TAGMASK_OK;
+}
+
+// ---- Crops around what is found so far
+
+// Where crops are looked for: the CAM without competition, or the map fused with the whole photo's saliency, at an
+// eighth of the working size.
+static tagmask_status record_crop_map(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                      const tag_maps *maps, const tm_map *target, tm_error *err) {
+    if (settings->crop_source == TM_CROP_FUSED) {
+        tm_map fused;
+        TM_TRY(tm_scratch_map(work, session->work.width, session->work.height, &fused, err));
+        TM_TRY(record_tag(session, work, settings, maps, &fused, err));
+        return tm_map_resize(work, &fused, target, NULL, false, err);
+    }
+    tm_cam_rows rows = maps->cam.rows;
+    rows.rivals = 0;
+    return tm_cam_record(work, session->engine, maps->cam.parts, maps->cam.part_count, &rows, 0, target, NULL, err);
+}
+
+// Asks for saliency around what the map shows.
+static tagmask_status request_crops(tagmask_session *session, const tm_settings *settings, const float *map,
+                                    uint32_t width, uint32_t height, tag_maps *maps, tm_error *err) {
+    float to_x = (float)session->base.width / (float)width, to_y = (float)session->base.height / (float)height;
+    for (uint32_t c = 0; c < settings->crop_count; c++) {
+        tm_box box;
+        TM_TRY(tm_crop_box(map, width, height, settings->crop_above, settings->crops[c], &box, err));
+        box = (tm_box){box.left * to_x, box.top * to_y, box.right * to_x, box.bottom * to_y};
+        tm_view request = tm_session_saliency_request(session, box, false), *view = tm_session_view(session, &request);
+        if (!view) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a crop");
+        maps->crops[maps->crop_count++] = view;
+    }
+    return TAGMASK_OK;
+}
+
+static tagmask_status choose_crops(tagmask_session *session, const tm_settings *settings, tag_maps *maps,
+                                   tm_error *err) {
+    uint32_t width = tm_div_up(session->work.width, 8), height = tm_div_up(session->work.height, 8);
+    float *map = tm_calloc((size_t)width * height, sizeof *map);
+    if (!map) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a CAM");
+    tm_work work;
+    tm_map target;
+    tagmask_status status = tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err);
+    if (!status) {
+        status = tm_scratch_map(&work, width, height, &target, err);
+        if (!status) status = record_crop_map(session, &work, settings, maps, &target, err);
+        if (!status) status = tm_readback(work.recorder, target.slice, map, err);
+        status = tm_work_close(&work, status, err);
+    }
+    if (!status) status = request_crops(session, settings, map, width, height, maps, err);
+    free(map);
+    return status;
+}
+
+static tagmask_status run_crops(tagmask_session *session, const tm_settings *settings, const tag_maps *maps,
+                                size_t tag_count, tm_error *err) {
+    size_t count = 0, most = tag_count * TM_MAX_CROPS;
+    tm_view **views = tm_calloc(most, sizeof *views);
+    if (!views) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for views");
+    for (size_t t = 0; t < tag_count; t++) {
+        for (uint32_t c = 0; c < maps[t].crop_count; c++) views[count++] = maps[t].crops[c];
+    }
+    const tm_progress_span span = {"maps", 0.6f, 0.75f};
+    tagmask_status status = tm_session_run_views(session, settings, views, count, span, err);
+    free(views);
+    return status;
 }
 
 // ---- Kept maps

@@ -14,10 +14,11 @@ tagmask_status tm_saliency_record(tm_work *work, tm_view *const *views, size_t c
 tagmask_status tm_saliency_paste(tm_work *work, const tm_view *view, float scale_x, float scale_y, const tm_map *target,
                                  tm_error *err);
 
-// Where to look again: the parts of a CAM above 0.4 of its maximum that hold the peak or at least half the mass of the
-// part with the peak; their bounding box grown by `grow`, at least a quarter of each side, sides at most 2 : 1, clipped
-// to the map. cam: height x width on the host.
-tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float grow, tm_box *crop, tm_error *err);
+// Where to look again: the parts of a map above `above` of its maximum that hold the peak or at least half the mass of
+// the part with the peak; their bounding box grown by `grow`, at least a quarter of each side, sides at most 2 : 1,
+// clipped to the map. cam: height x width on the host.
+tagmask_status tm_crop_box(const float *cam, uint32_t width, uint32_t height, float above, float grow, tm_box *crop,
+                           tm_error *err);
 
 // fused = min-max of what the mode of the settings makes of the CAM and the mixed saliency (fuse/mix.comp, then the
 // shader of the mode, by default fuse/gate.comp). high: the CAM that says where agreement is measured; sources:

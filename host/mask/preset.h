@@ -29,6 +29,8 @@ typedef enum tm_edge_kind {
 } tm_edge_kind;
 typedef enum tm_unary_kind { TM_UNARY_LOGIT = 0, TM_UNARY_SEEDS, TM_UNARY_KINDS } tm_unary_kind;
 
+enum { TM_CROP_CAM = 0, TM_CROP_FUSED };  // members of the list crop_sources in preset_table.c
+
 // docs/presets.md describes each member; preset_table.c has the rows that read, check and print them.
 typedef struct tm_settings {
     const char *preset;  // the built-in one that it starts from
@@ -55,12 +57,15 @@ typedef struct tm_settings {
     uint32_t affinity_size;  // the scale whose features give the affinities, must be one of scales; 0: no affinity step
     float affinity_temperature;
     uint32_t affinity_steps;
+    float ridge;  // lambda of the regression on the features (affinity.c); 0: none
     // Class competition (class_map.comp): the tag's map less `rivalry` times the best of the `rivals` other classes.
     uint32_t rivals;
     float rivalry;
     // Saliency views: the whole photo (mirrored too when set) and crops around the CAM, grown by these factors.
     bool saliency_mirror;
     bool classical_saliency;  // where the engine has no network for it
+    uint32_t crop_source;  // TM_CROP_*
+    float crop_above;      // share of the map's maximum above which its parts count
     float crops[TM_MAX_CROPS];
     uint32_t crop_count;
     // Fusion (fusion.c).

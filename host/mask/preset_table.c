@@ -6,6 +6,7 @@
 #include "mask/preset.h"
 
 static const char *const methods[] = {"cam", NULL};
+static const char *const crop_sources[] = {"cam", "fused", NULL};
 static const char *const fusions[] = {
     [TM_FUSION_GATE] = "gate", [TM_FUSION_PRODUCT] = "product",     [TM_FUSION_MAX] = "max",
     [TM_FUSION_EPS] = "eps",   [TM_FUSION_AGREEMENT] = "agreement", [TM_FUSION_MODES] = NULL};
@@ -56,10 +57,13 @@ static const tm_member members[] = {
     WHOLE(MAPS, affinity_size, 0, 2048),
     REAL(MAPS, affinity_temperature, 0.001, 10),
     WHOLE(MAPS, affinity_steps, 1, 16),
+    REAL(MAPS, ridge, 0, 1000),
     WHOLE(MAPS, rivals, 0, TM_MAX_RIVALS),
     REAL(MAPS, rivalry, 0, 4),
     FLAG(VIEWS, saliency_mirror),
     FLAG(MAPS, classical_saliency),
+    CHOICE(MAPS, crop_source, crop_sources),
+    REAL(MAPS, crop_above, 0.05, 0.95),
     LIST(MAPS, TM_MEMBER_REALS, crops, crop_count, 1, 10, TM_MAX_CROPS),
     CHOICE(MAPS, fusion, fusions),
     REAL(MAPS, gate_low, 0, 1),

@@ -3,53 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "map_case.h"
 #include "mask/cam.h"
-#include "support.h"
-
-typedef struct fixture {
-    tm_scratch scratch;
-    tm_work work;
-    tm_error err;
-} fixture;
-
-static int setup(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    f->scratch.gpu = test_gpu();
-    assert_ok(tm_work_begin(&f->work, test_gpu(), &f->scratch, &f->err), &f->err);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture *f = *state;
-    tm_work_abandon(&f->work);
-    tm_scratch_free(&f->scratch);
-    free(f);
-    return 0;
-}
-
-static tm_map device_map(fixture *f, uint32_t width, uint32_t height, const void *data) {
-    tm_map map;
-    assert_ok(tm_scratch_map(&f->work, width, height, &map, &f->err), &f->err);
-    if (data) assert_ok(tm_upload(f->work.recorder, map.slice, data, &f->err), &f->err);
-    return map;
-}
-
-static void *fetch(fixture *f, const tm_map *map) {
-    void *data = malloc(map->slice.size);
-    assert_ok(tm_readback(f->work.recorder, map->slice, data, &f->err), &f->err);
-    assert_ok(tm_work_finish(&f->work, &f->err), &f->err);
-    return data;
-}
 
 enum { W = 45, H = 33, N = W * H, MW = 7, MH = 5, FILL = 0x7f807e };
-
-static uint32_t *random_image(uint64_t seed, int count) {
-    test_random random = {seed};
-    uint32_t *image = calloc((size_t)count, sizeof *image);
-    for (int i = 0; i < count; i++) image[i] = (uint32_t)test_uniform(&random, 0, 16777215);
-    return image;
-}
 
 static int channel(uint32_t word, int c) {
     return (int)(word >> (8 * c) & 255);
@@ -69,15 +26,15 @@ static double sample(const double *plane, int width, int height, double x, doubl
     return sum;
 }
 
-static uint32_t *edit(fixture *f, const tm_edit *how, const uint32_t *image, const float *mask) {
+static uint32_t *edit(map_case *f, const tm_edit *how, const uint32_t *image, const float *mask) {
     tm_map from = device_map(f, W, H, image), to = device_map(f, W, H, NULL), on_device;
     if (mask) on_device = device_map(f, MW, MH, mask);
     assert_ok(tm_edit_record(&f->work, how, &from, mask ? &on_device : NULL, FILL, &to, &f->err), &f->err);
     return fetch(f, &to);
 }
 
-static void check_turn(fixture *f, tm_edit how) {
-    uint32_t *image = random_image(1, N);
+static void check_turn(map_case *f, tm_edit how) {
+    uint32_t *image = random_image(1, W, H);
     double planes[3][N], cosine = cos((double)how.amount[0]), sine = sin((double)how.amount[0]);
     for (int i = 0; i < N; i++)
         for (int c = 0; c < 3; c++) planes[c][i] = channel(image[i], c);
@@ -102,7 +59,7 @@ static void test_shift(void **state) {
 
 // A smooth map drawn from the turned picture comes back to where it was, but at the border.
 static void test_turn_is_undone(void **state) {
-    fixture *f = *state;
+    map_case *f = *state;
     enum { TW = 60, TH = 30 };  // of another shape than the picture
     const tm_edit how = {.kind = TM_EDIT_TURN, .amount = {0.25f, 0.05f, -0.04f}};
     double cosine = cos(0.25), sine = sin(0.25);
@@ -126,7 +83,7 @@ static void test_turn_is_undone(void **state) {
 }
 
 static void test_erase(void **state) {
-    uint32_t *image = random_image(2, N);
+    uint32_t *image = random_image(2, W, H);
     float *mask = test_noise(3, MW * MH, 0, 1);
     double plane[MW * MH];
     for (int i = 0; i < MW * MH; i++) plane[i] = (double)mask[i];
@@ -151,7 +108,7 @@ static uint32_t pcg(uint32_t v) {
 }
 
 static void test_cutout(void **state) {
-    uint32_t *image = random_image(4, N);
+    uint32_t *image = random_image(4, W, H);
     const tm_edit how = {.kind = TM_EDIT_CUTOUT, .seed = 9, .amount = {0.4f, 5}};
     uint32_t *got = edit(*state, &how, image, NULL);
     int hidden = 0;
@@ -168,8 +125,8 @@ static void test_cutout(void **state) {
 
 // The blurred copy is the resampling's, which test_maps checks; here it comes from the device, too.
 static void test_mixup(void **state) {
-    fixture *f = *state;
-    uint32_t *image = random_image(5, N);
+    map_case *f = *state;
+    uint32_t *image = random_image(5, W, H);
     const uint32_t bw = (W + 15) / 16, bh = (H + 15) / 16;
     tm_map from = device_map(f, W, H, image), to = device_map(f, W, H, NULL), small = device_map(f, bw, bh, NULL);
     const tm_edit how = {.kind = TM_EDIT_MIXUP, .amount = {0.35f}};
@@ -195,17 +152,17 @@ static void test_mixup(void **state) {
 
 // ---- Joined maps: three views of one channel each, whose class map is the channel itself.
 
-typedef struct maps_case {
+typedef struct joined {
     tagmask_engine engine;
     tm_view views[4];
     float *maps[4];
-} maps_case;
+} joined;
 
 enum { VIEWS = 4 };
 
-static void make_maps(fixture *f, maps_case *m) {
+static void make_maps(map_case *f, joined *m) {
     float one = 1;
-    *m = (maps_case){.engine = {.channels = 1, .class_count = 1}};
+    *m = (joined){.engine = {.channels = 1, .class_count = 1}};
     assert_ok(tm_buffer_create(test_gpu(), 4, TM_MEMORY_DEVICE, &m->engine.class_weights, &f->err), &f->err);
     assert_ok(tm_upload(f->work.recorder, tm_slice_all(m->engine.class_weights), &one, &f->err), &f->err);
     for (int v = 0; v < VIEWS; v++) {
@@ -216,12 +173,12 @@ static void make_maps(fixture *f, maps_case *m) {
     }
 }
 
-static void free_maps(maps_case *m) {
+static void free_maps(joined *m) {
     tm_buffer_destroy(m->engine.class_weights);
     for (int v = 0; v < VIEWS; v++) free(m->maps[v]);
 }
 
-static void min_max(double *map) {
+static void normalize(double *map) {
     double low = INFINITY, high = -INFINITY;
     for (int i = 0; i < N; i++) {
         low = fmin(low, map[i]);
@@ -237,8 +194,8 @@ static void over_maximum(const float *map, double *to) {
 }
 
 static void test_joined_maps(void **state) {
-    fixture *f = *state;
-    maps_case m;
+    map_case *f = *state;
+    joined m;
     make_maps(f, &m);
     const tm_cam_part parts[] = {{&m.views[0], TM_CAM_MEAN, 1},
                                  {&m.views[1], TM_CAM_MEAN, 1},
@@ -250,17 +207,17 @@ static void test_joined_maps(void **state) {
     over_maximum(m.maps[1], b);
     over_maximum(m.maps[2], c);
     over_maximum(m.maps[3], d);
-    min_max(c);
-    min_max(d);
+    normalize(c);
+    normalize(d);
     float wanted[N], wanted_doubt[N];
     for (int i = 0; i < N; i++) {
         double mean = (a[i] + b[i]) / 2;
         wanted_doubt[i] = (float)(2 * sqrt(fmax((a[i] * a[i] + b[i] * b[i]) / 2 - mean * mean, 0)));
         a[i] += b[i];
     }
-    min_max(a);
+    normalize(a);
     for (int i = 0; i < N; i++) a[i] = fmax(pow(fmax(a[i], 1e-12), 0.7) * pow(fmax(c[i], 1e-12), 0.3), 0.7 * d[i]);
-    min_max(a);
+    normalize(a);
     for (int i = 0; i < N; i++) wanted[i] = (float)a[i];
     tm_map to = device_map(f, W, H, NULL), doubt = device_map(f, W, H, NULL);
     float *got_doubt = calloc(N, sizeof *got_doubt);
@@ -274,12 +231,111 @@ static void test_joined_maps(void **state) {
     free_maps(&m);
 }
 
-#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+// ---- Ridge regression of a map on features
+
+// x of a x = b, a symmetric and positive: Cholesky, in double.
+static void solve(double *a, double *x, int n) {
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j <= i; j++) {
+            double sum = a[i * n + j];
+            for (int k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+            a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < i; k++) x[i] -= a[i * n + k] * x[k];
+        x[i] /= a[i * n + i];
+    }
+    for (int i = n; i-- > 0;) {
+        for (int k = i + 1; k < n; k++) x[i] -= a[k * n + i] * x[k];
+        x[i] /= a[i * n + i];
+    }
+}
+
+enum { GW = 23, GH = 17, G = GW * GH };
+
+// The prediction for unit features x [channels][G] and a map y.
+static void ridge(const float *features, const double *y, int channels, double lambda, double *predicted) {
+    double *x = calloc((size_t)(channels * G), sizeof *x), *a = calloc((size_t)(channels * channels), sizeof *a),
+           *w = calloc((size_t)channels, sizeof *w), mean_y = 0;
+    for (int i = 0; i < G; i++) {
+        double norm = 0;
+        for (int c = 0; c < channels; c++) norm += (double)features[c * G + i] * (double)features[c * G + i];
+        for (int c = 0; c < channels; c++) x[c * G + i] = (double)features[c * G + i] / sqrt(norm);
+        mean_y += y[i] / G;
+    }
+    for (int c = 0; c < channels; c++) {
+        double mean = 0;
+        for (int i = 0; i < G; i++) mean += x[c * G + i] / G;
+        for (int i = 0; i < G; i++) x[c * G + i] -= mean;
+    }
+    for (int c = 0; c < channels; c++) {
+        for (int i = 0; i < G; i++) w[c] += x[c * G + i] * (y[i] - mean_y);
+        for (int d = 0; d < channels; d++) {
+            for (int i = 0; i < G; i++) a[c * channels + d] += x[c * G + i] * x[d * G + i];
+            if (c == d) a[c * channels + d] += lambda;
+        }
+    }
+    solve(a, w, channels);
+    for (int i = 0; i < G; i++) {
+        predicted[i] = mean_y;
+        for (int c = 0; c < channels; c++) predicted[i] += w[c] * x[c * G + i];
+        predicted[i] = fmin(fmax(predicted[i], 0), 1);
+    }
+    free(x);
+    free(a);
+    free(w);
+}
+
+static void check_ridge(map_case *f, int channels, float lambda) {
+    float *features = test_noise(40, (size_t)(channels * G), 0, 1), *map = calloc(G, sizeof *map), wanted[G];
+    double y[G], predicted[G];
+    for (int i = 0; i < G; i++) {  // channels that tell where the map is high
+        y[i] = (i % GW - 9) * (i % GW - 9) + (i / GW - 8) * (i / GW - 8) < 30 ? 1 : 0.2;
+        map[i] = (float)y[i];
+        for (int c = 0; c < channels; c += 3) features[c * G + i] += y[i] > 0.5 ? 0.7f : 0;
+    }
+    tm_map data = device_map(f, GW, (uint32_t)(GH * channels), features), from = device_map(f, GW, GH, map),
+           walked = device_map(f, GW, GH, NULL), to = device_map(f, GW, GH, NULL);
+    tm_view view = {.output_count = 2};
+    view.outputs[1] = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, channels, GH, GW}}, data.slice};
+    float *spread = calloc(G, sizeof *spread);
+    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){0.15f, 1, 0}, &from, &walked, &f->err), &f->err);
+    assert_ok(tm_readback(f->work.recorder, walked.slice, spread, &f->err), &f->err);
+    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){0.15f, 1, lambda}, &from, &to, &f->err), &f->err);
+    float *got = fetch(f, &to);
+    for (int i = 0; i < G; i++) y[i] = (double)spread[i];
+    ridge(features, y, channels, (double)lambda, predicted);
+    for (int i = 0; i < G; i++) wanted[i] = (float)sqrt(fmax(y[i], 1e-12) * fmax(predicted[i], 1e-12));
+    min_max(wanted, G);
+    assert_close(got, wanted, G, 1e-3);
+    free(features);
+    free(map);
+    free(spread);
+    free(got);
+}
+static void test_ridge(void **state) {
+    check_ridge(*state, 112, 3);
+}
+static void test_ridge_of_few_channels(void **state) {
+    check_ridge(*state, 11, 0.5f);
+}
+static void test_ridge_of_most_channels(void **state) {
+    check_ridge(*state, 256, 6);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH_DEVICE(test_turn),   WITH_DEVICE(test_shift), WITH_DEVICE(test_turn_is_undone), WITH_DEVICE(test_erase),
-        WITH_DEVICE(test_cutout), WITH_DEVICE(test_mixup), WITH_DEVICE(test_joined_maps),
+        WITH_DEVICE(test_turn),
+        WITH_DEVICE(test_shift),
+        WITH_DEVICE(test_turn_is_undone),
+        WITH_DEVICE(test_erase),
+        WITH_DEVICE(test_cutout),
+        WITH_DEVICE(test_mixup),
+        WITH_DEVICE(test_joined_maps),
+        WITH_DEVICE(test_ridge),
+        WITH_DEVICE(test_ridge_of_few_channels),
+        WITH_DEVICE(test_ridge_of_most_channels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

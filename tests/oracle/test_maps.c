@@ -221,7 +221,7 @@ static void test_affinity(void **state) {
     tm_map data = device_map(f, W, H * C, features), from = device_map(f, W, H, map), to = device_map(f, W, H, NULL);
     tm_view view = {.output_count = 2};
     view.outputs[1] = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, C, H, W}}, data.slice};
-    assert_ok(tm_affinity_record(&f->work, &view, 0.1f, 1, &from, &to, &f->err), &f->err);
+    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){0.1f, 1, 0}, &from, &to, &f->err), &f->err);
     float *got = fetch(f, &to);
     assert_close(got, wanted, P, 1e-4);
     free(features);
@@ -363,7 +363,7 @@ static void fill_box(float *cam, int left, int top, int side, float value) {
 static tm_box crop_box(const float *cam, uint32_t width, uint32_t height, float grow) {
     tm_error err = TAGMASK_ERROR_INIT;
     tm_box box;
-    assert_ok(tm_crop_box(cam, width, height, grow, &box, &err), &err);
+    assert_ok(tm_crop_box(cam, width, height, 0.4f, grow, &box, &err), &err);
     return box;
 }
 

@@ -116,7 +116,7 @@ static void check_walk(map_case *f, uint32_t steps) {
            to = device_map(f, AW, AH, NULL);
     tm_view view = {.output_count = 2};
     view.outputs[1] = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, AC, AH, AW}}, data.slice};
-    assert_ok(tm_affinity_record(&f->work, &view, 0.1f, steps, &from, &to, &f->err), &f->err);
+    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){0.1f, steps, 0}, &from, &to, &f->err), &f->err);
     float *got = fetch(f, &to);
     assert_close(got, wanted, AP, 5e-4);  // the walk flattens the map, and min-max enlarges what is left of it
     free(features);
