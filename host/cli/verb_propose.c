@@ -130,8 +130,9 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     status = check_tags(job);
     if (status != CLI_DONE) return status;
     if (tagmask_engine_check_params(job->engine, &options->params, &err) != TAGMASK_OK) {
-        (void)cli_fail(&err);
-        return CLI_USAGE;  // also what only this pack cannot do: it is the same for every photo
+        cli_exit failed = cli_fail(&err);  // a preset file that cannot be read, the device
+        // Also what only this pack cannot do: it is the same for every photo.
+        return err.status == TAGMASK_ERROR_FILE ? failed : CLI_USAGE;
     }
     tagmask_params defaults = {.struct_size = sizeof defaults};
     if (tagmask_params_default(options->params.preset, &defaults, &err) != TAGMASK_OK) return cli_fail(&err);

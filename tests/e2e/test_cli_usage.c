@@ -35,8 +35,10 @@ static void test_usage(void **state) {
     expect_command(run(WORDS("run", "x.onnx")), 2, NULL, "--output");
     expect_command(run(WORDS("eval")), 2, NULL, "--data");
     expect_command(run(WORDS("eval", "--data", "/nonexistent")), 1, NULL, "/nonexistent/index.csv");
-    for (size_t i = 0; i < 7; i++) {
-        static const char *const verbs[] = {"devices", "tags", "layers", "propose", "run", "bench", "eval"};
+    expect_command(run(WORDS("preset", "fast")), 0, "\"scales\":\t[448]", NULL);
+    expect_command(run(WORDS("preset", "huge")), 2, NULL, "\"huge\" is unknown; expected fast, balanced or best");
+    static const char *const verbs[] = {"devices", "tags", "layers", "preset", "propose", "run", "bench", "eval"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(verbs); i++) {
         expect_command(run(WORDS(verbs[i], "--help")), 0, "Exit status:", NULL);
     }
 }

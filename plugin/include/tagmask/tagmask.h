@@ -296,9 +296,9 @@ typedef struct tagmask_params {
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
  * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
 TAGMASK_API tagmask_status tagmask_params_default(const char *preset, tagmask_params *params, tagmask_error *error);
-/* A preset with every member as a JSON object, which may be saved, changed and given as a preset file (docs/presets.md).
- * text (*size bytes, may be NULL when *size is 0) receives as much of it as fits, always ended by 0; *size becomes what
- * the whole needs. Errors: ARGUMENT, FILE, MEMORY. [any thread] */
+/* A preset with every member as a JSON object, which may be saved, changed and given as a preset file
+ * (docs/presets.md). text (*size bytes, may be NULL when *size is 0) receives as much of it as fits, always ended by 0;
+ * *size becomes what the whole needs. Errors: ARGUMENT, FILE, MEMORY. [any thread] */
 TAGMASK_API tagmask_status tagmask_preset_text(const char *preset, char *text, size_t *size, tagmask_error *error);
 /* Fails as tagmask_propose with these params would for every photo (NULL: the defaults), before there is one. Errors:
  * ARGUMENT, UNSUPPORTED. [any thread] */
