@@ -144,7 +144,7 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
          -1,                                                                                                          \
          .help =                                                                                                      \
              "a tag whose class is less than this as probable as the photo's most probable one gets no "              \
-             "region; 0: every tag gets one (default: 0.13)"},                                                        \
+             "region; 0: every tag gets one (default: 0)"},                                                           \
         {"working-size",                                                                                              \
          "PX",                                                                                                        \
          CLI_UINT,                                                                                                    \

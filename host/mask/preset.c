@@ -8,24 +8,24 @@
 #define VIEWS_COMMON .expand_size = 448, .cutout_share = 0.3f, .cutout_cell = 56, .mixup_weight = 0.5f
 #define CAM_COMMON                                                                             \
     .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f, \
-    .affinity_temperature = 0.1f, .affinity_steps = 1, .crop_above = 0.4f
+    .affinity_temperature = 0.15f, .affinity_steps = 1, .crop_source = TM_CROP_FUSED, .crop_above = 0.4f
 #define FUSION_COMMON                                                                                     \
     .gate_low = 0.25f, .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, \
     .eps_share = 0.5f
 #define EDGE_COMMON .edge_radius = 8, .edge_iterations = 10, .edge_eps = 1e-3f, .edge_srgb = 20
 #define CRF_COMMON                                                                                                  \
-    .unary_gain = 16, .unary_centre = 0.38f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                 \
+    .unary_gain = 16, .unary_centre = 0.44f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                 \
     .colour_iterations = 2, .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, \
     .crf_bilateral_sxy = 50, .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
-#define MASK_COMMON .threshold = 0.5f, .score_limit = 0.13f, .regions = {.min_part = 0.05f, .tolerance = 1}
+#define MASK_COMMON .threshold = 0.5f, .score_limit = -1, .regions = {.min_part = 0.05f, .tolerance = 1}
 #define COMMON VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, EDGE_COMMON, CRF_COMMON, MASK_COMMON
 
 static const tm_settings presets[] = {
-    {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448},
-    {COMMON, .preset = "balanced", .scales = {448, 832}, .scale_count = 2, .affinity_size = 448,
-     .saliency_mirror = true},
+    {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448, .ridge = 3},
+    {COMMON, .preset = "balanced", .scales = {448, 832}, .scale_count = 2, .affinity_size = 448, .ridge = 3,
+     .crops = {1.4f}, .crop_count = 1},
     {COMMON, .preset = "best", .scales = {288, 448, 640, 832}, .scale_count = 4, .mirror = true, .affinity_size = 640,
-     .saliency_mirror = true, .crops = {1.4f, 2.0f}, .crop_count = 2},
+     .ridge = 6, .saliency_mirror = true, .crops = {1.4f, 2.0f}, .crop_count = 2},
 };
 
 tagmask_status tm_preset_builtin(const char *name, const char *source, tm_settings *settings, tm_error *err) {

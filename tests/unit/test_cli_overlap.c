@@ -73,11 +73,11 @@ static int set_up(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_image photo = tiny_photo();
     tm_png png = {.width = photo.width, .height = photo.height, .channels = 3, .pixels = (uint8_t *)photo.pixels};
-    options = (propose_options){
-        .tags = {&tag, 1, 1},
-        .model = tiny_classifier(),
-        .saliency = tiny_saliency(),
-        .params = {.struct_size = sizeof options.params, .preset = "fast", .working_size = 128, .score_limit = -1}};
+    options =
+        (propose_options){.tags = {&tag, 1, 1},
+                          .model = tiny_classifier(),
+                          .saliency = tiny_saliency(),
+                          .params = {.struct_size = sizeof options.params, .preset = "fast", .working_size = 128}};
     job = (propose_job){.options = &options, .threshold = 0.5f, .beside_bytes = UINT64_MAX};
     char *folder = test_temporary_dir();
     int failed = chdir(folder);

@@ -255,18 +255,19 @@ static void test_network_before_classical(void **state) {
 static void test_tags_come_and_go(void **state) {
     (void)state;
     tagmask_session *session = new_session();
-    uint64_t one = change(session, "cat", NULL).stage[MAPS];
-    counts added = change(session, "cat,dog", NULL), two = change(session, "cat,dog,cup,thing", NULL);
+    uint64_t one = change(session, "cat", PARAMS(.preset = "fast")).stage[MAPS];
+    counts added = change(session, "cat,dog", PARAMS(.preset = "fast")),
+           two = change(session, "cat,dog,cup,thing", PARAMS(.preset = "fast"));
     expect(added, false, false, true, true, true);
     expect(two, false, false, true, true, true);
     // Only the new tag's map; the photo's saliency is there, and "thing" is that very map.
     assert_true(added.stage[MAPS] < one);
     assert_int_equal(two.stage[MAPS], added.stage[MAPS]);
-    expect(change(session, "dog,thing,cat", NULL), false, false, false, true, true);
-    expect(change(session, "cat,dog", NULL), false, false, false, true, true);
-    expect(change(session, "dog,cat", NULL), false, false, false, true, true);
-    expect(change(session, "dog,cat", PARAMS(.threshold = 0.4f)), false, false, false, false, false);
-    expect(change(session, "thing,cat,thing", NULL), false, false, false, true, true);
+    expect(change(session, "dog,thing,cat", PARAMS(.preset = "fast")), false, false, false, true, true);
+    expect(change(session, "cat,dog", PARAMS(.preset = "fast")), false, false, false, true, true);
+    expect(change(session, "dog,cat", PARAMS(.preset = "fast")), false, false, false, true, true);
+    expect(change(session, "dog,cat", PARAMS(.preset = "fast", .threshold = 0.4f)), false, false, false, false, false);
+    expect(change(session, "thing,cat,thing", PARAMS(.preset = "fast")), false, false, false, true, true);
     tagmask_session_free(session);
 }
 
@@ -274,12 +275,12 @@ static void test_other_views_and_sizes(void **state) {
     (void)state;
     tagmask_session *session = new_session();
     tagmask_params *best = PARAMS(.preset = "best"), *small = PARAMS(.working_size = 128);
-    expect(change(session, "cat,dog", NULL), true, true, true, true, true);
+    expect(change(session, "cat,dog", PARAMS(.preset = "fast")), true, true, true, true, true);
     // "best" looks again where the CAM is: network passes of the stage "maps".
     expect(change(session, "cat,dog", best), false, true, true, true, true);
     expect(change(session, "cat,dog", small), true, false, true, true, true);
     // Back to what was there before: maps are found again, apart from the photo's saliency.
-    counts back = change(session, "cat,dog", NULL), there = change(session, "cat,dog", best);
+    counts back = change(session, "cat,dog", PARAMS(.preset = "fast")), there = change(session, "cat,dog", best);
     expect(back, true, false, true, true, true);
     expect(there, false, false, true, true, true);
     assert_true(there.stage[MAPS] < change(session, "cat,cup", best).stage[MAPS]);
@@ -346,12 +347,14 @@ static void test_stops_between_passes(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     const char *tag = "cat";
     int calls = 0;
-    tagmask_params params = {.struct_size = sizeof params, .progress = stop_at_third_pass, .progress_user = &calls};
+    tagmask_params params = {
+        .struct_size = sizeof params, .preset = "best", .progress = stop_at_third_pass, .progress_user = &calls};
     assert_int_equal(tagmask_propose(session, &tag, 1, &params, &result, &err), TAGMASK_ERROR_ABORTED);
     assert_null(result);
     counts stopped, whole;
     tagmask_session *other = new_session();
-    tagmask_result *after = propose(session, "cat", NULL, &stopped), *fresh = propose(other, "cat", NULL, &whole);
+    tagmask_result *after = propose(session, "cat", PARAMS(.preset = "best"), &stopped),
+                   *fresh = propose(other, "cat", PARAMS(.preset = "best"), &whole);
     assert_true(stopped.stage[NETWORKS] > 0 && stopped.stage[NETWORKS] < whole.stage[NETWORKS]);
     check_same(after, fresh);
     tagmask_result_free(after);

@@ -290,7 +290,7 @@ typedef struct tagmask_params {
     void *progress_user;
     uint32_t max_parts; /* of each tag the largest parts are kept, at most this many (1: one shape a tag); 0: all */
     /* A tag gets no region when its class is less than this as probable as the photo's most probable class, 0..1; its
-     * probability is made all the same and its note says so. Default 0.13; -1: every tag gets one. */
+     * probability is made all the same and its note says so. Default -1: every tag gets one. */
     float score_limit;
 } tagmask_params;
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
