@@ -14,7 +14,7 @@
     .eps_share = 0.5f
 #define EDGE_COMMON .edge_radius = 8, .edge_iterations = 10, .edge_eps = 1e-3f, .edge_srgb = 20
 #define CRF_COMMON                                                                                                  \
-    .unary_gain = 16, .unary_centre = 0.44f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                 \
+    .unary_gain = 16, .unary_centre = 0.5f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                  \
     .colour_iterations = 2, .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, \
     .crf_bilateral_sxy = 50, .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
 #define MASK_COMMON .threshold = 0.5f, .score_limit = -1, .regions = {.min_part = 0.05f, .tolerance = 1}

@@ -64,8 +64,8 @@ typedef struct tm_settings {
     // Saliency views: the whole photo (mirrored too when set) and crops around the CAM, grown by these factors.
     bool saliency_mirror;
     bool classical_saliency;  // where the engine has no network for it
-    uint32_t crop_source;  // TM_CROP_*
-    float crop_above;      // share of the map's maximum above which its parts count
+    uint32_t crop_source;     // TM_CROP_*
+    float crop_above;         // share of the map's maximum above which its parts count
     float crops[TM_MAX_CROPS];
     uint32_t crop_count;
     // Fusion (fusion.c).
