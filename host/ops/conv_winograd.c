@@ -138,9 +138,14 @@ tagmask_status tm_conv_winograd_pack(tm_op_ctx *ctx, const tm_conv *conv, int32_
 
 // ---- Dispatch.
 
+// Tiles of this chunk. The last chunk may be partly empty: nobody reads what the products make of old vectors there.
+static uint32_t tiles_in(const winograd_push *push) {
+    return (uint32_t)TM_MIN(push->chunk, push->total - push->first_tile);
+}
+
 // What a chunk reads and writes: its share of the tensor, and its vectors.
 static double chunk_bytes(tm_slice tensor, tm_slice vectors, const winograd_push *push) {
-    double share = (double)TM_MIN(push->chunk, push->total - push->first_tile) / push->total;
+    double share = (double)tiles_in(push) / push->total;
     return share * (double)tensor.size + (double)vectors.size;
 }
 
@@ -151,13 +156,13 @@ static tagmask_status record_input(tm_op_ctx *ctx, const winograd_push *common, 
     push.width = conv->in_width;
     push.height = conv->in_height;
     push.blocks = tm_conv_blocks(conv->in_channels);
-    uint32_t size = tm_conv_workgroup(info);
+    uint32_t size = tm_conv_workgroup(info), tiles = tiles_in(&push);
     tm_dispatch_info dispatch = {.bindings = {ctx->gin[0].slice, patches},
                                  .push = &push,
                                  .push_size = sizeof push,
-                                 .groups = {tm_div_up((uint32_t)push.chunk, size), (uint32_t)push.blocks, 1},
+                                 .groups = {tm_div_up(tiles, size), (uint32_t)push.blocks, 1},
                                  .divisible = true,
-                                 .flops = 55.0 * components_of(tile) * push.chunk * push.blocks,
+                                 .flops = 55.0 * components_of(tile) * tiles * push.blocks,
                                  .bytes = chunk_bytes(ctx->gin[0].slice, patches, &push),
                                  .label = "conv winograd input"};
     static const char *const names[2][2] = {{"nn/conv_winograd2_input", "nn/conv_winograd2_input_texel"},
@@ -177,15 +182,15 @@ static tagmask_status record_output(tm_op_ctx *ctx, const winograd_push *common,
     push.height = conv->out_height;
     push.blocks = tm_conv_blocks(conv->out_channels);
     push.out_channels = conv->out_channels;
-    uint32_t constants[3] = {tm_conv_workgroup(info), 0, added >= 0};
+    uint32_t constants[3] = {tm_conv_workgroup(info), 0, added >= 0}, tiles = tiles_in(&push);
     tm_conv_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
     tm_slice residual = added >= 0 ? ctx->gin[added].slice : prepared->bias;
     tm_dispatch_info dispatch = {.bindings = {sums, prepared->bias, residual, ctx->gout[0].slice},
                                  .push = &push,
                                  .push_size = sizeof push,
-                                 .groups = {tm_div_up((uint32_t)push.chunk, constants[0]), (uint32_t)push.blocks, 1},
+                                 .groups = {tm_div_up(tiles, constants[0]), (uint32_t)push.blocks, 1},
                                  .divisible = true,
-                                 .flops = 55.0 * components_of(tile) * push.chunk * push.blocks,
+                                 .flops = 55.0 * components_of(tile) * tiles * push.blocks,
                                  .bytes = chunk_bytes(ctx->gout[0].slice, sums, &push),
                                  .label = "conv winograd output"};
     static const char *const names[2][2] = {{"nn/conv_winograd2_output", "nn/conv_winograd2_output_texel"},
