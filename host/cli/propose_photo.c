@@ -118,14 +118,21 @@ static void report_empty_tag(propose_job *job, const propose_photo *photo, size_
     const float *probability = tagmask_result_probability(result, tag);
     size_t pixels = (size_t)tagmask_result_width(result) * tagmask_result_height(result);
     const char *note = tagmask_result_note(result, tag);
+    const uint8_t *labels = tagmask_result_labels(result);
     float most = 0;
-    for (size_t i = 0; i < pixels; i++) most = TM_MAX(most, probability[i]);
-    char why[400];
-    int used = most < job->threshold
-                   ? snprintf(why, sizeof why, "nowhere more probable than %.2f, and --threshold is %.2f", (double)most,
-                              (double)job->threshold)
-                   : snprintf(why, sizeof why, "wherever it reaches --threshold, another tag is more probable");
-    if (*note) snprintf(why + used, sizeof why - (size_t)used, "; %s", note);
+    bool refused = false;  // for its score: pixels that it could have are nobody's
+    for (size_t i = 0; i < pixels; i++) {
+        most = TM_MAX(most, probability[i]);
+        refused |= probability[i] >= job->threshold && !labels[i];
+    }
+    char why[400] = "";
+    int used = 0;
+    if (most < job->threshold)
+        used = snprintf(why, sizeof why, "nowhere more probable than %.2f, and --threshold is %.2f", (double)most,
+                        (double)job->threshold);
+    else if (!refused)
+        used = snprintf(why, sizeof why, "wherever it reaches --threshold, another tag is more probable");
+    if (*note) snprintf(why + used, sizeof why - (size_t)used, "%s%s", used ? "; " : "", note);
     cli_summary_empty(&job->summary, photo->input->path, tagmask_result_tag(result, tag), why);
 }
 

@@ -286,8 +286,9 @@ tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, 
         part.cost = (tm_cost){whole.pace, whole.flops * share, whole.bytes * share};
         if (tm_batch_make_room(recorder, &part.cost)) return check_usable(recorder, err);
         if (!part.first) TM_TRY(make_set(recorder, info, &set, uses, &use_count, err));
-        // The parts are one dispatch to what comes before and after: nothing has to be ordered among them.
-        tm_batch *batch = part.first ? tm_batch_get(recorder) : order(recorder, uses, use_count);
+        // Parts write apart from each other, but synchronization validation sees one range: a barrier, of a cost that
+        // does not show beside a part's, keeps it silent.
+        tm_batch *batch = order(recorder, uses, use_count);
         if (!batch) return check_usable(recorder, err);
         record_part(recorder, batch, info, set, &part);
     }

@@ -258,7 +258,8 @@ static tagmask_tensor stage_map(tagmask_session *session, const char *stage, siz
         low = TM_MIN(low, values[i]);
         high = TM_MAX(high, values[i]);
     }
-    assert_true(high > 0.9f && low < 0.1f);
+    // Maps reach from 0 to 1; two tags that mean the same pixels share their probability.
+    assert_true(high > (strcmp(stage, "probability") ? 0.9f : 0.4f) && low < 0.1f);
     return map;
 }
 
