@@ -218,6 +218,14 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
 // A preset with every member, as tagmask_preset_text gives it; malloc'ed, NULL on failure.
 char *cli_preset_text(const char *preset, tm_error *err);
 
+// The numbers among a tagmask_params by name; 0: not given. What decides over results is recorded from this one list.
+typedef struct cli_number {
+    const char *name;
+    double value;
+} cli_number;
+#define CLI_PARAM_NUMBERS 12
+void cli_params_numbers(const tagmask_params *params, cli_number numbers[CLI_PARAM_NUMBERS]);
+
 // Opens device and engine; both NULL on failure.
 tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,
                                const char *precision, tagmask_device **device, tagmask_engine **engine, tm_error *err);

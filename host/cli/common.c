@@ -1,5 +1,6 @@
-// What several verbs need: the engine, and a preset's text.
+// What several verbs need: the engine, a preset's text, and the parameters over it.
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
@@ -28,4 +29,22 @@ char *cli_preset_text(const char *preset, tm_error *err) {
     if (tagmask_preset_text(preset, text, &size, err) == TAGMASK_OK) return text;
     free(text);
     return NULL;
+}
+
+void cli_params_numbers(const tagmask_params *params, cli_number numbers[CLI_PARAM_NUMBERS]) {
+    const cli_number given[CLI_PARAM_NUMBERS] = {
+        {"working_size", params->working_size},
+        {"threshold", (double)params->threshold},
+        {"crf_gaussian_sxy", (double)params->crf_gaussian_sxy},
+        {"crf_gaussian_compat", (double)params->crf_gaussian_compat},
+        {"crf_bilateral_sxy", (double)params->crf_bilateral_sxy},
+        {"crf_bilateral_srgb", (double)params->crf_bilateral_srgb},
+        {"crf_bilateral_compat", (double)params->crf_bilateral_compat},
+        {"crf_iterations", params->crf_iterations},
+        {"score_limit", (double)params->score_limit},
+        {"min_part", (double)params->min_part},
+        {"polygon_tolerance", (double)params->polygon_tolerance},
+        {"max_parts", params->max_parts},
+    };
+    memcpy(numbers, given, sizeof given);
 }

@@ -68,22 +68,11 @@ static char *settings_text(const eval_job *job, const char *preset, double thres
     cJSON_AddItemToObject(root, "preset", cJSON_Parse(preset));
     add_text(root, "method", params->method);
     add_text(root, "layer", params->layer);
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {
-        {"working_size", params->working_size},
-        {"threshold", threshold},
-        {"crf_gaussian_sxy", params->crf_gaussian_sxy},
-        {"crf_gaussian_compat", params->crf_gaussian_compat},
-        {"crf_bilateral_sxy", params->crf_bilateral_sxy},
-        {"crf_bilateral_srgb", params->crf_bilateral_srgb},
-        {"crf_bilateral_compat", params->crf_bilateral_compat},
-        {"crf_iterations", params->crf_iterations},
-        {"min_part", params->min_part},
-        {"max_parts", params->max_parts},
-    };
-    for (size_t i = 0; i < TM_ARRAY_LEN(numbers); i++) {
+    cli_number numbers[CLI_PARAM_NUMBERS];
+    tagmask_params resolved = *params;
+    resolved.threshold = (float)threshold;
+    cli_params_numbers(&resolved, numbers);
+    for (size_t i = 0; i < CLI_PARAM_NUMBERS; i++) {
         if (numbers[i].value != 0) cJSON_AddNumberToObject(root, numbers[i].name, numbers[i].value);
     }
     char *text = cJSON_PrintUnformatted(root);

@@ -79,25 +79,16 @@ static uint64_t hash_settings(const propose_job *job, const char *preset) {
                            preset,
                            p->method ? p->method : "",
                            p->layer ? p->layer : ""};
-    const double numbers[] = {p->working_size,
-                              p->threshold,
-                              p->crf_gaussian_sxy,
-                              p->crf_gaussian_compat,
-                              p->crf_bilateral_sxy,
-                              p->crf_bilateral_srgb,
-                              p->crf_bilateral_compat,
-                              p->crf_iterations,
-                              p->score_limit,
-                              p->min_part,
-                              p->max_parts,
-                              p->polygon_tolerance,
-                              o->automatic};
+    cli_number numbers[CLI_PARAM_NUMBERS];
+    cli_params_numbers(p, numbers);
     uint64_t hash = 0, formats = 0;
     for (size_t i = 0; i < TM_ARRAY_LEN(texts); i++) hash = tm_hash64(texts[i], strlen(texts[i]) + 1, hash);
     for (size_t i = 0; i < job->output.formats.count; i++) {
         formats += tm_hash64(job->output.formats.items[i], strlen(job->output.formats.items[i]), 0);
     }
-    return tm_hash64(numbers, sizeof numbers, hash ^ formats);
+    hash = tm_hash64(&o->automatic, sizeof o->automatic, hash ^ formats);
+    for (size_t i = 0; i < CLI_PARAM_NUMBERS; i++) hash = tm_hash64(&numbers[i].value, sizeof numbers[i].value, hash);
+    return hash;
 }
 
 static cli_exit prepare_output(propose_job *job, const char *out) {
