@@ -130,7 +130,7 @@ typedef struct tm_dispatch_info {
 // A divisible dispatch that would take much longer than a submit should is made in ranges along its last dimension of
 // more than one workgroup. gl_NumWorkGroups is that of the range in this dimension and the same in those before it, so
 // that a grid of one dimension, folded or not, numbers its workgroups as ever; a shader that walks over the rest of its
-// work in steps of the whole grid is not divisible.
+// work in steps of the whole grid is not divisible. Ranges follow each other, with a barrier between them.
 
 tagmask_status tm_recorder_begin(tm_gpu *gpu, tm_recorder **recorder, tm_error *err);
 tagmask_status tm_dispatch(tm_recorder *recorder, const tm_dispatch_info *info, tm_error *err);

@@ -126,3 +126,11 @@ tagmask_image tiny_photo(void) {
     tagmask_image photo = {sizeof photo, PHOTO_WIDTH, PHOTO_HEIGHT, 0, photo_pixels};
     return photo;
 }
+
+tagmask_session *tiny_session(tagmask_engine *engine) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_image photo = tiny_photo();
+    tagmask_session *session = NULL;
+    assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
+    return session;
+}

@@ -14,5 +14,7 @@ const char *tiny_saliency(void);
 
 // A picture of a bright disc on a dark ground; pixels are static. [any thread]
 tagmask_image tiny_photo(void);
+// A session of that picture; an error fails the test.
+tagmask_session *tiny_session(tagmask_engine *engine);
 
 #endif

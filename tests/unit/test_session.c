@@ -47,14 +47,6 @@ static bool note_stage(void *user, float done, const char *stage) {
     return true;
 }
 
-static tagmask_session *new_session(void) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_image photo = tiny_photo();
-    tagmask_session *session = NULL;
-    assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
-    return session;
-}
-
 // "cat,dog" with the parameters; the dispatches of each stage.
 static tagmask_result *propose(tagmask_session *session, const char *tags, const tagmask_params *changed, counts *c) {
     tm_error err = TAGMASK_ERROR_INIT;
@@ -104,7 +96,7 @@ static void check_same(const tagmask_result *a, const tagmask_result *b) {
 static counts change(tagmask_session *session, const char *tags, const tagmask_params *params) {
     counts cost, all;
     tagmask_result *result = propose(session, tags, params, &cost);
-    tagmask_session *fresh = new_session();
+    tagmask_session *fresh = tiny_session(engine);
     tagmask_result *wanted = propose(fresh, tags, params, &all);
     assert_true(all.stage[NETWORKS] > 0 && all.stage[MAPS] > 0 && all.stage[MASK] > 0);
     check_same(wanted, result);
@@ -127,7 +119,7 @@ static void expect(counts cost, bool photo, bool networks, bool maps, bool refin
 
 static void test_nothing_on_the_device(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     expect(change(session, "cat,dog", NULL), true, true, true, true, true);
     expect(change(session, "cat,dog", PARAMS(.threshold = 0.3f)), false, false, false, false, false);
     expect(change(session, "cat,dog", PARAMS(.threshold = 0.7f)), false, false, false, false, false);
@@ -140,7 +132,7 @@ static void test_nothing_on_the_device(void **state) {
 
 static void test_crf_only(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     uint64_t first = change(session, "cat,dog", NULL).stage[REFINEMENT];
     counts weight = change(session, "cat,dog", PARAMS(.crf_bilateral_compat = 3));
     expect(weight, false, false, false, true, true);
@@ -173,7 +165,7 @@ static counts change_members(tagmask_session *session, const char *members) {
 
 static void test_refinements(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     (void)change_members(session, "");
     check_no_refined(session);
     expect(change_members(session, "\"fusion\": \"eps\""), false, false, true, true, true);
@@ -211,7 +203,7 @@ static void test_classical_saliency(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_engine *with_network = engine;
     assert_ok(tagmask_engine_create(device, tiny_classifier(), "none", &engine, &err), &err);
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     tagmask_tensor map = {.struct_size = sizeof map};
     const char *classical = "\"classical_saliency\": true", *word = "thing";
     tagmask_result *result = NULL;
@@ -241,7 +233,7 @@ static void test_classical_saliency(void **state) {
 // Where there is a network the member says nothing.
 static void test_network_before_classical(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     counts plain, ignored;
     tagmask_result *a = propose(session, "cat,dog", PARAMS(.preset = preset_file("")), &plain);
     tagmask_result *b =
@@ -254,7 +246,7 @@ static void test_network_before_classical(void **state) {
 
 static void test_tags_come_and_go(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     uint64_t one = change(session, "cat", PARAMS(.preset = "fast")).stage[MAPS];
     counts added = change(session, "cat,dog", PARAMS(.preset = "fast")),
            two = change(session, "cat,dog,cup,thing", PARAMS(.preset = "fast"));
@@ -273,7 +265,7 @@ static void test_tags_come_and_go(void **state) {
 
 static void test_other_views_and_sizes(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     tagmask_params *best = PARAMS(.preset = "best"), *small = PARAMS(.working_size = 128);
     expect(change(session, "cat,dog", PARAMS(.preset = "fast")), true, true, true, true, true);
     // "best" looks again where the CAM is: network passes of the stage "maps".
@@ -290,7 +282,7 @@ static void test_other_views_and_sizes(void **state) {
 // More tags, one after the other, than maps and views are kept for.
 static void test_many_tags(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     char tag[32];
     counts cost;
     for (int i = 1; i < 16; i++) {
@@ -316,7 +308,7 @@ static void test_many_tags(void **state) {
 static void test_results_stay(void **state) {
     (void)state;
     counts cost;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     tagmask_result *first = propose(session, "cat", NULL, &cost);
     size_t bytes = (size_t)tagmask_result_width(first) * tagmask_result_height(first) * sizeof(float);
     float *copy = malloc(bytes);
@@ -342,7 +334,7 @@ static bool stop_at_third_pass(void *user, float done, const char *stage) {
 // A host may stop between the passes of the networks; those that are done are not run again.
 static void test_stops_between_passes(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     tagmask_result *result = NULL;
     tm_error err = TAGMASK_ERROR_INIT;
     const char *tag = "cat";
@@ -352,7 +344,7 @@ static void test_stops_between_passes(void **state) {
     assert_int_equal(tagmask_propose(session, &tag, 1, &params, &result, &err), TAGMASK_ERROR_ABORTED);
     assert_null(result);
     counts stopped, whole;
-    tagmask_session *other = new_session();
+    tagmask_session *other = tiny_session(engine);
     tagmask_result *after = propose(session, "cat", PARAMS(.preset = "best"), &stopped),
                    *fresh = propose(other, "cat", PARAMS(.preset = "best"), &whole);
     assert_true(stopped.stage[NETWORKS] > 0 && stopped.stage[NETWORKS] < whole.stage[NETWORKS]);
@@ -371,7 +363,7 @@ static void test_maps_after_suggestions(void **state) {
     for (int i = 0; i < 2; i++) {
         tagmask_params proposed = {.struct_size = sizeof proposed, .preset = refined, .working_size = sizes[i][0]};
         tagmask_params suggested = {.struct_size = sizeof suggested, .preset = "fast", .working_size = sizes[i][1]};
-        tagmask_session *session = new_session();
+        tagmask_session *session = tiny_session(engine);
         counts cost;
         tagmask_result_free(propose(session, "cat", &proposed, &cost));
         const char *stage;
@@ -395,7 +387,7 @@ static void test_maps_after_suggestions(void **state) {
 // What every photo would fail for is found before there is one.
 static void test_check_params(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     tagmask_params wrong[] = {{.struct_size = sizeof *wrong, .method = "no-method"},
                               {.struct_size = sizeof *wrong, .layer = "no-layer"},
                               {.struct_size = sizeof *wrong, .preset = "no-preset"},
@@ -424,7 +416,7 @@ static void an_absent_tag_gets_no_region(void **state) {
     (void)state;
     tm_error err = TAGMASK_ERROR_INIT;
     static const char *const tags[] = {"cat", "dog", "cup", "sky", "thing"};
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     size_t refused[2] = {0, 0}, pixels = 0;
     for (int strict = 0; strict < 2; strict++) {
         tagmask_params params = {.struct_size = sizeof params, .score_limit = strict ? 1 : -1, .threshold = 0.01f};

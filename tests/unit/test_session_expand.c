@@ -18,10 +18,8 @@ static int open_engine(void **state) {
     path = tm_path_join(folder, "p.json");
     assert_ok(tagmask_device_open(NULL, &device, &err), &err);
     assert_ok(tagmask_engine_create(device, tiny_classifier(), tiny_saliency(), &engine, &err), &err);
-    tagmask_image photo = tiny_photo();
-    tagmask_session *session = NULL;
+    tagmask_session *session = tiny_session(engine);
     size_t count;
-    assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
     assert_ok(tagmask_session_auto_tags(session, NULL, 1, &tag, NULL, &count, &err), &err);
     tagmask_session_free(session);
     return 0;
@@ -34,14 +32,6 @@ static int close_engine(void **state) {
     free(folder);
     free(path);
     return 0;
-}
-
-static tagmask_session *new_session(void) {
-    tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_image photo = tiny_photo();
-    tagmask_session *session = NULL;
-    assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
-    return session;
 }
 
 // The CAM of the tag with a preset of these members; the dispatches of the proposal.
@@ -81,7 +71,7 @@ static const char *const kinds[] = {
 
 static void each_kind_changes_the_map(void **state) {
     (void)state;
-    tagmask_session *kept = new_session();
+    tagmask_session *kept = tiny_session(engine);
     size_t count, same_count;
     float *plain = cam_of(kept, "", &count, NULL);
     for (size_t k = 0; k < TM_ARRAY_LEN(kinds); k++) {
@@ -91,7 +81,7 @@ static void each_kind_changes_the_map(void **state) {
         if (!memcmp(map, plain, count * sizeof *map)) fail_msg("%s changes nothing", kinds[k]);
         for (size_t i = 0; i < count; i++) assert_true(map[i] >= 0 && map[i] <= 1);
         // Bit for bit the same in a session that saw nothing else.
-        tagmask_session *fresh = new_session();
+        tagmask_session *fresh = tiny_session(engine);
         float *other = cam_of(fresh, kinds[k], &same_count, NULL);
         assert_memory_equal(map, other, count * sizeof *map);
         free(other);
@@ -113,7 +103,7 @@ static void each_kind_changes_the_map(void **state) {
 
 static void the_seed_draws_other_cells(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     size_t count;
     float *a = cam_of(session, "\"cutouts\": 2", &count, NULL);
     float *b = cam_of(session, "\"cutouts\": 2, \"seed\": 77", &count, NULL);
@@ -126,7 +116,7 @@ static void the_seed_draws_other_cells(void **state) {
 // A class that is gone without what is erased adds nothing: with the strictest rule the map stays as it is.
 static void erasing_stops(void **state) {
     (void)state;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     size_t count;
     float *plain = cam_of(session, "", &count, NULL);
     float *map = cam_of(session, "\"erase_steps\": 4, \"erase_stop\": 1, \"erase_above\": 0.05", &count, NULL);
@@ -139,7 +129,7 @@ static void erasing_stops(void **state) {
 static void doubt_moves_the_fused_map(void **state) {
     (void)state;
     tm_error err = TAGMASK_ERROR_INIT;
-    tagmask_session *session = new_session();
+    tagmask_session *session = tiny_session(engine);
     tagmask_tensor sure = {.struct_size = sizeof sure}, unsure = {.struct_size = sizeof unsure};
     size_t count;
     free(cam_of(session, "\"turns\": [20]", &count, NULL));
