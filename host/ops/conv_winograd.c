@@ -7,9 +7,9 @@
 #include "ops/conv.h"
 
 #define COMPONENTS_MOST 36
-// Bytes of the vectors between the stages that one chunk of tiles may take: what the caches of a few cores hold. With
-// 12 MiB, which only a last-level cache holds, U2-Netp takes a third more of lavapipe's time.
-#define CHUNK_BYTES (2u << 20)
+// Bytes of the vectors between the stages that one chunk of tiles may take: about what the caches of a few cores hold,
+// and not less, because lavapipe's cores idle between dispatches (docs/performance.md has the figures).
+#define CHUNK_BYTES (4u << 20)
 #define CHUNK_BYTES_GPU (64u << 20)
 #define CHUNK_STEP 64  // pixels of a workgroup of the tile kernel
 
