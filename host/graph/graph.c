@@ -128,7 +128,8 @@ typedef struct request {
     tm_precision precision;
     const char *const *extra;  // outputs
     size_t extra_count;
-    const tm_tail *tail;  // NULL: the whole network
+    const tm_tail *tail;          // NULL: the whole network
+    const tm_gradient *gradient;  // NULL: none
 } request;
 
 static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name, const char *folder,
@@ -141,6 +142,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
     tagmask_status status = graph->name ? tm_import(graph, data, size, folder, wanted->extra, wanted->extra_count, err)
                                         : tm_memory_fail(err);
     if (status == TAGMASK_OK && wanted->tail) status = tm_tail_cut(graph, wanted->tail->from, err);
+    if (status == TAGMASK_OK && wanted->gradient) status = tm_gradient_append(graph, wanted->gradient, err);
     if (status == TAGMASK_OK) status = tm_run_passes(graph, err);
     if (status == TAGMASK_OK && wanted->tail)
         status = tm_tail_widen(graph, wanted->tail->dilation, wanted->tail->dense, err);
@@ -160,7 +162,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
 tagmask_status tm_graph_load_memory_as(tm_gpu *gpu, tm_precision precision, const uint8_t *data, size_t size,
                                        const char *name_for_messages, const char *const *extra_outputs,
                                        size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, extra_outputs, extra_count, NULL};
+    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 
@@ -202,14 +204,29 @@ static tagmask_status load_file(tm_gpu *gpu, const char *path, const request *wa
 
 tagmask_status tm_graph_load_as(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *extra_outputs,
                                 size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, extra_outputs, extra_count, NULL};
+    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {tail->precision, extra_outputs, extra_count, tail};
+    const request wanted = {tail->precision, extra_outputs, extra_count, tail, NULL};
     return load_file(gpu, path, &wanted, graph, err);
+}
+
+tagmask_status tm_graph_load_gradient(tm_gpu *gpu, const char *path, const tm_gradient *gradient,
+                                      const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
+                                      tm_error *err) {
+    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient};
+    return load_file(gpu, path, &wanted, graph, err);
+}
+
+tagmask_status tm_graph_load_gradient_memory(tm_gpu *gpu, const uint8_t *data, size_t size,
+                                             const char *name_for_messages, const tm_gradient *gradient,
+                                             const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
+                                             tm_error *err) {
+    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient};
+    return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 
 void tm_graph_free(tm_graph *graph) {

@@ -102,6 +102,28 @@ typedef struct tm_tail {
 } tm_tail;
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err);
+// The network with gradients of one of its tensors as further outputs, computed by reverse mode (gradient.c). The graph
+// has one more input, the last: "gradient of OF", float32 of that tensor's shape, which says how much each of its
+// elements counts (1 at one class's score and 0 elsewhere: the gradient of that score). Its outputs are the model's,
+// then the extra ones, then "gradient of NAME" for each tensor of with_respect_to, in the shape of that tensor: inputs
+// of the network, inner tensors, or weights. What no output needs is neither computed nor kept. Forward values are
+// those of the plain network, up to the rounding that follows from other fusions. At a kink: Relu and Clip have
+// derivative 0 at their bounds, Abs 0 at 0; of equal maxima the first counts in Max, Min and MaxPool, and all in equal
+// parts in reductions. Errors: ARGUMENT for a tensor that does not exist or that `of` does not depend on, UNSUPPORTED
+// (naming the node) for an operator in between that cannot be differentiated.
+typedef struct tm_gradient {
+    const char *of;  // NULL: output 0
+    const char *const *with_respect_to;
+    size_t count;
+    tm_precision precision;
+} tm_gradient;
+tagmask_status tm_graph_load_gradient(tm_gpu *gpu, const char *path, const tm_gradient *gradient,
+                                      const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
+                                      tm_error *err);
+tagmask_status tm_graph_load_gradient_memory(tm_gpu *gpu, const uint8_t *data, size_t size,
+                                             const char *name_for_messages, const tm_gradient *gradient,
+                                             const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
+                                             tm_error *err);
 void tm_graph_free(tm_graph *graph);
 
 typedef struct tm_value_info {

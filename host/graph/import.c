@@ -252,7 +252,10 @@ static tagmask_status import_node(import *im, const Onnx__NodeProto *proto, int3
     TM_TRY(import_outputs_of_node(im, proto, index, err));
     bool known;
     TM_TRY(find_opset(im, proto->domain, &node->opset, err));
-    node->op = tm_op_find(is_default_domain(proto->domain) ? "" : proto->domain, node->op_type, node->opset, &known);
+    bool own = proto->domain && !strcmp(proto->domain, TM_GRADIENT_DOMAIN);  // not for models
+    if (!own)
+        node->op =
+            tm_op_find(is_default_domain(proto->domain) ? "" : proto->domain, node->op_type, node->opset, &known);
     if (!node->op) return TAGMASK_OK;  // reported together by check_supported
     TM_TRY(check_attribute_names(node, proto, err));
     for (size_t i = 0; i < proto->n_attribute; i++)
@@ -288,8 +291,8 @@ static tagmask_status check_supported(const import *im, tm_error *err) {
     if (!first) return TAGMASK_OK;
     const Onnx__NodeProto *proto = im->proto->node[first - graph->nodes];
     const char *domain = is_default_domain(proto->domain) ? "" : proto->domain;
-    bool known;
-    tm_op_find(domain, first->op_type, first->opset, &known);
+    bool known = false;
+    if (strcmp(domain, TM_GRADIENT_DOMAIN) != 0) tm_op_find(domain, first->op_type, first->opset, &known);
     char more[64] = "";
     if (others) snprintf(more, sizeof more, " (and %zu more nodes)", others);
     return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,

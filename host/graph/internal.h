@@ -53,6 +53,7 @@ typedef struct tm_value {
     int32_t producer;    // node index; -1: constant or graph input
     int32_t input;       // position among the graph inputs; -1
     bool output;         // one of the graph's outputs: no pass may remove it
+    bool kept;           // a constant that no pass may compute with: it is differentiated by
     bool wanted_host;    // decides shapes: must be known on the host when planning
     tm_slice device[2];  // constant: its copy on the device by layout, made when a plan first needs it
 } tm_value;
@@ -131,6 +132,9 @@ void tm_take_over(tm_graph *graph, tm_node *node, int32_t value);
 // ---- tail.c: for tm_graph_load_tail, between the import and the passes, and after them (Pads are merged by then).
 tagmask_status tm_tail_cut(tm_graph *graph, const char *from, tm_error *err);
 tagmask_status tm_tail_widen(tm_graph *graph, uint32_t dilation, bool dense, tm_error *err);
+
+// gradient.c: for tm_graph_load_gradient, between the import and the passes.
+tagmask_status tm_gradient_append(tm_graph *graph, const tm_gradient *gradient, tm_error *err);
 
 // cam_head.c
 tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err);

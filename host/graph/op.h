@@ -7,6 +7,7 @@
 
 typedef struct tm_node tm_node;
 typedef struct tm_op tm_op;
+typedef struct tm_backward tm_backward;
 
 // Activation fused into the producer (conv, gemm, add, batch norm): applied after bias and residual.
 typedef enum tm_act {
@@ -70,6 +71,7 @@ typedef struct tm_op_ctx {
     tm_slice scratch;
     double flops;    // filled by shape(): multiply-adds count as two
     int32_t choice;  // filled by shape(), for cut() and record(): which of its ways the operator takes in this plan
+    bool view;       // filled by shape(): output 0 is input 0 in this plan, as with tm_op.is_view
     // For record of a piece (see tm_cut): where the piece starts on each axis. gin and gout are the piece's, with its
     // shapes and only its bytes; in and out stay those of the whole operator. NULL: nothing was cut.
     const int64_t *first;
@@ -115,6 +117,8 @@ struct tm_op {
     // Bit i set: input i must be a host value in shape() (Reshape's shape, Resize's sizes, Slice's starts, Pad's pads,
     // axes...). It is never uploaded, and a graph input that reaches it is asked for as host data when planning.
     uint32_t host_inputs;
+    // Bit i set: only the shape and dtype of input i count. Its elements are not kept for the operator, nor computed.
+    uint32_t shape_inputs;
     bool fold_from_shapes;  // fold() needs only the inputs' shapes and dtypes: Shape, Size
     // Optional: layouts. Called after shape(); for each input and output says TM_LINEAR or TM_C4. `wanted_in` arrives
     // holding the layouts the producers chose. NULL: everything linear. The planner inserts conversions where they
@@ -138,7 +142,14 @@ struct tm_op {
     // Required unless is_view or host-only: records the dispatches. Changes nothing in the node: ctx->node may be a
     // copy that belongs to the plan (a residual is fused, if the shapes allow it, when a plan is made).
     tagmask_status (*record)(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err);
+    // Optional: appends nodes that compute the gradients of the inputs from those of the outputs (graph/gradient.h).
+    // Runs when a network is loaded for its gradients, after constants are folded and before any other pass; shapes are
+    // not known then. NULL: nothing can be differentiated through the operator.
+    void (*gradient)(tm_backward *back);
 };
+
+// The domain of operators that only gradient rules make; a model that names it is refused.
+#define TM_GRADIENT_DOMAIN "tagmask.gradient"
 
 // The table. NULL when the operator or its opset is not supported; *known tells whether the op_type exists at any
 // version.

@@ -54,7 +54,8 @@ const tm_value *tm_constant_input(const tm_graph *graph, const tm_node *node, si
 // ---- Constant folding: what depends on constants only is computed once, now.
 static tagmask_status fold_node(tm_graph *graph, tm_node *node, size_t *total, tm_error *err) {
     for (size_t i = 0; i < node->input_count; i++)
-        if (node->inputs[i] >= 0 && !graph->values[node->inputs[i]].data) return TAGMASK_OK;
+        if (node->inputs[i] >= 0 && (!graph->values[node->inputs[i]].data || graph->values[node->inputs[i]].kept))
+            return TAGMASK_OK;
     if (!node->op->fold) return TAGMASK_OK;
     tm_op_ctx *ctx = tm_make_ctx(&graph->arena, graph->gpu, node, err);
     if (!ctx) return TAGMASK_ERROR_MEMORY;

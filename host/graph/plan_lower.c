@@ -105,6 +105,7 @@ bool tm_item_reads(const tm_plan *plan, const tm_item *item, size_t i) {
     const tm_node *node = &item->node;
     if (node->inputs[i] < 0) return false;
     if (i >= 32) return true;
+    if (node->op->shape_inputs >> i & 1) return false;
     if (node->op->host_inputs >> i & 1 && plan->values[node->inputs[i]].host.data) return false;
     return !(node->prepared && node->op->constant_inputs >> i & 1);
 }
@@ -163,7 +164,7 @@ static tagmask_status lower_item(tm_plan *plan, const tm_item *item, tm_error *e
         if (tm_item_reads(plan, item, i)) TM_TRY(ensure(plan, node->inputs[i], layouts[i], err));
     for (size_t i = 0; i < m; i++)
         if (node->outputs[i] >= 0) plan->values[node->outputs[i]].native = layouts[n + i];
-    if (node->op->is_view) return lower_view(plan, item, layouts, layouts + n, err);
+    if (node->op->is_view || item->ctx->view) return lower_view(plan, item, layouts, layouts + n, err);
     plan->stats.flops += item->ctx->flops;
     int32_t at = (int32_t)plan->step_count;
     tm_step *step = add_step(plan, item);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/gradients.h"
 
 // Numbers of shaders/nn/binary_ops.glsl.
 enum {
@@ -241,6 +242,12 @@ static tagmask_status record_step(tm_op_ctx *ctx, tm_recorder *recorder, const s
     return record_nd(ctx, recorder, s, err);
 }
 
+tagmask_status tm_record_product(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *a, const tm_tensor *b,
+                                 const tm_tensor *y, tm_error *err) {
+    const step s = {MUL, a, b, y, {.residual = -1}};
+    return record_step(ctx, recorder, &s, err);
+}
+
 // ---- Operators of two inputs.
 static uint32_t op_number(const tm_op_ctx *ctx) {
     const binary *b = find_binary(ctx->node->op_type);
@@ -442,43 +449,53 @@ static tagmask_status record_where(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
-#define BINARY(name, opset)                                                                          \
-    {                                                                                                \
-        .type = name, .domain = "", .since = opset, .shape = shape_binary, .fold = tm_fold_binary,   \
-        .layout = layout_binary, .alias_inputs = 3, .cut = tm_cut_broadcast, .record = record_binary \
+#define BINARY(name, opset, rule)                                                                     \
+    {                                                                                                 \
+        .type = name, .domain = "", .since = opset, .shape = shape_binary, .fold = tm_fold_binary,    \
+        .layout = layout_binary, .alias_inputs = 3, .cut = tm_cut_broadcast, .record = record_binary, \
+        .gradient = tm_gradient_##rule                                                                \
     }
-#define VARIADIC(name, opset)                                                                        \
-    {                                                                                                \
-        .type = name, .domain = "", .since = opset, .shape = shape_variadic, .fold = tm_fold_binary, \
-        .layout = layout_variadic, .cut = tm_cut_broadcast, .record = record_variadic                \
+#define VARIADIC(name, opset, rule)                                                                                   \
+    {                                                                                                                 \
+        .type = name, .domain = "", .since = opset, .shape = shape_variadic, .fold = tm_fold_binary,                  \
+        .layout = layout_variadic, .cut = tm_cut_broadcast, .record = record_variadic, .gradient = tm_gradient_##rule \
     }
 
 const tm_op tm_ops_binary[] = {
-    BINARY("Add", 7),
-    BINARY("Sub", 7),
-    BINARY("Mul", 7),
-    BINARY("Div", 7),
-    BINARY("Pow", 7),
-    BINARY("PRelu", 7),
-    BINARY("Mod", 10),
-    BINARY("Equal", 7),
-    BINARY("Greater", 7),
-    BINARY("Less", 7),
-    BINARY("GreaterOrEqual", 12),
-    BINARY("LessOrEqual", 12),
-    BINARY("And", 7),
-    BINARY("Or", 7),
-    BINARY("Xor", 7),
-    VARIADIC("Min", 6),
-    VARIADIC("Max", 6),
-    VARIADIC("Sum", 6),
-    VARIADIC("Mean", 6),
+    BINARY("Add", 7, add),
+    BINARY("Sub", 7, sub),
+    BINARY("Mul", 7, mul),
+    BINARY("Div", 7, div),
+    BINARY("Pow", 7, pow),
+    BINARY("PRelu", 7, prelu),
+    {.type = "Mod",
+     .domain = "",
+     .since = 10,
+     .shape = shape_binary,
+     .fold = tm_fold_binary,
+     .layout = layout_binary,
+     .alias_inputs = 3,
+     .cut = tm_cut_broadcast,
+     .record = record_binary},
+    BINARY("Equal", 7, zero),
+    BINARY("Greater", 7, zero),
+    BINARY("Less", 7, zero),
+    BINARY("GreaterOrEqual", 12, zero),
+    BINARY("LessOrEqual", 12, zero),
+    BINARY("And", 7, zero),
+    BINARY("Or", 7, zero),
+    BINARY("Xor", 7, zero),
+    VARIADIC("Min", 6, extreme),
+    VARIADIC("Max", 6, extreme),
+    VARIADIC("Sum", 6, add),
+    VARIADIC("Mean", 6, mean),
     {.type = "Where",
      .domain = "",
      .since = 9,
      .shape = shape_where,
      .fold = tm_fold_where,
      .cut = tm_cut_broadcast,
-     .record = record_where},
+     .record = record_where,
+     .gradient = tm_gradient_where},
     {.type = NULL},
 };

@@ -71,6 +71,11 @@ tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm
 tagmask_status tm_record_cast(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *from, const tm_tensor *to,
                               tm_error *err);
 
+// y = a * b, where b broadcasts to a, which has the shape and layout of y (binary.c). b is linear unless it has that
+// layout, too.
+tagmask_status tm_record_product(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *a, const tm_tensor *b,
+                                 const tm_tensor *y, tm_error *err);
+
 // ---- Strided copies.
 typedef struct tm_copy_spec {
     tm_slice from, to;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/gradients.h"
+
 tagmask_status tm_conv_ints(const tm_op_ctx *ctx, const char *name, size_t count, int64_t low, int64_t otherwise,
                             int64_t *values, tm_error *err) {
     size_t given = 0;
@@ -225,5 +227,6 @@ const tm_op tm_ops_conv[] = {{.type = "Conv",
                               .constant_inputs = 6,
                               .cut = tm_conv_cut,
                               .fuses = TM_FUSES_ACT | TM_FUSES_RESIDUAL,
-                              .record = conv_record},
+                              .record = conv_record,
+                              .gradient = tm_gradient_conv},
                              {.type = NULL}};

@@ -109,6 +109,9 @@ typedef struct tm_transpose {
     tm_transpose_axis y, x;
     int64_t batch, group_in, group_out, groups;
 } tm_transpose;
+// conv_transpose.c: of linear tensors, with the weights of input 1. bias: buffer NULL for none.
+tagmask_status tm_conv_transpose_record(tm_op_ctx *ctx, const tm_transpose *t, tm_slice bias, tm_recorder *recorder,
+                                        tm_error *err);
 // conv_phases.c: a transposed convolution as a convolution, from constant weights; sets the node's prepared weights.
 bool tm_conv_phases_fit(const tm_transpose *t);
 tagmask_status tm_conv_phases_prepare(tm_op_ctx *ctx, const tm_transpose *t, const float *weights, const float *bias,

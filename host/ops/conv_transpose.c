@@ -185,37 +185,33 @@ static void narrow(const tm_op_ctx *ctx, tm_transpose *t) {
     narrow_axis(x->rank == 3 ? &t->x : &t->y, ctx->first[2], x->dim[2], y->dim[2]);
 }
 
-static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    tm_transpose t;
-    TM_TRY(read_transpose(ctx, &t, err));
-    if (ctx->first) narrow(ctx, &t);
-    if (ctx->node->prepared) return tm_conv_phases_record(ctx, &t, recorder, err);
-    bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
+tagmask_status tm_conv_transpose_record(tm_op_ctx *ctx, const tm_transpose *t, tm_slice bias, tm_recorder *recorder,
+                                        tm_error *err) {
     int32_t added = ctx->node->fused.residual;
-    transpose_push push = {.in_width = (int32_t)t.x.in,
-                           .in_height = (int32_t)t.y.in,
-                           .group_in = (int32_t)t.group_in,
-                           .group_out = (int32_t)t.group_out,
-                           .groups = (int32_t)t.groups,
-                           .out_width = (int32_t)t.x.out,
-                           .out_height = (int32_t)t.y.out,
-                           .out_total = (int32_t)(t.batch * t.groups * t.group_out * t.y.out * t.x.out),
-                           .kernel_width = (int32_t)t.x.kernel,
-                           .kernel_height = (int32_t)t.y.kernel,
-                           .stride_x = (int32_t)t.x.stride,
-                           .stride_y = (int32_t)t.y.stride,
-                           .pad_x = (int32_t)t.x.pad,
-                           .pad_y = (int32_t)t.y.pad,
-                           .dilation_x = (int32_t)t.x.dilation,
-                           .dilation_y = (int32_t)t.y.dilation,
-                           .has_bias = biased,
+    transpose_push push = {.in_width = (int32_t)t->x.in,
+                           .in_height = (int32_t)t->y.in,
+                           .group_in = (int32_t)t->group_in,
+                           .group_out = (int32_t)t->group_out,
+                           .groups = (int32_t)t->groups,
+                           .out_width = (int32_t)t->x.out,
+                           .out_height = (int32_t)t->y.out,
+                           .out_total = (int32_t)(t->batch * t->groups * t->group_out * t->y.out * t->x.out),
+                           .kernel_width = (int32_t)t->x.kernel,
+                           .kernel_height = (int32_t)t->y.kernel,
+                           .stride_x = (int32_t)t->x.stride,
+                           .stride_y = (int32_t)t->y.stride,
+                           .pad_x = (int32_t)t->x.pad,
+                           .pad_y = (int32_t)t->y.pad,
+                           .dilation_x = (int32_t)t->x.dilation,
+                           .dilation_y = (int32_t)t->y.dilation,
+                           .has_bias = bias.buffer != NULL,
                            .residual = added >= 0};
-    TM_TRY(tm_check_rounds(ctx, (uint64_t)t.y.kernel * (uint64_t)(t.x.kernel * (t.group_in + 1) + 1), err));
+    TM_TRY(tm_check_rounds(ctx, (uint64_t)t->y.kernel * (uint64_t)(t->x.kernel * (t->group_in + 1) + 1), err));
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     uint32_t constants[2] = {tm_conv_workgroup(info), 0};
     tm_conv_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);
     tm_slice weights = ctx->gin[1].slice;
-    tm_dispatch_info dispatch = {.bindings = {ctx->gin[0].slice, weights, biased ? ctx->gin[2].slice : weights,
+    tm_dispatch_info dispatch = {.bindings = {ctx->gin[0].slice, weights, bias.buffer ? bias : weights,
                                               added >= 0 ? ctx->gin[added].slice : weights, ctx->gout[0].slice},
                                  .push = &push,
                                  .push_size = sizeof push,
@@ -224,6 +220,15 @@ static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm
                                  .label = "conv transpose"};
     TM_TRY(tm_pipeline_get(ctx->gpu, "nn/conv_transpose", constants, 2, &dispatch.pipeline, err));
     return tm_conv_dispatch_each(ctx->gpu, &dispatch, (uint32_t)push.out_total, recorder, err);
+}
+
+static tagmask_status transpose_record(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    tm_transpose t;
+    TM_TRY(read_transpose(ctx, &t, err));
+    if (ctx->first) narrow(ctx, &t);
+    if (ctx->node->prepared) return tm_conv_phases_record(ctx, &t, recorder, err);
+    bool biased = ctx->input_count > 2 && ctx->in[2].dtype != TM_DTYPE_NONE;
+    return tm_conv_transpose_record(ctx, &t, biased ? ctx->gin[2].slice : (tm_slice){0}, recorder, err);
 }
 
 const tm_op tm_ops_conv_transpose[] = {{.type = "ConvTranspose",

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/gradients.h"
+
 // Every vector of four words that nn/matmul_vec4 reads starts at a multiple of four.
 static bool by_vectors(const tm_matmul *p, bool transposed) {
     bool whole = p->k % 4 == 0 && p->a_col == 1 && p->a_row % 4 == 0;
@@ -333,7 +335,8 @@ const tm_op tm_ops_matmul[] = {
      .release = release,
      .constant_inputs = 2,
      .cut = cut_matmul,
-     .record = record_matmul},
+     .record = record_matmul,
+     .gradient = tm_gradient_matmul},
     {.type = "Gemm",
      .domain = "",
      .since = 7,
@@ -342,6 +345,7 @@ const tm_op tm_ops_matmul[] = {
      .release = release,
      .constant_inputs = 2,
      .cut = cut_gemm,
-     .record = record_gemm},
+     .record = record_gemm,
+     .gradient = tm_gradient_gemm},
     {.type = NULL},
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/gradients.h"
 
 // ---- BatchNormalization: coefficients a, b of each channel into scratch memory, then y = act(x * a + b).
 static tagmask_status channel_inputs(tm_op_ctx *ctx, size_t first, size_t last, tm_error *err) {
@@ -260,7 +261,8 @@ const tm_op tm_ops_norm[] = {
      .shape = shape_batch,
      .layout = layout_first,
      .cut = cut_batch,
-     .record = record_batch},
+     .record = record_batch,
+     .gradient = tm_gradient_batch_norm},
     {.type = "InstanceNormalization",
      .domain = "",
      .since = 6,

@@ -1,16 +1,13 @@
 // MaxPool and AveragePool over one to three spatial dimensions, with padding, dilation, ceil_mode and auto_pad. Windows
 // are boxes, so that the third dimension is a second pass: maxima of maxima, means of means (the numbers of elements
 // that means divide by are products of those along the axes).
+#include "ops/pool.h"
+
 #include <string.h>
 
-#include "ops/common.h"
+#include "ops/gradients.h"
 
 enum { MAXIMUM = 0, MEAN_INSIDE, MEAN_PADDED };  // numbers of shaders/nn/pool.glsl
-
-// Depth, height, width; those that a tensor does not have are one.
-typedef struct pool_plan {
-    int64_t kernel[3], stride[3], dilation[3], begin[3], end[3], in[3], out[3];
-} pool_plan;
 
 static tagmask_status read_sizes(tm_op_ctx *ctx, const char *name, int32_t spatial, int64_t *sizes, tm_error *err) {
     size_t count;
@@ -28,7 +25,7 @@ static tagmask_status read_sizes(tm_op_ctx *ctx, const char *name, int32_t spati
     return TAGMASK_OK;
 }
 
-static tagmask_status read_pads(tm_op_ctx *ctx, pool_plan *p, int32_t spatial, tm_error *err) {
+static tagmask_status read_pads(tm_op_ctx *ctx, tm_pool_plan *p, int32_t spatial, tm_error *err) {
     size_t count;
     const int64_t *pads = tm_attr_ints(ctx->node, "pads", &count);
     if (!pads) return TAGMASK_OK;
@@ -45,7 +42,7 @@ static tagmask_status read_pads(tm_op_ctx *ctx, pool_plan *p, int32_t spatial, t
 }
 
 // Output size and, for auto_pad, the padding of dimension d.
-static tagmask_status pool_size(tm_op_ctx *ctx, pool_plan *p, int d, const char *auto_pad, bool ceil_mode,
+static tagmask_status pool_size(tm_op_ctx *ctx, tm_pool_plan *p, int d, const char *auto_pad, bool ceil_mode,
                                 tm_error *err) {
     int64_t window = (p->kernel[d] - 1) * p->dilation[d] + 1, in = p->in[d], stride = p->stride[d];
     if (!strcmp(auto_pad, "SAME_UPPER") || !strcmp(auto_pad, "SAME_LOWER")) {
@@ -69,10 +66,10 @@ static tagmask_status pool_size(tm_op_ctx *ctx, pool_plan *p, int d, const char 
     return TAGMASK_OK;
 }
 
-static tagmask_status make_pool_plan(tm_op_ctx *ctx, pool_plan *p, tm_error *err) {
+tagmask_status tm_pool_plan_make(tm_op_ctx *ctx, tm_pool_plan *p, tm_error *err) {
     const tm_shape *in = &ctx->in[0].shape;
     int32_t spatial = in->rank - 2;
-    *p = (pool_plan){.in = {1, 1, 1}, .out = {1, 1, 1}};
+    *p = (tm_pool_plan){.in = {1, 1, 1}, .out = {1, 1, 1}};
     if (spatial < 1 || spatial > 3)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "its input has rank %d; expected 3 to 5", (int)in->rank);
     for (int32_t i = 0; i < spatial; i++) p->in[3 - spatial + i] = in->dim[2 + i];
@@ -91,8 +88,8 @@ static tagmask_status make_pool_plan(tm_op_ctx *ctx, pool_plan *p, tm_error *err
 static tagmask_status shape_pool(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_inputs(ctx, 1, 1, err));
     TM_TRY(tm_need_float(ctx, 0, "the input", err));
-    pool_plan p;
-    TM_TRY(make_pool_plan(ctx, &p, err));
+    tm_pool_plan p;
+    TM_TRY(tm_pool_plan_make(ctx, &p, err));
     tm_shape shape = ctx->in[0].shape;
     for (int32_t d = 2; d < shape.rank; d++) shape.dim[d] = p.out[d - (shape.rank - 3)];
     tm_set_output(ctx, 0, TM_FLOAT32, &shape);
@@ -135,7 +132,7 @@ typedef struct pool_pass {
     int64_t width;
 } pool_pass;
 
-static tagmask_status record_pass(tm_op_ctx *ctx, tm_recorder *recorder, const pool_plan *p, const pool_pass *pass,
+static tagmask_status record_pass(tm_op_ctx *ctx, tm_recorder *recorder, const tm_pool_plan *p, const pool_pass *pass,
                                   tm_error *err) {
     bool c4 = ctx->gin[0].layout == TM_C4, indices = ctx->output_count > 1 && ctx->gout[1].slice.buffer;
     struct {
@@ -177,8 +174,8 @@ static tagmask_status record_pass(tm_op_ctx *ctx, tm_recorder *recorder, const p
 }
 
 static tagmask_status record_pool(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    pool_plan p;
-    TM_TRY(make_pool_plan(ctx, &p, err));
+    tm_pool_plan p;
+    TM_TRY(tm_pool_plan_make(ctx, &p, err));
     tm_shape dims;
     tm_element_dims(&ctx->gin[0], &dims);
     uint64_t planes = tm_span(&dims, 0, 2);
@@ -199,13 +196,15 @@ const tm_op tm_ops_pool[] = {
      .shape = shape_pool,
      .layout = layout_pool,
      .cut = cut_pool,
-     .record = record_pool},
+     .record = record_pool,
+     .gradient = tm_gradient_pool},
     {.type = "AveragePool",
      .domain = "",
      .since = 1,
      .shape = shape_pool,
      .layout = layout_pool,
      .cut = cut_pool,
-     .record = record_pool},
+     .record = record_pool,
+     .gradient = tm_gradient_pool},
     {.type = NULL},
 };

@@ -1,24 +1,39 @@
-// Reductions over axes (ReduceMean, ReduceSum, ...), global pooling, ArgMax and ArgMin.
+// Reductions over axes (ReduceMean, ReduceSum, ...), global pooling, ArgMax and ArgMin. Two more are for gradients:
+// SumLike(x, like) undoes broadcasting, ChannelSum(x) sums everything that is of one channel.
+#include "ops/reduce.h"
+
 #include <string.h>
 
-#include "ops/common.h"
+#include "ops/gradients.h"
 
 // Numbers of shaders/nn/reduce.comp. MEAN is a sum with a scale for floats, an integer division otherwise.
 enum { SUM = 0, MAX, MIN, PROD, L1, L2, SUM_SQUARE, LOG_SUM, LOG_SUM_EXP, MEAN };
 
+// What is reduced: the axes that the node names, planes, what is broadcast of a tensor, all but the channels.
+enum { NAMED = 0, PLANES, LIKE, ALL_BUT_CHANNELS };
+
 typedef struct reduction {
     const char *type;
     uint8_t op;
-    bool integers, global;
+    bool integers;
+    uint8_t what;
 } reduction;
 
 static const reduction reductions[] = {
-    {"ReduceSum", SUM, true, false},          {"ReduceMean", MEAN, true, false},
-    {"ReduceMax", MAX, true, false},          {"ReduceMin", MIN, true, false},
-    {"ReduceProd", PROD, true, false},        {"ReduceL1", L1, true, false},
-    {"ReduceL2", L2, false, false},           {"ReduceSumSquare", SUM_SQUARE, true, false},
-    {"ReduceLogSum", LOG_SUM, false, false},  {"ReduceLogSumExp", LOG_SUM_EXP, false, false},
-    {"GlobalAveragePool", MEAN, false, true}, {"GlobalMaxPool", MAX, false, true},
+    {"ReduceSum", SUM, true},
+    {"ReduceMean", MEAN, true},
+    {"ReduceMax", MAX, true},
+    {"ReduceMin", MIN, true},
+    {"ReduceProd", PROD, true},
+    {"ReduceL1", L1, true},
+    {"ReduceL2", L2, false},
+    {"ReduceSumSquare", SUM_SQUARE, true},
+    {"ReduceLogSum", LOG_SUM, false},
+    {"ReduceLogSumExp", LOG_SUM_EXP, false},
+    {"GlobalAveragePool", MEAN, false, PLANES},
+    {"GlobalMaxPool", MAX, false, PLANES},
+    {"SumLike", SUM, false, LIKE},
+    {"ChannelSum", SUM, false, ALL_BUT_CHANNELS},
 };
 
 static const reduction *find_reduction(const char *type) {
@@ -27,13 +42,11 @@ static const reduction *find_reduction(const char *type) {
     return NULL;
 }
 
-// Which axes are reduced, and whether they stay as 1.
-static tagmask_status reduced_axes(tm_op_ctx *ctx, bool gone[TM_MAX_RANK], bool *keep, tm_error *err) {
-    const reduction *r = find_reduction(ctx->node->op_type);
+tagmask_status tm_reduced_axes(tm_op_ctx *ctx, bool planes, bool gone[TM_MAX_RANK], bool *keep, tm_error *err) {
     int32_t rank = ctx->in[0].shape.rank;
-    for (int32_t d = 0; d < TM_MAX_RANK; d++) gone[d] = r->global && d >= 2;
-    *keep = r->global || tm_attr_int(ctx->node, "keepdims", 1) != 0;
-    if (r->global) {
+    for (int32_t d = 0; d < TM_MAX_RANK; d++) gone[d] = planes && d >= 2;
+    *keep = planes || tm_attr_int(ctx->node, "keepdims", 1) != 0;
+    if (planes) {
         if (rank >= 2) return TAGMASK_OK;
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "its input has rank %d; expected at least 2", (int)rank);
     }
@@ -54,9 +67,32 @@ static tagmask_status reduced_axes(tm_op_ctx *ctx, bool gone[TM_MAX_RANK], bool 
     return TAGMASK_OK;
 }
 
+static tagmask_status axes_unlike(tm_op_ctx *ctx, bool gone[TM_MAX_RANK], tm_error *err) {
+    const tm_shape *in = &ctx->in[0].shape, *like = &ctx->in[1].shape;
+    bool fits = in->rank >= like->rank;
+    for (int32_t d = 0; fits && d < in->rank; d++) {
+        int32_t own = d - (in->rank - like->rank);
+        gone[d] = own < 0 || like->dim[own] != in->dim[d];
+        fits = !gone[d] || own < 0 || like->dim[own] == 1;
+    }
+    char a[128], b[128];
+    if (fits) return TAGMASK_OK;
+    return tm_op_fail(ctx, err, TAGMASK_ERROR_INTERNAL, "cannot sum %s to %s", tm_shape_text(in, a, sizeof a),
+                      tm_shape_text(like, b, sizeof b));
+}
+
+// Which axes are reduced, and whether they stay as 1.
+static tagmask_status reduced_axes(tm_op_ctx *ctx, bool gone[TM_MAX_RANK], bool *keep, tm_error *err) {
+    uint8_t what = find_reduction(ctx->node->op_type)->what;
+    if (what == NAMED || what == PLANES) return tm_reduced_axes(ctx, what == PLANES, gone, keep, err);
+    *keep = what == LIKE && ctx->in[0].shape.rank == ctx->in[1].shape.rank;
+    for (int32_t d = 0; d < TM_MAX_RANK; d++) gone[d] = d != 1;
+    return what == LIKE ? axes_unlike(ctx, gone, err) : TAGMASK_OK;
+}
+
 static tagmask_status shape_reduce(tm_op_ctx *ctx, tm_error *err) {
     const reduction *r = find_reduction(ctx->node->op_type);
-    TM_TRY(tm_need_inputs(ctx, 1, r->global ? 1 : 2, err));
+    TM_TRY(tm_need_inputs(ctx, 1, r->what == PLANES ? 1 : 2, err));
     if (r->integers)
         TM_TRY(tm_need_words(ctx, 0, "the input", err));
     else
@@ -76,8 +112,9 @@ static tagmask_status shape_reduce(tm_op_ctx *ctx, tm_error *err) {
         if (gone[d] && !defined)
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "reduces the empty dimension %d", (int)d);
     }
-    tm_set_output(ctx, 0, ctx->in[0].dtype, &shape);
-    ctx->flops = (double)tm_span(in, 0, in->rank);
+    ctx->view = r->what == LIKE && tm_shape_equal(in, &ctx->in[1].shape);
+    tm_set_output(ctx, 0, ctx->in[0].dtype, r->what == LIKE ? &ctx->in[1].shape : &shape);
+    ctx->flops = ctx->view ? 0 : (double)tm_span(in, 0, in->rank);
     return TAGMASK_OK;
 }
 
@@ -90,7 +127,8 @@ static void layout_reduce(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
               (op == SUM || op == MAX || op == MIN || op == MEAN) &&
               reduced_axes(ctx, gone, &keep, &ignored) == TAGMASK_OK && keep && !gone[0] && !gone[1] && gone[2] &&
               gone[3];
-    in[0] = out[0] = c4 ? TM_C4 : TM_LINEAR;
+    if (!ctx->view) in[0] = c4 ? TM_C4 : TM_LINEAR;
+    out[0] = in[0];
 }
 
 static tagmask_status record_planes(tm_op_ctx *ctx, tm_recorder *recorder, uint32_t op, tm_error *err) {
@@ -240,7 +278,8 @@ static tagmask_status record_arg(tm_op_ctx *ctx, tm_recorder *recorder, tm_error
 #define REDUCE(name, fold_rule)                                                                                    \
     {                                                                                                              \
         .type = name, .domain = "", .since = 1, .shape = shape_reduce, .fold = fold_rule, .layout = layout_reduce, \
-        .constant_inputs = 2, .host_inputs = 2, .cut = cut_reduce, .record = record_reduce                         \
+        .constant_inputs = 2, .host_inputs = 2, .cut = cut_reduce, .record = record_reduce,                        \
+        .gradient = tm_gradient_reduce                                                                             \
     }
 const tm_op tm_ops_reduce[] = {
     REDUCE("ReduceSum", tm_fold_reduce),
@@ -255,7 +294,34 @@ const tm_op tm_ops_reduce[] = {
     REDUCE("ReduceLogSumExp", NULL),
     REDUCE("GlobalAveragePool", NULL),
     REDUCE("GlobalMaxPool", NULL),
-    {.type = "ArgMax", .domain = "", .since = 1, .shape = shape_arg, .cut = cut_arg, .record = record_arg},
-    {.type = "ArgMin", .domain = "", .since = 1, .shape = shape_arg, .cut = cut_arg, .record = record_arg},
+    {.type = "ArgMax",
+     .domain = "",
+     .since = 1,
+     .shape = shape_arg,
+     .cut = cut_arg,
+     .record = record_arg,
+     .gradient = tm_gradient_zero},
+    {.type = "ArgMin",
+     .domain = "",
+     .since = 1,
+     .shape = shape_arg,
+     .cut = cut_arg,
+     .record = record_arg,
+     .gradient = tm_gradient_zero},
+    {.type = "SumLike",
+     .domain = TM_GRADIENT_DOMAIN,
+     .since = 1,
+     .shape = shape_reduce,
+     .layout = layout_reduce,
+     .shape_inputs = 2,
+     .cut = cut_reduce,
+     .record = record_reduce},
+    {.type = "ChannelSum",
+     .domain = TM_GRADIENT_DOMAIN,
+     .since = 1,
+     .shape = shape_reduce,
+     .layout = layout_reduce,
+     .cut = cut_reduce,
+     .record = record_reduce},
     {.type = NULL},
 };

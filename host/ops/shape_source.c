@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/gradients.h"
 #include "ops/host_eval.h"
 
 // ---- Shape and Size
@@ -183,8 +184,20 @@ static tagmask_status range_fold(tm_op_ctx *ctx, tm_error *err) {
 }
 
 const tm_op tm_ops_shape_source[] = {
-    {.type = "Shape", .domain = "", .since = 1, .shape = shape_shape, .fold = shape_fold, .fold_from_shapes = true},
-    {.type = "Size", .domain = "", .since = 1, .shape = size_shape, .fold = size_fold, .fold_from_shapes = true},
+    {.type = "Shape",
+     .domain = "",
+     .since = 1,
+     .shape = shape_shape,
+     .fold = shape_fold,
+     .fold_from_shapes = true,
+     .gradient = tm_gradient_zero},
+    {.type = "Size",
+     .domain = "",
+     .since = 1,
+     .shape = size_shape,
+     .fold = size_fold,
+     .fold_from_shapes = true,
+     .gradient = tm_gradient_zero},
     {.type = "Constant", .domain = "", .since = 1, .shape = constant_shape, .fold = constant_fold},
     {.type = "ConstantOfShape", .domain = "", .since = 9, .shape = filled_shape, .fold = filled_fold, .host_inputs = 1},
     {.type = "Range", .domain = "", .since = 11, .shape = range_shape, .fold = range_fold, .host_inputs = 7},

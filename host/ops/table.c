@@ -3,23 +3,31 @@
 #include <string.h>
 
 // One line a family, sorted: X(NAME) means `const tm_op tm_ops_NAME[]` in host/ops/.
-#define FAMILIES(X)   \
-    X(attention)      \
-    X(binary)         \
-    X(conv)           \
-    X(conv_transpose) \
-    X(einsum)         \
-    X(matmul)         \
-    X(move)           \
-    X(norm)           \
-    X(pad)            \
-    X(pool)           \
-    X(reduce)         \
-    X(resize)         \
-    X(sample)         \
-    X(shape_reshape)  \
-    X(shape_source)   \
-    X(softmax)        \
+#define FAMILIES(X)         \
+    X(attention)            \
+    X(binary)               \
+    X(conv)                 \
+    X(conv_gradient)        \
+    X(conv_weight_gradient) \
+    X(conv_transpose)       \
+    X(derivative)           \
+    X(einsum)               \
+    X(gradient_like)        \
+    X(matmul)               \
+    X(matmul_gradient)      \
+    X(move)                 \
+    X(norm)                 \
+    X(norm_gradient)        \
+    X(pad)                  \
+    X(pool)                 \
+    X(pool_gradient)        \
+    X(reduce)               \
+    X(reduce_gradient)      \
+    X(resize)               \
+    X(sample)               \
+    X(shape_reshape)        \
+    X(shape_source)         \
+    X(softmax)              \
     X(unary)
 
 #define DECLARE(name) extern const tm_op tm_ops_##name[];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/gradients.h"
 
 // Numbers of shaders/nn/unary.comp (the first ones), nn/function.comp (the others below 64: float in and out) and
 // nn/word.comp (the operation says which words it reads).
@@ -314,19 +315,34 @@ tagmask_status tm_record_cast(tm_op_ctx *ctx, tm_recorder *recorder, const tm_te
     return record_between(ctx, recorder, from, to, cast_op(from->dtype, to->dtype), false, (uint32_t[]){0, 0}, err);
 }
 
+// Between floats nothing changes; integers have no gradient.
+static void gradient_cast(tm_backward *back) {
+    const tm_node *node = tm_back_node(back);
+    tm_dtype to = (tm_dtype)tm_attr_int(node, "to", TM_FLOAT32);
+    if (to == TM_FLOAT32 || to == TM_FLOAT16 || to == TM_FLOAT64 || to == TM_BFLOAT16)
+        tm_back_give(back, 0, tm_back_from(back, 0));
+}
+
 static tagmask_status record_cast(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     return tm_record_cast(ctx, recorder, &ctx->gin[0], &ctx->gout[0], err);
 }
 
-#define UNARY(name, opset)                                                                        \
-    {                                                                                             \
-        .type = name, .domain = "", .since = opset, .shape = shape_unary, .fold = tm_fold_unary,  \
-        .layout = layout_same, .alias_inputs = 1, .cut = tm_cut_broadcast, .record = record_unary \
+#define UNARY(name, opset)                                                                         \
+    {                                                                                              \
+        .type = name, .domain = "", .since = opset, .shape = shape_unary, .fold = tm_fold_unary,   \
+        .layout = layout_same, .alias_inputs = 1, .cut = tm_cut_broadcast, .record = record_unary, \
+        .gradient = tm_gradient_unary                                                              \
     }
 #define UNARY_NO_FOLD(name, opset)                                                                                  \
     {                                                                                                               \
         .type = name, .domain = "", .since = opset, .shape = shape_unary, .layout = layout_same, .alias_inputs = 1, \
-        .cut = tm_cut_broadcast, .record = record_unary                                                             \
+        .cut = tm_cut_broadcast, .record = record_unary, .gradient = tm_gradient_unary                              \
+    }
+#define UNARY_STEPS(name, opset)                                                                   \
+    {                                                                                              \
+        .type = name, .domain = "", .since = opset, .shape = shape_unary, .fold = tm_fold_unary,   \
+        .layout = layout_same, .alias_inputs = 1, .cut = tm_cut_broadcast, .record = record_unary, \
+        .gradient = tm_gradient_zero                                                               \
     }
 
 const tm_op tm_ops_unary[] = {
@@ -351,10 +367,10 @@ const tm_op tm_ops_unary[] = {
     UNARY("Sqrt", 6),
     UNARY("Abs", 6),
     UNARY("Neg", 6),
-    UNARY("Floor", 6),
-    UNARY("Ceil", 6),
-    UNARY("Round", 11),
-    UNARY("Sign", 9),
+    UNARY_STEPS("Floor", 6),
+    UNARY_STEPS("Ceil", 6),
+    UNARY_STEPS("Round", 11),
+    UNARY_STEPS("Sign", 9),
     UNARY("Reciprocal", 6),
     UNARY("Sin", 7),
     UNARY("Cos", 7),
@@ -375,7 +391,8 @@ const tm_op tm_ops_unary[] = {
      .layout = layout_same,
      .alias_inputs = 1,
      .cut = tm_cut_broadcast,
-     .record = record_gelu},
+     .record = record_gelu,
+     .gradient = tm_gradient_unary},
     {.type = "Not",
      .domain = "",
      .since = 1,
@@ -384,7 +401,8 @@ const tm_op tm_ops_unary[] = {
      .layout = layout_same,
      .alias_inputs = 1,
      .cut = tm_cut_broadcast,
-     .record = record_not},
+     .record = record_not,
+     .gradient = tm_gradient_zero},
     {.type = "IsNaN",
      .domain = "",
      .since = 9,
@@ -392,7 +410,8 @@ const tm_op tm_ops_unary[] = {
      .layout = layout_same,
      .alias_inputs = 1,
      .cut = tm_cut_broadcast,
-     .record = record_is},
+     .record = record_is,
+     .gradient = tm_gradient_zero},
     {.type = "IsInf",
      .domain = "",
      .since = 10,
@@ -400,7 +419,8 @@ const tm_op tm_ops_unary[] = {
      .layout = layout_same,
      .alias_inputs = 1,
      .cut = tm_cut_broadcast,
-     .record = record_is},
+     .record = record_is,
+     .gradient = tm_gradient_zero},
     {.type = "Clip",
      .domain = "",
      .since = 6,
@@ -411,7 +431,8 @@ const tm_op tm_ops_unary[] = {
      .cut = tm_cut_broadcast,
      .constant_inputs = 6,
      .host_inputs = 6,
-     .record = record_clip},
+     .record = record_clip,
+     .gradient = tm_gradient_unary},
     {.type = "Cast",
      .domain = "",
      .since = 6,
@@ -420,7 +441,8 @@ const tm_op tm_ops_unary[] = {
      .layout = layout_same,
      .alias_inputs = 1,
      .cut = tm_cut_broadcast,
-     .record = record_cast},
+     .record = record_cast,
+     .gradient = gradient_cast},
     {.type = "CastLike",
      .domain = "",
      .since = 15,
@@ -429,6 +451,7 @@ const tm_op tm_ops_unary[] = {
      .layout = layout_same,
      .alias_inputs = 1,
      .cut = tm_cut_broadcast,
-     .record = record_cast},
+     .record = record_cast,
+     .gradient = gradient_cast},
     {.type = NULL},
 };

@@ -121,11 +121,12 @@ def in_words(reasons):
 
 def write_table(path, operators, rows):
     table = counted(rows)
-    lines = ["| operator | opsets | limits | passed | skipped, by data type | refused, with why |\n", "|---|---|---|---|---|---|\n"]
+    lines = ["| operator | opsets | limits | gradient | passed | skipped, by data type | refused, with why |\n",
+             "|---|---|---|---|---|---|---|\n"]
     for line in sorted(pathlib.Path(operators).read_text().splitlines()):
-        name, since, until = line.split("\t")
+        name, since, until, gradient = line.split("\t")
         passed, skipped, refused = table[name]
-        lines.append(f"| {name} | {since} to {until if until != '0' else 'current'} | {LIMITS.get(name, '')} | {passed} | "
+        lines.append(f"| {name} | {since} to {until if until != '0' else 'current'} | {LIMITS.get(name, '')} | {gradient} | {passed} | "
                      f"{in_words(skipped)} | {in_words(refused)} |\n")
     text = path.read_text()
     path.write_text(text[:text.index(BEGIN) + len(BEGIN)] + "".join(lines) + text[text.index(END):])

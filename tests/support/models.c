@@ -176,15 +176,19 @@ static void add_operator(onnx_model *m, char *text) {
     for (char *word; (word = strtok_r(NULL, " ", &state)) != NULL;) add_attribute(m, node, word);
 }
 
+void chain_add(onnx_model *m, const char *chain) {
+    char *text = strdup(chain), *state = NULL;
+    for (char *op = strtok_r(text, ";", &state); op; op = strtok_r(NULL, ";", &state)) add_operator(m, op);
+    free(text);
+}
+
 onnx_model *chain_model(const char *chain) {
     onnx_model *m = onnx_new(17);
     onnx_input(m, "x", TM_FLOAT32, DIMS(1, 4, 6, 8));
     onnx_input(m, "m", TM_FLOAT32, DIMS(8, 6));
     onnx_input(m, "s", TM_INT64, DIMS(2));
     add_constants(m);
-    char *text = strdup(chain), *state = NULL;
-    for (char *op = strtok_r(text, ";", &state); op; op = strtok_r(NULL, ";", &state)) add_operator(m, op);
-    free(text);
+    chain_add(m, chain);
     return m;
 }
 

@@ -12,6 +12,7 @@ onnx_model *small_network(void);
 // floats, s, two integers, the constants of models.c, and integers in place: "Tile x,[2:3:1:1] y". What is called y or
 // z is an output.
 onnx_model *chain_model(const char *chain);
+void chain_add(onnx_model *model, const char *chain);  // to a model with other inputs and constants
 // One model of a few operators each, so that together they reach the shape rules of every family; NULL beyond the last.
 onnx_model *operator_model(size_t index);
 

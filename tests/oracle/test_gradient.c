@@ -1,0 +1,132 @@
+// Gradients of every differentiable operator against finite differences, at points where the functions are smooth.
+#include "gradient_case.h"
+
+#define X4             \
+    {                  \
+        "x", 4, {      \
+            2, 6, 5, 7 \
+        }              \
+    }
+#define CHECK(name, ...)                                                            \
+    static void name(void **state) {                                                \
+        (void)state;                                                                \
+        static const gradient_case cases[] = {__VA_ARGS__};                         \
+        for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) gradient_check(&cases[i]); \
+    }
+
+CHECK(activations, {"Relu x y", {{"x", 4, {1, 6, 3, 4}, 0.1f, 1}}},
+      {"LeakyRelu x y alpha=0.2", {{"x", 2, {3, 4}, -1, -0.1f}}},
+      {"LeakyRelu x y alpha=-0.2", {{"x", 2, {3, 4}, -1, -0.1f}}},
+      {"Clip x,low,high y",
+       {{"x", 4, {1, 6, 3, 4}, 0.1f, 0.9f}, {"low", 0, {0}, 0, 0.01f, true}, {"high", 0, {0}, 1, 1.1f, true}}},
+      {"Sigmoid x y", {{"x", 4, {1, 6, 3, 4}}}}, {"Tanh x y", {{"x", 4, {1, 6, 3, 4}}}},
+      {"HardSigmoid x y alpha=0.3", {{"x", 4, {1, 6, 3, 4}}}}, {"HardSwish x y", {{"x", 4, {1, 6, 3, 4}}}},
+      {"Erf x y; Mul y,y z", {{"x", 4, {1, 6, 3, 4}}}}, {"Softplus x y", {{"x", 4, {1, 6, 3, 4}}}},
+      {"Elu x y alpha=0.7", {{"x", 4, {1, 6, 3, 4}, -1, -0.1f}}}, {"Selu x y", {{"x", 4, {1, 6, 3, 4}, -1, -0.1f}}},
+      {"Celu x y alpha=0.7", {{"x", 4, {1, 6, 3, 4}, -1, -0.1f}}}, {"Mish x y", {{"x", 4, {1, 6, 3, 4}}}, 18},
+      {"Softsign x y", {{"x", 4, {1, 6, 3, 4}, 0.1f, 1}}},
+      {"ThresholdedRelu x y alpha=0.5", {{"x", 4, {1, 6, 3, 4}, 0.6f, 1}}},
+      {"Shrink x y lambd=0.25", {{"x", 4, {1, 6, 3, 4}, 0.3f, 1}}}, {"Gelu x y", {{"x", 4, {1, 6, 3, 4}}}, 20},
+      {"Gelu x y approximate='tanh'", {{"x", 4, {1, 6, 3, 4}}}, 20},
+      {"Swish x y alpha=1.5", {{"x", 4, {1, 6, 3, 4}}}, 24})
+
+CHECK(functions, {"Exp x y", {{"x", 4, {1, 6, 3, 4}}}}, {"Log x y", {{"x", 4, {1, 6, 3, 4}, 0.5f, 1}}},
+      {"Sqrt x y", {{"x", 4, {1, 6, 3, 4}, 0.5f, 1}}}, {"Abs x y", {{"x", 4, {1, 6, 3, 4}, -1, -0.1f}}},
+      {"Neg x y", {{"x", 4, {1, 6, 3, 4}}}}, {"Reciprocal x y", {{"x", 4, {1, 6, 3, 4}, 0.5f, 1}}},
+      {"Sin x y", {{"x", 2, {3, 4}}}}, {"Cos x y", {{"x", 4, {1, 6, 3, 4}}}}, {"Tan x y", {{"x", 2, {3, 4}}}},
+      {"Asin x y", {{"x", 2, {3, 4}, -0.5f, 0.5f}}}, {"Acos x y", {{"x", 2, {3, 4}, -0.5f, 0.5f}}},
+      {"Atan x y", {{"x", 2, {3, 4}}}}, {"Sinh x y", {{"x", 2, {3, 4}}}}, {"Cosh x y", {{"x", 2, {3, 4}}}},
+      {"Asinh x y", {{"x", 2, {3, 4}, 0.1f, 1}}}, {"Acosh x y", {{"x", 2, {3, 4}, 1.5f, 2}}},
+      {"Atanh x y", {{"x", 2, {3, 4}, -0.5f, 0.5f}}},
+      {"Floor x a; Mul x,a b; Add b,x y", {{"x", 2, {3, 4}, 1.1f, 1.9f}}},
+      {"Cast x a to=1; Identity a b; Dropout b y", {{"x", 2, {3, 4}}}})
+
+CHECK(arithmetic, {"Add x,b y", {X4, {"b", 4, {2, 6, 5, 7}}}}, {"Add x,b y", {X4, {"b", 3, {6, 1, 1}}}},
+      {"Sub b,x y", {X4, {"b", 1, {7}}}}, {"Sub x,b y", {X4, {"b", 4, {2, 6, 1, 1}}}},
+      {"Mul x,b y", {X4, {"b", 4, {2, 6, 1, 1}}}}, {"Mul x,x y", {X4}}, {"Mul x,b y", {X4, {"b", 4, {2, 1, 5, 7}}}},
+      {"Div x,b y", {X4, {"b", 4, {2, 6, 5, 7}, 0.5f, 1}}},
+      {"Div b,x y", {{"x", 4, {1, 6, 3, 4}, 0.5f, 1}, {"b", 0, {0}}}},
+      {"Pow x,two y", {X4, {"two", 0, {0}, 2, 2, true}}},
+      {"Pow x,p y", {{"x", 2, {3, 4}, 0.5f, 1}, {"p", 0, {0}, 1.5f, 1.7f, true}}},
+      {"Pow x,p y", {{"x", 2, {3, 4}, 0.5f, 1}, {"p", 1, {4}, 0.5f, 1.5f}}},
+      {"PRelu x,s y", {{"x", 4, {1, 6, 3, 4}, -1, -0.1f}, {"s", 3, {6, 1, 1}}}},
+      {"PRelu x,s y", {{"x", 4, {1, 6, 3, 4}, 0.1f, 1}, {"s", 3, {6, 1, 1}}}}, {"Sum x,b,x y", {X4, {"b", 1, {7}}}},
+      {"Mean x,b y", {X4, {"b", 4, {2, 6, 5, 7}}}},
+      {"Max x,b y", {{"x", 4, {1, 6, 3, 4}}, {"b", 1, {1}, 0.01f, 0.01f}}, 0, 2e-2},
+      {"Min x,b,x y", {{"x", 4, {1, 6, 3, 4}, 0.2f, 1}, {"b", 1, {4}, 1.2f, 2}}},
+      {"Greater x,b c; Where c,x,b y", {{"x", 4, {1, 6, 3, 4}, 0.2f, 1}, {"b", 1, {4}, -1, -0.1f}}},
+      {"Less x,b c; Where c,x,b y", {{"x", 4, {1, 6, 3, 4}, 0.2f, 1}, {"b", 1, {4}, -1, -0.1f}}})
+
+CHECK(convolutions, {"Conv x,w,b y pads=1,1,1,1", {{"x", 4, {2, 4, 6, 7}}, {"w", 4, {6, 4, 3, 3}}, {"b", 1, {6}}}},
+      {"Conv x,w y", {{"x", 4, {2, 5, 6, 7}}, {"w", 4, {6, 5, 1, 1}}}},
+      {"Conv x,w y strides=2,2", {{"x", 4, {1, 5, 6, 7}}, {"w", 4, {6, 5, 1, 1}}}},
+      {"Conv x,w y pads=0,1,2,0", {{"x", 4, {1, 4, 6, 7}}, {"w", 4, {6, 4, 3, 3}}}},
+      {"Conv x,w y pads=4,5,3,6", {{"x", 4, {1, 4, 4, 3}}, {"w", 4, {5, 4, 3, 3}}}},
+      {"Conv x,w y pads=1,1,1,1 strides=2,2", {{"x", 4, {1, 4, 7, 8}}, {"w", 4, {6, 4, 3, 3}}}},
+      {"Conv x,w y pads=0,0,1,1 strides=2,2", {{"x", 4, {1, 3, 8, 8}}, {"w", 4, {8, 3, 3, 3}}}},
+      {"Conv x,w y auto_pad='SAME_UPPER' strides=2,2", {{"x", 4, {1, 3, 7, 8}}, {"w", 4, {8, 3, 3, 3}}}},
+      {"Conv x,w y auto_pad='SAME_LOWER'", {{"x", 4, {1, 4, 7, 8}}, {"w", 4, {8, 4, 4, 4}}}},
+      {"Conv x,w y strides=3,2 dilations=2,1", {{"x", 4, {1, 4, 11, 9}}, {"w", 4, {6, 4, 3, 2}}}},
+      {"Conv x,w y dilations=2,3 pads=2,3,2,3", {{"x", 4, {1, 4, 7, 8}}, {"w", 4, {6, 4, 3, 3}}}},
+      {"Conv x,w y group=2 pads=1,1,1,1", {{"x", 4, {1, 8, 5, 6}}, {"w", 4, {12, 4, 3, 3}}}},
+      {"Conv x,w y group=3 pads=1,1,1,1 strides=2,2", {{"x", 4, {1, 6, 5, 6}}, {"w", 4, {9, 2, 3, 3}}}},
+      {"Conv x,w y group=6 pads=1,1,1,1", {{"x", 4, {2, 6, 5, 6}}, {"w", 4, {6, 1, 3, 3}}}},
+      {"Conv x,w y group=6 pads=0,0,1,1 strides=2,2", {{"x", 4, {2, 6, 6, 8}}, {"w", 4, {6, 1, 3, 3}}}},
+      {"Conv x,w y group=6 pads=1,1,2,2 strides=2,2", {{"x", 4, {2, 6, 6, 8}}, {"w", 4, {6, 1, 5, 5}}}},
+      {"Conv x,w y group=6 pads=2,2,2,2 dilations=2,2", {{"x", 4, {1, 6, 6, 8}}, {"w", 4, {6, 1, 3, 3}}}},
+      {"Conv x,w y group=6 strides=2,1 dilations=2,2", {{"x", 4, {1, 6, 9, 8}}, {"w", 4, {6, 1, 3, 3}}}},
+      {"Conv x,w y group=3 pads=1,1,1,1", {{"x", 4, {1, 3, 5, 6}}, {"w", 4, {6, 1, 3, 3}}}},
+      {"Conv x,w y pads=1,2", {{"x", 3, {2, 4, 9}}, {"w", 3, {6, 4, 3}}}})
+
+CHECK(products, {"MatMul x,b y", {{"x", 2, {3, 4}}, {"b", 2, {4, 5}}}},
+      {"MatMul b,x y", {{"x", 2, {4, 8}}, {"b", 2, {8, 4}}}}, {"MatMul x,b y", {{"x", 3, {2, 3, 4}}, {"b", 2, {4, 5}}}},
+      {"MatMul x,b y", {{"x", 3, {2, 3, 4}}, {"b", 3, {2, 4, 5}}}},
+      {"MatMul x,b y", {{"x", 4, {2, 1, 3, 4}}, {"b", 3, {3, 4, 5}}}},
+      {"MatMul x,b y", {{"x", 1, {4}}, {"b", 2, {4, 5}}}}, {"MatMul x,b y", {{"x", 3, {2, 3, 4}}, {"b", 1, {4}}}},
+      {"MatMul x,b y", {{"x", 1, {4}}, {"b", 3, {2, 4, 5}}}}, {"MatMul x,b y", {{"x", 1, {4}}, {"b", 1, {4}}}},
+      {"Gemm x,w,b y", {{"x", 2, {3, 4}}, {"w", 2, {4, 5}}, {"b", 1, {5}}}},
+      {"Gemm x,w,b y alpha=0.5 beta=2.0 transA=1", {{"x", 2, {4, 3}}, {"w", 2, {4, 5}}, {"b", 2, {3, 1}}}},
+      {"Gemm x,w,b y alpha=0.5 transB=1", {{"x", 2, {3, 4}}, {"w", 2, {5, 4}}, {"b", 2, {3, 5}}}},
+      {"Gemm x,w y transA=1 transB=1", {{"x", 2, {4, 3}}, {"w", 2, {5, 4}}}})
+
+CHECK(pools, {"MaxPool x y kernel_shape=2,2 strides=2,2", {{"x", 4, {2, 6, 6, 8}}}, 0, 2e-2},
+      {"MaxPool x y kernel_shape=3,3 strides=2,2 pads=1,1,1,1", {{"x", 4, {1, 6, 7, 8}}}, 0, 2e-2},
+      {"AveragePool x y kernel_shape=3,2 strides=2,1 pads=1,0,1,1", {{"x", 4, {1, 6, 7, 8}}}},
+      {"AveragePool x y kernel_shape=3,3 pads=1,1,1,1 count_include_pad=1", {{"x", 4, {1, 6, 7, 8}}}},
+      {"AveragePool x y kernel_shape=3,3 strides=2,2 ceil_mode=1 count_include_pad=1", {{"x", 4, {1, 5, 6, 8}}}, 19},
+      {"AveragePool x y kernel_shape=3,3 strides=2,2 auto_pad='SAME_UPPER'", {{"x", 4, {1, 6, 6, 8}}}},
+      {"AveragePool x y kernel_shape=2,2 dilations=2,3", {{"x", 4, {1, 6, 6, 8}}}, 19}, {"GlobalAveragePool x y", {X4}},
+      {"GlobalAveragePool x a; Flatten a y", {X4}}, {"GlobalMaxPool x y", {X4}, 0, 2e-2})
+
+CHECK(reductions, {"ReduceMean x y axes=2,3", {X4}, 13}, {"ReduceMean x,[1] y keepdims=0", {X4}, 18},
+      {"ReduceSum x,[0:-1] y", {X4}}, {"ReduceSum x y keepdims=0", {X4}},
+      {"ReduceMax x y axes=2 keepdims=0", {{"x", 3, {2, 3, 4}}}, 13, 2e-2},
+      {"ReduceMin x y axes=1", {{"x", 3, {2, 3, 4}}}, 13, 2e-2},
+      {"ReduceProd x y axes=1", {{"x", 3, {2, 3, 4}, 0.5f, 1}}, 13},
+      {"ReduceL1 x y axes=1", {{"x", 3, {2, 3, 4}, 0.5f, 1}}, 13},
+      {"ReduceL2 x y axes=1 keepdims=0", {{"x", 3, {2, 3, 4}, 0.5f, 1}}, 13},
+      {"ReduceSumSquare x y axes=1", {{"x", 3, {2, 3, 4}}}, 13},
+      {"ReduceLogSum x y axes=1", {{"x", 3, {2, 3, 4}, 0.5f, 1}}, 13},
+      {"ReduceLogSumExp x y axes=1 keepdims=0", {{"x", 3, {2, 3, 4}}}, 13})
+
+CHECK(views, {"Flatten x y axis=2", {X4}}, {"Reshape x,[0:-1] y", {X4}},
+      {"Squeeze x,[2] a; Unsqueeze a,[0:1] y", {{"x", 4, {2, 6, 1, 7}}}},
+      {"Shape x s; Reshape x,[-1] a; Reshape a,s y", {X4}})
+
+CHECK(normalizations,
+      {"BatchNormalization x,s,b,m,v y",
+       {X4, {"s", 1, {6}}, {"b", 1, {6}}, {"m", 1, {6}, -1, 1, true}, {"v", 1, {6}, 0.5f, 2, true}}},
+      {"BatchNormalization x,s,b,m,v y epsilon=0.1",
+       {{"x", 2, {4, 6}}, {"s", 1, {6}}, {"b", 1, {6}}, {"m", 1, {6}, -1, 1, true}, {"v", 1, {6}, 0.5f, 2, true}}},
+      {"Conv x,w a pads=1,1,1,1; BatchNormalization a,s,s,s,s b; Sigmoid b y",
+       {X4, {"w", 4, {6, 6, 3, 3}}, {"s", 1, {6}, 0.5f, 2, true}}})
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations),  cmocka_unit_test(functions), cmocka_unit_test(arithmetic),
+        cmocka_unit_test(convolutions), cmocka_unit_test(products),  cmocka_unit_test(pools),
+        cmocka_unit_test(reductions),   cmocka_unit_test(views),     cmocka_unit_test(normalizations),
+
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,184 @@
+#include "gradient_case.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models.h"
+#include "op_case.h"
+
+enum { SAMPLES = 16 };  // elements of a tensor whose differences are taken
+
+size_t gradient_tensors(const gradient_case *c) {
+    size_t count = 0;
+    while (count < TM_ARRAY_LEN(c->tensors) && c->tensors[count].name) count++;
+    return count;
+}
+
+size_t gradient_elements(const gradient_tensor *tensor) {
+    tm_shape shape = shape_of(tensor->rank, tensor->dims);
+    return elements(&shape);
+}
+
+void gradient_data(const gradient_case *c, float *data[5]) {
+    for (size_t i = 0; i < gradient_tensors(c); i++) {
+        const gradient_tensor *t = &c->tensors[i];
+        bool plain = t->low == 0 && t->high == 0;
+        data[i] = test_noise(11 + i, gradient_elements(t), plain ? -1 : t->low, plain ? 1 : t->high);
+    }
+}
+
+// As op_input_c4: through a depthwise convolution by one.
+static void add_c4(onnx_model *m, const gradient_tensor *t) {
+    float ones[64];
+    assert_true(t->rank == 4 && t->dims[1] <= 64);
+    for (size_t i = 0; i < TM_ARRAY_LEN(ones); i++) ones[i] = 1;
+    onnx_input(m, "raw", TM_FLOAT32, t->rank, t->dims);
+    onnx_constant(m, "ones", TM_FLOAT32, DIMS(t->dims[1], 1, 1, 1), ones);
+    onnx_node *conv = onnx_add(m, "Conv", "raw,ones", t->name);
+    onnx_int(m, conv, "group", t->dims[1]);
+}
+
+onnx_model *gradient_model(const gradient_case *c, bool constants, bool c4) {
+    onnx_model *m = onnx_new(c->opset ? c->opset : 17);
+    float *data[5];
+    gradient_data(c, data);
+    for (size_t i = 0; i < gradient_tensors(c); i++) {
+        const gradient_tensor *t = &c->tensors[i];
+        if (i > 0 && (constants || t->fixed))
+            onnx_constant(m, t->name, TM_FLOAT32, t->rank, t->dims, data[i]);
+        else if (i == 0 && c4)
+            add_c4(m, t);
+        else
+            onnx_input(m, t->name, TM_FLOAT32, t->rank, t->dims);
+        free(data[i]);
+    }
+    chain_add(m, c->chain);
+    return m;
+}
+
+tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_t count, tm_error *err) {
+    size_t size;
+    uint8_t *bytes = onnx_bytes(model, &size);
+    tm_gradient request = {"y", names, count, TM_FP32};
+    tm_graph *graph = NULL;
+    tagmask_status status =
+        tm_graph_load_gradient_memory(test_gpu(), bytes, size, "model", &request, NULL, 0, &graph, err);
+    assert_int_equal(status == TAGMASK_OK, graph != NULL);
+    free(bytes);
+    return graph;
+}
+
+static size_t list_inputs(const gradient_case *c, bool constants, float *const *data, tm_host_tensor *inputs) {
+    size_t count = 0;
+    for (size_t i = 0; i < gradient_tensors(c); i++) {
+        const gradient_tensor *t = &c->tensors[i];
+        if (i == 0 || (!constants && !t->fixed)) inputs[count++] = onnx_value(TM_FLOAT32, t->rank, t->dims, data[i]);
+    }
+    return count;
+}
+
+// The sum of y's elements, each times its weight.
+static double loss(tm_graph *graph, const tm_host_tensor *inputs, size_t count, float **weights) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_host_tensor outputs[4];
+    assert_ok(tm_graph_run(graph, inputs, count, outputs, &err), &err);
+    size_t n = elements(&outputs[0].shape);
+    if (!*weights) *weights = test_noise(99, n, 0.5f, 1.5f);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)((const float *)outputs[0].data)[i] * (double)(*weights)[i];
+    const tm_value_info *infos;
+    for (size_t i = 0; i < tm_graph_outputs(graph, &infos); i++) free(outputs[i].data);
+    return sum;
+}
+
+static double difference(const gradient_case *c, tm_graph *plain, float *const *data, float *element, float **weights) {
+    tm_host_tensor inputs[5];
+    size_t count = list_inputs(c, false, data, inputs);
+    const float at = *element;
+    double slope[2];
+    for (int k = 0; k < 2; k++) {  // with half the step, the error is a quarter: what remains is of the fourth order
+        volatile float step = k ? 0x1p-7f : 0x1p-6f, above = at + step, below = at - step;
+        *element = above;
+        double high = loss(plain, inputs, count, weights);
+        *element = below;
+        slope[k] = (high - loss(plain, inputs, count, weights)) / ((double)above - (double)below);
+        *element = at;
+    }
+    return (4 * slope[1] - slope[0]) / 3;
+}
+
+static void check_tensor(const gradient_case *c, const char *mode, size_t tensor, const tm_host_tensor *got,
+                         const double *expected) {
+    const gradient_tensor *t = &c->tensors[tensor];
+    tm_shape shape = shape_of(t->rank, t->dims);
+    assert_true(tm_shape_equal(&got->shape, &shape));
+    size_t n = elements(&shape), samples = TM_MIN(n, (size_t)SAMPLES);
+    double largest = 1e-6, worst = 0;
+    for (size_t k = 0; k < samples; k++) largest = fmax(largest, fabs(expected[k]));
+    for (size_t k = 0; k < samples; k++) {
+        double off = fabs((double)((const float *)got->data)[k * n / samples] - expected[k]) / largest;
+        if (!(off <= worst)) worst = isnan(off) ? INFINITY : off;
+    }
+    double tolerance = c->tolerance > 0 ? c->tolerance : 1e-3;
+    if (!(worst <= tolerance))
+        fail_msg("%s, %s: gradient of %s is off by %g of the largest, more than %g", c->chain, mode, t->name, worst,
+                 tolerance);
+}
+
+static void check_mode(const gradient_case *c, const char *mode, bool constants, bool c4, float *const *data,
+                       float *weights, const tm_shape *y, double (*expected)[SAMPLES]) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    const char *names[5];
+    size_t count = 0, which[5];
+    for (size_t i = 0; i < gradient_tensors(c); i++) {
+        if (c->tensors[i].fixed) continue;
+        which[count] = i;
+        names[count++] = c->tensors[i].name;
+    }
+    onnx_model *m = gradient_model(c, constants, c4);
+    tm_graph *graph = gradient_load(m, names, count, &err);
+    if (!graph) fail_msg("%s, %s: %s", c->chain, mode, err.message);
+    onnx_free(m);
+    tm_host_tensor inputs[6], outputs[9];
+    size_t input_count = list_inputs(c, constants, data, inputs);
+    inputs[input_count++] = onnx_value(TM_FLOAT32, (size_t)y->rank, y->dim, weights);
+    if (tm_graph_run(graph, inputs, input_count, outputs, &err) != TAGMASK_OK)
+        fail_msg("%s, %s: %s", c->chain, mode, err.message);
+    const tm_value_info *infos;
+    size_t output_count = tm_graph_outputs(graph, &infos);
+    for (size_t i = 0; i < count; i++)
+        check_tensor(c, mode, which[i], &outputs[output_count - count + i], expected[which[i]]);
+    for (size_t i = 0; i < output_count; i++) free(outputs[i].data);
+    tm_graph_free(graph);
+}
+
+static tm_shape shape_of_y(tm_graph *plain, const tm_host_tensor *inputs, size_t count) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_plan *plan;
+    assert_ok(tm_graph_plan(plain, inputs, count, &plan, &err), &err);
+    return tm_plan_output(plan, 0).shape;
+}
+
+void gradient_check(const gradient_case *c) {
+    float *data[5] = {NULL}, *weights = NULL;
+    double expected[5][SAMPLES];
+    onnx_model *m = gradient_model(c, false, false);
+    tm_graph *plain = onnx_load(m, test_gpu());
+    onnx_free(m);
+    gradient_data(c, data);
+    for (size_t i = 0; i < gradient_tensors(c); i++) {
+        size_t n = gradient_elements(&c->tensors[i]), samples = TM_MIN(n, (size_t)SAMPLES);
+        for (size_t k = 0; k < samples && !c->tensors[i].fixed; k++)
+            expected[i][k] = difference(c, plain, data, &data[i][k * n / samples], &weights);
+    }
+    tm_host_tensor inputs[5];
+    tm_shape y = shape_of_y(plain, inputs, list_inputs(c, false, data, inputs));
+    tm_graph_free(plain);
+    check_mode(c, "inputs", false, false, data, weights, &y, expected);
+    if (gradient_tensors(c) > 1) check_mode(c, "constants", true, false, data, weights, &y, expected);
+    if (c->tensors[0].rank == 4) check_mode(c, "c4", true, true, data, weights, &y, expected);
+    for (size_t i = 0; i < gradient_tensors(c); i++) free(data[i]);
+    free(weights);
+}
