@@ -123,11 +123,14 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
          "fast, balanced or best, or a JSON file (its name has a dot or a slash) such as {\"preset\": \"best\", "     \
          "\"threshold\": 0.4}: 'tagmask preset best' prints all members; what the command line says goes before "     \
          "the file (default: balanced)"},                                                                             \
-        {"method", "NAME", CLI_TEXT, offsetof(type, member.method), .help = "map of the classifier (default: cam)"},  \
+        {"method", "NAME", CLI_TEXT, offsetof(type, member.method),                                                   \
+         .help =                                                                                                      \
+             "how the map of the classifier is made: cam, or for networks of any kind eigencam (docs/maps.md; "       \
+             "default: cam)"},                                                                                        \
         {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
          .help =                                                                                                      \
-             "layer of the classifier whose map is taken; the method cam has one, which 'tagmask layers' marks "      \
-             "(default: that one)"},                                                                                  \
+             "layer of the classifier whose map is taken, of those that 'tagmask layers' lists; the method cam has "  \
+             "only one (default: the last before the pooling)"},                                                      \
         {"threshold",                                                                                                 \
          "T",                                                                                                         \
          CLI_REAL,                                                                                                    \

@@ -104,3 +104,16 @@ tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_er
     *head = graph->head;
     return TAGMASK_OK;
 }
+
+bool tm_has_places(tm_dtype dtype, const tm_shape *shape) {
+    return dtype == TM_FLOAT32 && shape->rank == 4 && shape->dim[0] == 1 && shape->dim[2] * shape->dim[3] > 1;
+}
+
+const char *tm_plan_last_features(const tm_plan *plan) {
+    tm_layer_info layer;
+    const char *last = NULL;
+    for (size_t i = 0; tm_plan_layer(plan, i, &layer); i++) {
+        if (tm_has_places(layer.dtype, &layer.shape) && layer.shape.dim[1] > 1) last = layer.name;
+    }
+    return last;
+}

@@ -180,6 +180,11 @@ typedef struct tm_layer_info {
     tm_shape shape;
 } tm_layer_info;
 bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
+// Whether a map can be made of the tensor: 1 x channels x height x width with more than one place.
+bool tm_has_places(tm_dtype dtype, const tm_shape *shape);
+// What comes nearest to the features before a pooling where there is none: the last layer that tells several things of
+// several places. NULL: none does.
+const char *tm_plan_last_features(const tm_plan *plan);
 
 // ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host
 // tensors in the ONNX dtype (data malloc'ed; free each with free()). outputs has room for tm_graph_outputs().

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "graph/internal.h"
 #include "graph/names.h"
 #include "onnx.pb-c.h"
@@ -360,12 +361,24 @@ static tagmask_status order_nodes(tm_graph *graph, tm_error *err) {
 }
 
 // ---- Outputs.
+static tagmask_status no_tensor(const tm_graph *graph, const char *name, tm_error *err) {
+    char names[600];
+    tm_nearest nearest;
+    tm_nearest_begin(&nearest, name, 3);
+    for (size_t v = 0; v < graph->value_count; v++) {
+        const tm_value *value = &graph->values[v];
+        if (value->producer >= 0) tm_nearest_offer(&nearest, value->name, value->name);
+    }
+    tm_nearest_text(&nearest, names, sizeof names);
+    return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                   "the model has no tensor '%.200s'%s%.500s%s; 'tagmask layers' lists those that it has", name,
+                   *names ? "; did you mean " : "", names, *names ? "?" : "");
+}
+
 static tagmask_status add_output(import *im, const char *name, bool asked_for, tm_value_info declared, tm_error *err) {
     tm_graph *graph = im->graph;
     int32_t index = name ? tm_names_find(&im->names, name) : -1;
-    if (index < 0 && asked_for)
-        return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                       "the model has no tensor '%.200s'; 'tagmask layers' lists those that it has", name ? name : "");
+    if (index < 0 && asked_for) return no_tensor(graph, name ? name : "", err);
     if (index < 0)
         return tm_fail(err, TAGMASK_ERROR_FORMAT, "output '%.200s' is made by no node of the model", name ? name : "");
     graph->values[index].output = true;

@@ -164,6 +164,9 @@ size_t tagmask_network_layers(const tagmask_network *network, const tagmask_laye
     while (layer_at(network->graph, count, &info)) count++;
     tm_cam_head head = {0};
     tm_graph_cam_head(network->graph, &head, NULL);
+    const char *map = head.features           ? head.features
+                      : network->graph->plans ? tm_plan_last_features(network->graph->plans)
+                                              : NULL;
     tagmask_network *owner = (tagmask_network *)(uintptr_t)network;  // the list is a cache of what the graph says
     free(owner->layers);
     owner->layers = tm_calloc(count, sizeof *owner->layers);
@@ -174,6 +177,7 @@ size_t tagmask_network_layers(const tagmask_network *network, const tagmask_laye
         layer->rank = info.shape.rank;
         for (int32_t d = 0; d < info.shape.rank; d++) layer->dims[d] = info.shape.dim[d];
         layer->cam = head.features && !strcmp(head.features, info.name);
+        layer->map = map && !strcmp(map, info.name);
     }
     if (layers) *layers = owner->layers;
     return count;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "mask/map_table.h"
+
 static bool contains(const int32_t *classes, size_t count, size_t wanted) {
     for (size_t i = 0; i < count; i++) {
         if ((size_t)classes[i] == wanted) return true;
@@ -29,47 +31,25 @@ void tm_cam_choose(const float *scores, size_t class_count, const int32_t *class
     }
 }
 
-static tagmask_status record_class_map(tm_work *work, const tagmask_engine *engine, const tm_view *view, tm_slice rows,
-                                       uint32_t rivals, float rivalry, tm_map *map, tm_error *err) {
-    const tm_tensor *features = &view->outputs[0];
-    if (features->shape.dim[1] != engine->channels)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: the CAM layer has %lld channels, its dense layer %lld",
-                       engine->classifier.model_path, (long long)features->shape.dim[1], (long long)engine->channels);
-    TM_TRY(tm_scratch_map(work, (uint32_t)features->shape.dim[3], (uint32_t)features->shape.dim[2], map, err));
-    struct {
-        uint32_t positions, channels, rivals;
-        float rivalry;
-        uint32_t first_row;
-    } push = {tm_map_count(map), (uint32_t)engine->channels, rivals, rivalry, 0};
-    tm_slice read[] = {features->slice, tm_slice_all(engine->class_weights)};
-    bool vectors = features->layout == TM_C4 && push.channels % 4 == 0;
-    tm_map_call call = {.shader = !vectors                          ? "cam/class_map"
-                                  : tm_map_by_texels(work, read, 2) ? "cam/class_map_c4_texel"
-                                                                    : "cam/class_map_c4",
-                        .constants = {features->layout == TM_C4},
-                        .constant_count = !vectors,
-                        .bindings = {read[0], read[1], rows, map->slice},
-                        .push = &push,
-                        .push_size = sizeof push,
-                        .elements = push.positions,
-                        .flops_per_element = 2.0 * push.channels * (1 + rivals)};
-    return tm_map_dispatch(work, &call, err);
-}
-
-// What recording the parts needs; `rows` are on the device.
 typedef struct cam_recording {
     tm_work *work;
     const tagmask_engine *engine;
-    tm_slice rows;
-    uint32_t rivals;
-    float rivalry;
+    tm_map_classes classes;
     tm_map upsampled;  // of one part at a time, at the target's size
 } cam_recording;
+
+// A view that was run for its map has it, others have the features that it is made of.
+static tagmask_status record_small(const cam_recording *r, const tm_view *view, tm_map *map, tm_error *err) {
+    const tm_tensor *own = &view->outputs[0];
+    if (!view->method) return tm_map_cam_record(r->work, r->engine, view, &r->classes, map, err);
+    *map = (tm_map){own->slice, (uint32_t)own->shape.dim[3], (uint32_t)own->shape.dim[2]};
+    return TAGMASK_OK;
+}
 
 // A part's map where the photo's places are.
 static tagmask_status record_part(const cam_recording *r, const tm_view *view, tm_map *map, tm_error *err) {
     tm_map small;
-    TM_TRY(record_class_map(r->work, r->engine, view, r->rows, r->rivals, r->rivalry, &small, err));
+    TM_TRY(record_small(r, view, &small, err));
     TM_TRY(tm_map_resize(r->work, &small, &r->upsampled, NULL, view->mirror, err));
     *map = r->upsampled;
     return tm_edit_undo(r->work, &view->edit, view->width, view->height, map, err);
@@ -148,10 +128,10 @@ static tagmask_status join_parts(const cam_recording *r, const tm_cam_part *part
 tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const tm_cam_part *parts, size_t part_count,
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, const tm_map *disagreement,
                              tm_error *err) {
-    cam_recording r = {.work = work, .engine = engine, .rivals = rows->rivals, .rivalry = rivalry};
-    TM_TRY(tm_scratch_alloc(work->scratch, sizeof rows->rows, &r.rows, err));
-    r.rows.size = sizeof rows->rows;
-    TM_TRY(tm_upload(work->recorder, r.rows, rows->rows, err));
+    cam_recording r = {.work = work, .engine = engine, .classes = {.rivals = rows->rivals, .rivalry = rivalry}};
+    TM_TRY(tm_scratch_alloc(work->scratch, sizeof rows->rows, &r.classes.rows, err));
+    r.classes.rows.size = sizeof rows->rows;
+    TM_TRY(tm_upload(work->recorder, r.classes.rows, rows->rows, err));
     TM_TRY(tm_scratch_map(work, target->width, target->height, &r.upsampled, err));
     tm_map squares;
     uint32_t views;

@@ -1,5 +1,4 @@
-// Class activation maps of a tag from classifier views (Zhou et al., "Learning Deep Features for Discriminative
-// Localization", CVPR 2016): class weights times the features before the pooling, several scales and mirror images
+// The map of a tag from classifier views: the method's (map_table.h) of each view, several scales and mirror images
 // merged.
 #ifndef TM_CAM_H
 #define TM_CAM_H

@@ -3,26 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t find_output(const tm_graph *graph, const char *name) {
-    const tm_value_info *outputs;
-    size_t count = tm_graph_outputs(graph, &outputs);
-    for (size_t i = 0; i < count; i++) {
-        if (!strcmp(outputs[i].name, name)) return i;
-    }
-    return SIZE_MAX;
-}
-
-// The index that pack.json gives must be one of the model's own outputs, of which there are those that were not asked
-// for.
-static tagmask_status check_output(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err) {
-    const tm_value_info *outputs;
-    size_t count = tm_graph_outputs(graph, &outputs) - asked_for;
-    if ((size_t)pack->output < count) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                   "%s/pack.json: member \"output\" is %d, but the network has %zu output%s; expected 0..%zu",
-                   pack->folder, (int)pack->output, count, count == 1 ? "" : "s", count ? count - 1 : 0);
-}
-
 static tagmask_status upload_weights(tagmask_engine *engine, const tm_cam_head *head, tm_error *err) {
     tm_recorder *recorder = NULL;
     tm_gpu *gpu = engine->device->gpu;
@@ -37,40 +17,11 @@ static tagmask_status upload_weights(tagmask_engine *engine, const tm_cam_head *
     return tm_recorder_finish(recorder, err);
 }
 
-// Loads the classifier so that the CAM's features and the affinity features are outputs. Where the pack does not name
-// the features, the graph is loaded once more to find them.
 static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
-    tm_gpu *gpu = engine->device ? engine->device->gpu : NULL;
     const tm_pack *pack = &engine->classifier;
-    tm_cam_head head;
-    char *features = NULL;
-    tagmask_status status = TAGMASK_OK;
-    if (pack->cam_layer) {
-        features = tm_strdup(pack->cam_layer);
-    } else {
-        tm_graph *graph = NULL;
-        TM_TRY(tm_graph_load(gpu, pack->model_path, NULL, 0, &graph, err));
-        status = tm_graph_cam_head(graph, &head, err);
-        if (!status) features = tm_strdup(head.features);
-        tm_graph_free(graph);
-        if (status) return status;
-    }
-    if (!features) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
-    const char *outputs[2] = {features, pack->affinity_layer};
-    status = tm_graph_load_as(gpu, engine->precision, pack->model_path, outputs, pack->affinity_layer ? 2 : 1,
-                              &engine->classifier_graph, err);
-    if (!status) status = check_output(pack, engine->classifier_graph, pack->affinity_layer ? 2 : 1, err);
-    if (!status) status = tm_graph_cam_head(engine->classifier_graph, &head, err);
-    if (!status) {
-        engine->features_output = find_output(engine->classifier_graph, features);
-        engine->affinity_output =
-            pack->affinity_layer ? find_output(engine->classifier_graph, pack->affinity_layer) : SIZE_MAX;
-        engine->class_count = head.classes;
-        engine->channels = head.channels;
-        if (gpu) status = upload_weights(engine, &head, err);
-    }
-    free(features);
-    if (status) return status;
+    tm_cam_head head = {0};
+    TM_TRY(tm_engine_load_classifier(engine, &head, err));
+    if (head.weight && engine->device) TM_TRY(upload_weights(engine, &head, err));
     return tm_tags_load(pack->tags_path, pack->labels_path, (size_t)engine->class_count, &engine->tags, err);
 }
 
@@ -99,7 +50,8 @@ tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *cl
     if (!status && device && made->has_saliency)
         status =
             tm_graph_load_as(device->gpu, precision, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
-    if (!status && made->saliency_graph) status = check_output(&made->saliency, made->saliency_graph, 0, error);
+    if (!status && made->saliency_graph)
+        status = tm_engine_check_output(&made->saliency, made->saliency_graph, 0, error);
     if (device) pthread_mutex_unlock(&device->lock);
     if (status) {
         tagmask_engine_free(made);
@@ -123,14 +75,12 @@ tagmask_status tm_engine_tail_get(tagmask_engine *engine, uint32_t dilation, uin
     if (engine->tail_count == TM_MAX_TAILS)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "an engine keeps at most %d dilations of its classifier",
                        TM_MAX_TAILS);
-    const tm_value_info *outputs;
-    (void)tm_graph_outputs(engine->classifier_graph, &outputs);
-    const char *features = outputs[engine->features_output].name;
+    const char *features = tm_engine_features(engine);
     const tm_tail kind = {pack->affinity_layer, dilation, dense != 0, engine->precision};
     tm_engine_tail *made = &engine->tails[engine->tail_count];
     *made = (tm_engine_tail){.dilation = dilation, .dense = dense};
     TM_TRY(tm_graph_load_tail(engine->device->gpu, pack->model_path, &kind, &features, 1, &made->graph, err));
-    made->features_output = find_output(made->graph, features);
+    made->features_output = tm_engine_find_output(made->graph, features);
     engine->tail_count++;
     *tail = made;
     return TAGMASK_OK;
@@ -140,7 +90,7 @@ void tagmask_engine_free(tagmask_engine *engine) {
     if (!engine) return;
     for (size_t i = 0; i < engine->tail_count; i++) tm_graph_free(engine->tails[i].graph);
     tm_tags_free(engine->tags);
-    tm_graph_free(engine->classifier_graph);
+    tm_engine_free_networks(engine);
     tm_graph_free(engine->saliency_graph);
     tm_buffer_destroy(engine->class_weights);
     tm_pack_free(&engine->classifier);

@@ -31,7 +31,9 @@ static tagmask_status add_part(tagmask_session *session, const tm_view *request,
 
 // The same rectangle at the same size, nothing of it run yet.
 static tm_view request_like(const tm_view *base) {
-    return (tm_view){.width = base->width, .height = base->height, .mirror = base->mirror, .box = base->box};
+    tm_view request = {.width = base->width, .height = base->height, .mirror = base->mirror, .box = base->box};
+    memcpy(request.layer, base->layer, sizeof request.layer);
+    return request;
 }
 
 tagmask_status tm_session_expand_views(tagmask_session *session, const tm_settings *settings, tm_error *err) {
@@ -139,9 +141,10 @@ static tagmask_status erase_step(tagmask_session *session, const tm_settings *se
     float before = margin(session, how->base, cam->rows.rows[0]), after = margin(session, view, cam->rows.rows[0]);
     float kept = before > 0 ? TM_CLAMP(after / before, 0.0f, 1.0f) : 0;
     if (kept < how->stop) return TAGMASK_OK;  // without what is erased the class is gone: the rest is background
-    cam->parts[cam->part_count++] = (tm_cam_part){view, TM_CAM_MAX, kept};
+    tm_cam_part *part = &cam->parts[cam->part_count++];
+    *part = (tm_cam_part){view, TM_CAM_MAX, kept};
     *more = true;
-    return TAGMASK_OK;
+    return tm_session_map_part(session, settings, cam->rows.rows[0], part, err);
 }
 
 static tagmask_status erase(tagmask_session *session, const tm_settings *settings, const erasing *how, tm_tag_cam *cam,

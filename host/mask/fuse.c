@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mask/classical.h"
+#include "mask/map_table.h"
 #include "mask/session.h"
 
 // What the kept maps may take beyond those of the proposal.
@@ -25,6 +26,8 @@ tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *s
                   settings->rivals, &cam->rows);
     memcpy(cam->parts, session->parts, session->part_count * sizeof *cam->parts);
     cam->part_count = session->part_count;
+    for (size_t i = 0; i < cam->part_count; i++)
+        TM_TRY(tm_session_map_part(session, settings, cam->rows.rows[0], &cam->parts[i], err));
     return tm_session_expand_tag(session, settings, cam, err);
 }
 
@@ -75,14 +78,16 @@ static tagmask_status record_fusion(tagmask_session *session, tm_work *work, con
 }
 
 // The tag's fused map into `target`; the saliency of the whole photo is plane 0 of session->saliency.
+// *high: the class map.
 static tagmask_status record_tag(tagmask_session *session, tm_work *work, const tm_settings *settings,
-                                 const tag_maps *maps, const tm_map *target, tm_error *err) {
+                                 const tag_maps *maps, const tm_map *target, tm_map *high, tm_error *err) {
     tm_fusion_input input;
     tm_map doubt;
     bool doubts = settings->uncertainty > 0;
     if (doubts) TM_TRY(tm_scratch_map(work, target->width, target->height, &doubt, err));
     TM_TRY(tm_session_record_cam(session, work, settings, &maps->cam, target, &input.high, &input.cam,
                                  doubts ? &doubt : NULL, err));
+    *high = input.high;
     TM_TRY(record_fusion(session, work, settings, maps, &input, target, err));
     return doubts ? record_doubt(work, settings, &doubt, target, err) : TAGMASK_OK;
 }
@@ -94,9 +99,9 @@ static tagmask_status record_tag(tagmask_session *session, tm_work *work, const 
 static tagmask_status record_crop_map(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                       const tag_maps *maps, const tm_map *target, tm_error *err) {
     if (settings->crop_source == TM_CROP_FUSED) {
-        tm_map fused;
+        tm_map fused, high;
         TM_TRY(tm_scratch_map(work, session->work.width, session->work.height, &fused, err));
-        TM_TRY(record_tag(session, work, settings, maps, &fused, err));
+        TM_TRY(record_tag(session, work, settings, maps, &fused, &high, err));
         return tm_map_resize(work, &fused, target, NULL, false, err);
     }
     tm_cam_rows rows = maps->cam.rows;
@@ -194,19 +199,47 @@ tm_map tm_session_fused(const tagmask_session *session, size_t tag) {
 
 // ---- All tags
 
+// What the class map holds, read back with everything else.
+typedef struct map_content {
+    float peak, wrong;  // largest number; how many are not finite
+} map_content;
+
+static tagmask_status record_content(tm_work *work, const tm_map *map, map_content *content, tm_error *err) {
+    uint32_t slot;
+    TM_TRY(tm_work_slots(work, 1, &slot, err));
+    TM_TRY(tm_map_reduce(work, TM_REDUCE_FINITE, map, NULL, 0, slot, err));
+    tm_slice pair = {work->scalars.buffer, work->scalars.offset + slot * sizeof *content, sizeof *content};
+    return tm_readback(work->recorder, pair, content, err);
+}
+
+static tagmask_status check_content(const tagmask_session *session, const tm_settings *settings, const char *tag,
+                                    const map_content *content, tm_error *err) {
+    if (!(content->wrong > 0)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: %.0f places of the map of \"%.80s\" are not finite (method %s, layer '%.200s'): the network's "
+                   "numbers overflow there; choose another layer or method",
+                   session->engine->classifier.model_path, (double)content->wrong, tag,
+                   tm_map_method_at(settings->method)->name,
+                   *settings->layer ? settings->layer : tm_engine_features(session->engine));
+}
+
 // One recording a tag keeps the scratch memory small, however many tags there are.
 static tagmask_status fuse_tag(tagmask_session *session, const tm_settings *settings, const tag_maps *maps,
-                               bool has_class, const tm_map *target, tm_error *err) {
+                               const tagmask_tag_info *tag, tm_kept_map *made, tm_error *err) {
     tm_work work;
+    tm_map target = map_of(session, made->buffer), high;
+    map_content content = {1, 0};
     TM_TRY(tm_work_begin(&work, session->engine->device->gpu, &session->scratch, err));
     tagmask_status status = TAGMASK_OK;
-    if (has_class) {
-        status = record_tag(session, &work, settings, maps, target, err);
+    if (tag->class_count) {
+        status = record_tag(session, &work, settings, maps, &target, &high, err);
+        if (!status) status = record_content(&work, &high, &content, err);
     } else {
-        status =
-            tm_copy(work.recorder, tm_plane(session->saliency, target->width, target->height, 0), target->slice, err);
+        status = tm_copy(work.recorder, tm_plane(session->saliency, target.width, target.height, 0), target.slice, err);
     }
-    return tm_work_close(&work, status, err);
+    TM_TRY(tm_work_close(&work, status, err));
+    made->flat = content.peak == 0;
+    return check_content(session, settings, tag->name, &content, err);
 }
 
 bool tm_session_has_saliency(const tagmask_session *session, const tm_settings *settings) {
@@ -249,8 +282,7 @@ static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *
         if (find_map(session, maps[t].key)) continue;
         tm_kept_map *made = NULL;
         TM_TRY(new_map(session, tag_count, &made, err));
-        tm_map target = map_of(session, made->buffer);
-        TM_TRY(fuse_tag(session, settings, &maps[t], tags[t].class_count > 0, &target, err));
+        TM_TRY(fuse_tag(session, settings, &maps[t], &tags[t], made, err));
         made->key = maps[t].key;
         made->used = session->proposal;
     }
@@ -268,7 +300,11 @@ static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *set
         any |= !kept;
     }
     if (any) TM_TRY(fuse_missing(session, settings, tags, tag_count, maps, err));
-    for (size_t t = 0; t < tag_count; t++) session->fused[t] = find_map(session, maps[t].key)->buffer;
+    for (size_t t = 0; t < tag_count; t++) {
+        const tm_kept_map *kept = find_map(session, maps[t].key);
+        session->fused[t] = kept->buffer;
+        session->flat[t] = kept->flat;
+    }
     return TAGMASK_OK;
 }
 

@@ -70,9 +70,10 @@ tagmask_status tm_ensure_buffer(tm_gpu *gpu, tm_buffer **buffer, uint64_t size, 
 tagmask_status tm_scratch_map(tm_work *work, uint32_t width, uint32_t height, tm_map *map, tm_error *err);
 
 typedef enum tm_reduce {
-    TM_REDUCE_MINMAX = 0,  // (minimum, maximum) of map
-    TM_REDUCE_WHERE = 1,   // (sum of map, count) where other > threshold
-    TM_REDUCE_MAX_RGB = 2  // (0, largest channel) of a packed image
+    TM_REDUCE_MINMAX = 0,   // (minimum, maximum) of map
+    TM_REDUCE_WHERE = 1,    // (sum of map, count) where other > threshold
+    TM_REDUCE_MAX_RGB = 2,  // (0, largest channel) of a packed image
+    TM_REDUCE_FINITE = 3    // (largest |map| of the finite elements, count of the others)
 } tm_reduce;
 // Result in scalars[slot]. other may be NULL except for TM_REDUCE_WHERE.
 tagmask_status tm_map_reduce(tm_work *work, tm_reduce op, const tm_map *map, const tm_map *other, float threshold,

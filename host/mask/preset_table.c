@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mask/preset.h"
+#include "mask/map_table.h"
 
-static const char *const methods[] = {"cam", NULL};
+#define NAME(id, name) name,
+static const char *const methods[] = {TM_MAP_METHODS(NAME) NULL};
+#undef NAME
 static const char *const crop_sources[] = {"cam", "fused", NULL};
 static const char *const fusions[] = {
     [TM_FUSION_GATE] = "gate", [TM_FUSION_PRODUCT] = "product",     [TM_FUSION_MAX] = "max",
@@ -176,7 +178,7 @@ tagmask_status tm_preset_set_text(tm_settings *settings, const char *source, con
         memcpy(at, text, strlen(text) + 1);
         return TAGMASK_OK;
     }
-    char known[256] = "";
+    char known[512] = "";
     for (uint32_t i = 0; member->choices[i]; i++) {
         if (!strcmp(member->choices[i], text)) {
             *(uint32_t *)at = i;

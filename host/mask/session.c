@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/map_table.h"
+
 static tagmask_status check_photo(const tagmask_image *photo, size_t *stride, tm_error *err) {
     if (photo->struct_size < sizeof *photo)
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_image: struct_size is not set");
@@ -78,6 +80,12 @@ tagmask_status tm_session_progress(const tm_settings *settings, float done, cons
     return tm_fail(err, TAGMASK_ERROR_ABORTED, "stopped before the stage \"%s\" as asked", stage);
 }
 
+static tagmask_status resolve(tagmask_engine *engine, const tagmask_params *params, tm_settings *settings,
+                              tm_error *err) {
+    TM_TRY(tm_settings_resolve(params, settings, err));
+    return tm_map_check(engine, settings, err);
+}
+
 tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask_params *params, size_t k,
                                          const char **names, float *probabilities, size_t *count,
                                          tagmask_error *error) {
@@ -87,7 +95,7 @@ tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_session_auto_tags: k is %zu; expected 1..%lld", k,
                        (long long)session->engine->class_count);
     tm_settings settings;
-    TM_TRY(tm_settings_resolve(params, &settings, error));
+    TM_TRY(resolve(session->engine, params, &settings, error));
     TM_TRY(tm_session_images(session, &settings, error));
     TM_TRY(tm_session_views(session, &settings, error));
     size_t classes = (size_t)session->engine->class_count, written = 0;
@@ -163,16 +171,22 @@ static tagmask_status note_tags(const tagmask_session *session, const tm_setting
     if (!made->texts) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the notes of %zu tags", tag_count);
     for (size_t t = 0; t < tag_count; t++) {
         float score = presence(session, &infos[t]);
-        made->absent[t] = score < settings->score_limit;
+        bool unseen = score < settings->score_limit;
+        made->absent[t] = unseen || session->flat[t];
         made->names[t] = infos[t].name;
         made->notes[t] =
             infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
         if (!made->absent[t]) continue;
         made->notes[t] = made->texts[t];
-        (void)snprintf(made->texts[t], sizeof made->texts[t],
-                       "the classifier does not see it: %.2g as probable as the photo's most probable class, the score "
-                       "limit is %.2g",
-                       (double)score, (double)settings->score_limit);
+        if (unseen)
+            (void)snprintf(made->texts[t], sizeof made->texts[t],
+                           "the classifier does not see it: %.2g as probable as the photo's most probable class, the "
+                           "score limit is %.2g",
+                           (double)score, (double)settings->score_limit);
+        else
+            (void)snprintf(made->texts[t], sizeof made->texts[t],
+                           "the map of the method %s is the same everywhere, so it shows no place",
+                           tm_map_method_at(settings->method)->name);
     }
     return TAGMASK_OK;
 }
@@ -223,27 +237,12 @@ static tagmask_status remember(tagmask_session *session, const tm_settings *sett
     return TAGMASK_OK;
 }
 
-// The method cam knows one layer: the features before the pooling.
-static tagmask_status check_layer(const tagmask_engine *engine, const char *layer, tm_error *err) {
-    const tm_value_info *outputs;
-    (void)tm_graph_outputs(engine->classifier_graph, &outputs);
-    const char *own = outputs[engine->features_output].name;
-    if (!*layer || !strcmp(layer, own)) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "parameter layer: \"%s\"; the method cam reads the features before the pooling, \"%s\"", layer, own);
-}
-
-static tagmask_status resolve(const tagmask_engine *engine, const tagmask_params *params, tm_settings *settings,
-                              tm_error *err) {
-    TM_TRY(tm_settings_resolve(params, settings, err));
-    return check_layer(engine, settings->layer, err);
-}
-
 tagmask_status tagmask_engine_check_params(const tagmask_engine *engine, const tagmask_params *params,
                                            tagmask_error *error) {
     tm_settings settings;
     if (!engine) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_check_params needs engine");
-    return resolve(engine, params, &settings, error);
+    // What a layer needs is loaded on the way, under the device's lock: what the engine promises stays the same.
+    return resolve((tagmask_engine *)(uintptr_t)engine, params, &settings, error);
 }
 
 tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags, size_t tag_count,

@@ -26,6 +26,7 @@ typedef struct tm_kept_map {
     uint64_t key;   // of everything it depends on; 0: it holds nothing
     uint64_t used;  // the proposal that used it last
     tm_buffer *buffer;
+    bool flat;  // the class map that it was made of is the same everywhere: it shows no place
 } tm_kept_map;
 
 struct tagmask_session {
@@ -57,6 +58,7 @@ struct tagmask_session {
     tm_kept_map *maps;  // fused maps of tags of this proposal and of earlier ones
     size_t map_count, map_capacity;
     tm_buffer *fused[TM_MAX_TAGS];  // of the proposal's tags in order, belonging to maps
+    bool flat[TM_MAX_TAGS];         // as theirs
     uint64_t fused_key;
 
     tm_buffer *refined;  // [tags] planes of the CRF's size: fused maps, along the photo's edges if the preset says so
@@ -119,6 +121,11 @@ tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *s
 tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                      const tm_tag_cam *cam, const tm_map *target, tm_map *high, tm_map *spread,
                                      const tm_map *disagreement, tm_error *err);
+// map_views.c: whether the method and the layer fit the engine. *settings: a layer that need not be named is "".
+tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err);
+// In place of a part's view the one that the method makes of it for a class, run; nothing where the method needs none.
+tagmask_status tm_session_map_part(tagmask_session *session, const tm_settings *settings, uint32_t row,
+                                   tm_cam_part *part, tm_error *err);
 // expand.c: appends the views beyond the scales to the session's parts; appends a tag's own to its.
 tagmask_status tm_session_expand_views(tagmask_session *session, const tm_settings *settings, tm_error *err);
 tagmask_status tm_session_expand_tag(tagmask_session *session, const tm_settings *settings, tm_tag_cam *cam,

@@ -93,7 +93,8 @@ tagmask_status tm_session_images(tagmask_session *session, const tm_settings *se
 
 static bool same_request(const tm_view *a, const tm_view *b) {
     return a->saliency == b->saliency && a->width == b->width && a->height == b->height && a->mirror == b->mirror &&
-           a->tail_dilation == b->tail_dilation && a->tail_dense == b->tail_dense &&
+           a->tail_dilation == b->tail_dilation && a->tail_dense == b->tail_dense && a->method == b->method &&
+           a->row == b->row && a->option == b->option && !strcmp(a->layer, b->layer) &&
            !memcmp(&a->box, &b->box, sizeof a->box) && !memcmp(&a->edit, &b->edit, sizeof a->edit);
 }
 
@@ -140,7 +141,8 @@ tm_view tm_session_saliency_request(const tagmask_session *session, tm_box box, 
     return view;
 }
 
-static tm_view classifier_request(const tagmask_session *session, uint32_t scale, bool mirror) {
+static tm_view classifier_request(const tagmask_session *session, const tm_settings *settings, uint32_t scale,
+                                  bool mirror) {
     const tm_pack *pack = &session->engine->classifier;
     tm_view view = {.width = pack->width,
                     .height = pack->height,
@@ -148,6 +150,7 @@ static tm_view classifier_request(const tagmask_session *session, uint32_t scale
                     .box = {0, 0, (float)session->base.width, (float)session->base.height}};
     if (!pack->width)
         scaled_size(session->base.width, session->base.height, scale, pack->multiple_of, 64, &view.width, &view.height);
+    memcpy(view.layer, settings->layer, sizeof view.layer);
     return view;
 }
 
@@ -167,7 +170,7 @@ static tagmask_status list_views(tagmask_session *session, const tm_settings *se
     session->saliency_count = session->engine->has_saliency ? maps : 0;
     bool ok = true;
     for (size_t v = 0; ok && v < session->classifier_count; v++) {
-        tm_view request = classifier_request(session, settings->scales[v / passes], v % passes == 1);
+        tm_view request = classifier_request(session, settings, settings->scales[v / passes], v % passes == 1);
         session->parts[v] = (tm_cam_part){.view = tm_session_view(session, &request)};
         ok = session->parts[v].view != NULL;
     }

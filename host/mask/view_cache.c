@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/map_table.h"
+
 #define CACHE_LIMIT ((size_t)1 << 30)
 static const char cache_magic[8] = "tmview2";
 
@@ -18,6 +20,14 @@ typedef struct cache_header {
 } cache_header;
 enum { CHECKED_FROM = offsetof(cache_header, key) };
 _Static_assert(sizeof(tm_view_key) == 32, "the header is written as it lies in memory, without padding");
+
+// What a view is asked for beyond the engine's own features.
+static uint64_t hash_map(const tm_view *view, uint64_t seed) {
+    const uint32_t numbers[] = {view->row, view->option};
+    if (*view->layer) seed = tm_hash64(view->layer, strlen(view->layer), seed);
+    if (!view->method) return seed;
+    return tm_hash64(view->method->name, strlen(view->method->name), tm_hash64(numbers, sizeof numbers, seed));
+}
 
 static tm_view_key make_key(const tm_views_context *context, const tm_view *view) {
     const tagmask_engine *engine = context->engine;
@@ -40,11 +50,11 @@ static tm_view_key make_key(const tm_views_context *context, const tm_view *view
     const tm_gpu_info *info = tm_gpu_get_info(engine->device->gpu);
     memcpy(what.device, info->cache_key, sizeof what.device);
     what.device_class = (uint32_t)info->gpu_class;
-    return (tm_view_key){
-        .photo = context->photo_hash,
-        .view = tm_hash64(&what, sizeof what, pack->hash),
-        .score_count = view->saliency ? 0 : (uint64_t)engine->class_count,
-        .output_count = view->saliency || view->tail_dilation || engine->affinity_output == SIZE_MAX ? 1 : 2};
+    bool one_output = view->saliency || view->method || view->tail_dilation || !pack->affinity_layer;
+    return (tm_view_key){.photo = context->photo_hash,
+                         .view = hash_map(view, tm_hash64(&what, sizeof what, pack->hash)),
+                         .score_count = view->saliency || view->method ? 0 : (uint64_t)engine->class_count,
+                         .output_count = one_output ? 1 : 2};
 }
 
 static char *cache_path(const tm_views_context *context, const tm_view_key *key) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/map_table.h"
 #include "mask/view_cache.h"
 
 void tm_view_clear(tm_view *view) {
@@ -14,8 +15,8 @@ void tm_view_clear(tm_view *view) {
 }
 
 // Photo -> network input, in place where the plan wants it.
-static tagmask_status record_input(const tm_views_context *context, tm_work *work, const tm_view *view,
-                                   const tm_tensor *input, tm_error *err) {
+tagmask_status tm_view_record_input(const tm_views_context *context, tm_work *work, const tm_view *view,
+                                    const tm_tensor *input, tm_error *err) {
     const tm_pack *pack = view->saliency ? &context->engine->saliency : &context->engine->classifier;
     tm_map image;
     TM_TRY(tm_scratch_map(work, view->width, view->height, &image, err));
@@ -53,7 +54,7 @@ static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *v
     if (!ok) {
         char text[128];
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: its map, or the layer that pack.json names, has shape %s; expected float32 (1, channels, "
+                       "%s: its map, or the layer that is asked for, has shape %s; expected float32 (1, channels, "
                        "height, width), computed from the photo",
                        pack->model_path, tm_shape_text(&output.shape, text, sizeof text));
     }
@@ -92,22 +93,69 @@ static tagmask_status record_tail_input(tm_work *work, const tm_view *view, cons
     return tm_map_dispatch(work, &call, err);
 }
 
-// Which graph a view runs, what it feeds it and where its features come out.
+tagmask_status tm_view_keep_map(tm_work *work, tm_view *view, const tm_map *map, tm_error *err) {
+    tm_tensor *kept = &view->outputs[0];
+    tm_buffer *buffer = NULL;
+    TM_TRY(tm_buffer_create(work->gpu, map->slice.size, TM_MEMORY_DEVICE, &buffer, err));
+    *kept = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, 1, map->height, map->width}}, {buffer, 0, map->slice.size}};
+    view->output_count = 1;
+    return tm_copy(work->recorder, map->slice, kept->slice, err);
+}
+
+// Which graph a view runs, what it feeds it and where its features come out; SIZE_MAX: it has none.
 typedef struct view_network {
     tm_graph *graph;
     tm_host_tensor input;
-    size_t features_output;
+    size_t features_output, affinity_output;
 } view_network;
 
 static tagmask_status find_network(tagmask_engine *engine, const tm_view *view, view_network *network, tm_error *err) {
-    *network = (view_network){view->saliency ? engine->saliency_graph : engine->classifier_graph,
+    *network = (view_network){engine->saliency_graph,
                               {TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL},
-                              engine->features_output};
-    if (!view->tail_dilation) return TAGMASK_OK;
-    const tm_engine_tail *tail;
-    TM_TRY(tm_engine_tail_get(engine, view->tail_dilation, view->tail_dense, &tail, err));
-    *network = (view_network){tail->graph, {TM_FLOAT32, view->source->outputs[1].shape, NULL}, tail->features_output};
+                              (size_t)engine->saliency.output,
+                              SIZE_MAX};
+    if (view->saliency) return TAGMASK_OK;
+    if (view->tail_dilation) {
+        const tm_engine_tail *tail;
+        TM_TRY(tm_engine_tail_get(engine, view->tail_dilation, view->tail_dense, &tail, err));
+        network->graph = tail->graph;
+        network->input.shape = view->source->outputs[1].shape;
+        network->features_output = tail->features_output;
+        return TAGMASK_OK;
+    }
+    const tm_engine_network *whole;
+    TM_TRY(tm_engine_network_get(engine, view->layer, &whole, err));
+    network->graph = whole->graph;
+    network->features_output = whole->features_output;
+    network->affinity_output = whole->affinity_output;
     return TAGMASK_OK;
+}
+
+// Class scores, or maps whose means they are: read back as they lie, mean_scores does the rest.
+static tagmask_status read_scores(tm_work *work, const tagmask_engine *engine, tm_view *view, const tm_plan *plan,
+                                  tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    tm_tensor scores = tm_plan_output(plan, (size_t)pack->output);
+    size_t count = 0, classes = (size_t)engine->class_count;
+    bool maps = scores.shape.rank == 4 && scores.shape.dim[1] == engine->class_count;
+    if (!tm_shape_count(&scores.shape, &count) || (count != classes && !maps) || scores.layout != TM_LINEAR ||
+        scores.dtype != TM_FLOAT32 || !scores.slice.buffer)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: output %d has %zu elements; expected %lld class scores, float32, computed from the photo",
+                       pack->model_path, (int)pack->output, count, (long long)engine->class_count);
+    view->scores = tm_calloc(count, sizeof *view->scores);
+    if (!view->scores) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for class scores");
+    view->score_places = count / classes;
+    scores.slice.size = count * 4;
+    return tm_readback(work->recorder, scores.slice, view->scores, err);
+}
+
+static void mean_scores(const tagmask_engine *engine, tm_view *view) {
+    for (size_t c = 0; view->score_places > 1 && c < (size_t)engine->class_count; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < view->score_places; i++) sum += view->scores[c * view->score_places + i];
+        view->scores[c] = (float)(sum / (double)view->score_places);
+    }
 }
 
 static tagmask_status record_view(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
@@ -117,31 +165,20 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
     TM_TRY(find_network(engine, view, &network, err));
     tm_plan *plan;
     TM_TRY(tm_graph_plan(network.graph, &network.input, 1, &plan, err));
+    // Scores that are maps are small beside the network, and read by the host.
+    if (!view->saliency) TM_TRY(tm_plan_output_linear(plan, (size_t)pack->output, err));
     tm_tensor target = tm_plan_input(plan, 0);
     TM_TRY(view->tail_dilation ? record_tail_input(work, view, &target, err)
-                               : record_input(context, work, view, &target, err));
+                               : tm_view_record_input(context, work, view, &target, err));
     TM_TRY(tm_plan_record(plan, work->recorder, err));
-    if (view->saliency) {
-        tm_tensor map = tm_plan_output(plan, (size_t)pack->output);
-        if (map.shape.rank == 4 && map.shape.dim[1] != 1)
-            return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: its map has %lld channels; expected 1",
-                           pack->model_path, (long long)map.shape.dim[1]);
-        return keep_output(work, pack, view, map, err);
-    }
-    TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.features_output), err));
-    if (engine->affinity_output != SIZE_MAX && !view->tail_dilation)
-        TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, engine->affinity_output), err));
-    tm_tensor scores = tm_plan_output(plan, (size_t)pack->output);
-    size_t count = 0;
-    if (!tm_shape_count(&scores.shape, &count) || count != (size_t)engine->class_count || scores.layout != TM_LINEAR ||
-        scores.dtype != TM_FLOAT32 || !scores.slice.buffer)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: output %d has %zu elements; expected %lld class scores, float32, computed from the photo",
-                       pack->model_path, (int)pack->output, count, (long long)engine->class_count);
-    view->scores = tm_calloc(count, sizeof *view->scores);
-    if (!view->scores) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for class scores");
-    scores.slice.size = count * 4;
-    return tm_readback(work->recorder, scores.slice, view->scores, err);
+    tm_tensor first = tm_plan_output(plan, network.features_output);
+    if (view->saliency && first.shape.rank == 4 && first.shape.dim[1] != 1)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: its map has %lld channels; expected 1", pack->model_path,
+                       (long long)first.shape.dim[1]);
+    TM_TRY(keep_output(work, pack, view, first, err));
+    if (network.affinity_output != SIZE_MAX)
+        TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.affinity_output), err));
+    return view->saliency ? TAGMASK_OK : read_scores(work, engine, view, plan, err);
 }
 
 // Reads the outputs of new views back and stores them; a cache that cannot be written is no reason to fail.
@@ -158,9 +195,14 @@ static tagmask_status run_locked(const tm_views_context *context, tm_view *const
     TM_TRY(tm_work_begin(&work, context->engine->device->gpu, context->scratch, err));
     tagmask_status status = TAGMASK_OK;
     for (size_t i = 0; i < count && !status; i++) {
-        if (is_new[i]) status = record_view(context, &work, views[i], err);
+        if (is_new[i] && !views[i]->method) status = record_view(context, &work, views[i], err);
     }
-    return tm_work_close(&work, status, err);
+    TM_TRY(tm_work_close(&work, status, err));
+    for (size_t i = 0; i < count && !status; i++) {
+        if (is_new[i] && views[i]->method) status = views[i]->method->make(context, views[i], err);
+        if (is_new[i] && !views[i]->method) mean_scores(context->engine, views[i]);
+    }
+    return status;
 }
 
 tagmask_status tm_views_run(const tm_views_context *context, tm_view *const *views, size_t count, tm_error *err) {

@@ -29,5 +29,6 @@ void main() {
     if (i >= p.positions) return;
     float rival = 0.0;
     for (uint o = 1; o <= p.rivals; o++) rival = max(rival, score(o, i));
-    target[i] = max(score(0u, i) - p.rivalry * rival, 0.0);
+    float map = score(0u, i) - p.rivalry * rival;
+    target[i] = map < 0.0 ? 0.0 : map;  // a NaN stays one, and is reported
 }

@@ -3,7 +3,8 @@
 #include "image/index.glsl"
 // First stage of a deterministic reduction: invocation k reduces elements k, k + parts, k + 2 parts, ... to one pair.
 // OP 0: (minimum, maximum) of a. OP 1: (sum of a, count) over the elements where b > threshold.
-// OP 2: (0, largest of R, G, B) of packed pixels whose bits are in a.
+// OP 2: (0, largest of R, G, B) of packed pixels whose bits are in a. OP 3: (largest |a|, count) of the finite and of the
+// other elements.
 layout(constant_id = 0) const uint OP = 0;
 layout(set = 0, binding = 0) readonly buffer A { uint a[]; };  // bits: packed pixels would be denormal floats
 layout(set = 0, binding = 1) readonly buffer B { float b[]; };
@@ -24,6 +25,13 @@ void main() {
             result = vec2(min(result.x, value), max(result.y, value));
         } else if (OP == 1) {
             if (b[i] > p.threshold) result += vec2(value, 1.0);
+        } else if (OP == 3) {
+            // By the bits: comparisons with a NaN need not be what they should.
+            if ((bits & 0x7f800000u) == 0x7f800000u) {
+                result.y += 1.0;
+            } else {
+                result.x = max(result.x, abs(value));
+            }
         } else {
             vec3 rgb = unpack_rgb(bits);
             result.y = max(result.y, max(rgb.x, max(rgb.y, rgb.z)));

@@ -11,7 +11,8 @@ void main() {
     for (uint k = 1; k < p.parts; k++) {
         vec2 v = partials[k];
         result = OP == 0 ? vec2(min(result.x, v.x), max(result.y, v.y))
-                         : (OP == 1 ? result + v : vec2(0.0, max(result.y, v.y)));
+                 : OP == 3 ? vec2(max(result.x, v.x), result.y + v.y)
+                           : (OP == 1 ? result + v : vec2(0.0, max(result.y, v.y)));
     }
     scalars[p.slot] = result;
 }

@@ -229,6 +229,23 @@ static void test_affinity(void **state) {
     free(got);
 }
 
+static void test_reduce_finite(void **state) {
+    map_case *f = *state;
+    enum { N = 700 };
+    float *a = test_noise(17, N, -3, 2), got[2], peak = 0;
+    a[3] = INFINITY;
+    a[500] = -INFINITY;
+    a[699] = NAN;
+    for (int i = 0; i < N; i++) peak = isfinite(a[i]) ? fmaxf(peak, fabsf(a[i])) : peak;
+    tm_map map = device_map(f, N, 1, a);
+    assert_ok(tm_map_reduce(&f->work, TM_REDUCE_FINITE, &map, NULL, 0, 2, &f->err), &f->err);
+    tm_slice pair = {f->work.scalars.buffer, f->work.scalars.offset + 16, 8};
+    assert_ok(tm_readback(f->work.recorder, pair, got, &f->err), &f->err);
+    free(fetch(f, &map));
+    assert_true(got[0] == peak && got[1] == 3);
+    free(a);
+}
+
 // Class map of features in both layouts, two views of which one is mirrored, merged.
 static void check_cam(map_case *f, tm_layout layout, int C) {
     enum { W = 6, H = 5, P = W * H, CLASSES = 4 };
@@ -395,6 +412,7 @@ int main(void) {
         WITH_DEVICE(test_resize_mirrors_and_pastes),
         WITH_DEVICE(test_normalize_and_accumulate),
         WITH_DEVICE(test_reduce_where),
+        WITH_DEVICE(test_reduce_finite),
         WITH_DEVICE(test_affinity),
         WITH_DEVICE(test_cam_linear),
         WITH_DEVICE(test_cam_c4),

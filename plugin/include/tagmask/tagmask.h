@@ -210,6 +210,7 @@ typedef struct tagmask_layer {
     int32_t rank;    /* -1: unknown */
     int64_t dims[8]; /* -1: unknown */
     bool cam;        /* the layer whose map a CAM takes by default: the features before the last pooling */
+    bool map;        /* the layer whose map other methods take by default: that one, or the last with places */
 } tagmask_layer;
 /* The layers in the order of computation, with the shapes of the run that came last (unknown before the first run).
  * Layers that were merged into their neighbours are not listed. Valid until the next run. [one thread] */
@@ -274,8 +275,8 @@ TAGMASK_API const char *tagmask_engine_vocabulary(const tagmask_engine *engine, 
 typedef struct tagmask_params {
     size_t struct_size;
     const char *preset;    /* "fast", "balanced" (default), "best", or a JSON file: its name has a dot or a slash */
-    const char *method;    /* map of the classifier: "cam" (default) */
-    const char *layer;     /* NULL: the pack's layer for CAM */
+    const char *method;    /* how the classifier's map is made: "cam" (default), "eigencam": docs/maps.md */
+    const char *layer;     /* whose map: a name of tagmask_network_layers; NULL: the last before the pooling */
     uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
     float threshold;       /* probability from which a pixel belongs to a tag, 0.0001..0.9999, default: the preset's */
     float crf_gaussian_sxy, crf_gaussian_compat;                       /* as in pydensecrf; default 3, 3 */

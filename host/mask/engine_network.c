@@ -1,0 +1,162 @@
+// The classifier's network as the methods want it: with the features of one layer or another as an output.
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/engine.h"
+
+size_t tm_engine_find_output(const tm_graph *graph, const char *name) {
+    const tm_value_info *outputs;
+    size_t count = tm_graph_outputs(graph, &outputs);
+    for (size_t i = 0; i < count; i++) {
+        if (!strcmp(outputs[i].name, name)) return i;
+    }
+    return SIZE_MAX;
+}
+
+// The index that pack.json gives must be one of the model's own outputs, of which there are those that were not asked
+// for.
+tagmask_status tm_engine_check_output(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err) {
+    const tm_value_info *outputs;
+    size_t count = tm_graph_outputs(graph, &outputs) - asked_for;
+    if ((size_t)pack->output < count) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FORMAT,
+                   "%s/pack.json: member \"output\" is %d, but the network has %zu output%s; expected 0..%zu",
+                   pack->folder, (int)pack->output, count, count == 1 ? "" : "s", count ? count - 1 : 0);
+}
+
+// The side of the picture that a network of free size is looked at with.
+#define USUAL_SIDE 224u
+
+static tagmask_status usual_plan(const tm_pack *pack, tm_graph *graph, tm_plan **plan, tm_error *err) {
+    int64_t side = (int64_t)tm_align_up(USUAL_SIDE, pack->multiple_of);
+    const tm_host_tensor input = {
+        TM_FLOAT32, {4, {1, 3, pack->width ? pack->height : side, pack->width ? pack->width : side}}, NULL};
+    return tm_graph_plan(graph, &input, 1, plan, err);
+}
+
+static tagmask_status last_features(const tm_pack *pack, tm_graph *graph, char **features, tm_error *err) {
+    tm_plan *plan;
+    TM_TRY(usual_plan(pack, graph, &plan, err));
+    const char *last = tm_plan_last_features(plan);
+    if (!last)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: no layer has shape 1 x channels x height x width, so no map can be made of the network",
+                       pack->model_path);
+    *features = tm_strdup(last);
+    return *features ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+}
+
+static tagmask_status choose_features(const tagmask_engine *engine, char **features, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    tm_graph *graph = NULL;
+    tm_cam_head head;
+    if (pack->cam_layer) {
+        *features = tm_strdup(pack->cam_layer);
+        return *features ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+    }
+    TM_TRY(tm_graph_load(engine->device ? engine->device->gpu : NULL, pack->model_path, NULL, 0, &graph, err));
+    tagmask_status status = TAGMASK_OK;
+    if (tm_graph_cam_head(graph, &head, NULL)) {
+        status = last_features(pack, graph, features, err);
+    } else if (!(*features = tm_strdup(head.features))) {
+        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+    }
+    tm_graph_free(graph);
+    return status;
+}
+
+static tagmask_status load(const tagmask_engine *engine, const char *layer, tm_engine_network *network, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    const char *outputs[2] = {layer, pack->affinity_layer};
+    size_t count = pack->affinity_layer ? 2 : 1;
+    TM_TRY(tm_graph_load_as(engine->device ? engine->device->gpu : NULL, engine->precision, pack->model_path, outputs,
+                            count, &network->graph, err));
+    TM_TRY(tm_engine_check_output(pack, network->graph, count, err));
+    network->features_output = tm_engine_find_output(network->graph, layer);
+    network->affinity_output =
+        pack->affinity_layer ? tm_engine_find_output(network->graph, pack->affinity_layer) : SIZE_MAX;
+    network->layer = tm_strdup(layer);
+    return network->layer ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+}
+
+// One score a class, or one map a class.
+static tagmask_status count_classes(tagmask_engine *engine, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    tm_plan *plan;
+    TM_TRY(usual_plan(pack, engine->network.graph, &plan, err));
+    tm_tensor scores = tm_plan_output(plan, (size_t)pack->output);
+    size_t count = 0;
+    if (!tm_shape_count(&scores.shape, &count) || !count)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: output %d is empty; expected class scores",
+                       pack->model_path, (int)pack->output);
+    engine->class_count = scores.shape.rank == 4 ? scores.shape.dim[1] : (int64_t)count;
+    return TAGMASK_OK;
+}
+
+tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {
+    char *features = NULL;
+    TM_TRY(choose_features(engine, &features, err));
+    tagmask_status status = load(engine, features, &engine->network, err);
+    free(features);
+    if (status) return status;
+    *head = (tm_cam_head){0};
+    if (tm_graph_cam_head(engine->network.graph, head, &engine->no_cam)) return count_classes(engine, err);
+    engine->class_count = head->classes;
+    engine->channels = head->channels;
+    return TAGMASK_OK;
+}
+
+const char *tm_engine_features(const tagmask_engine *engine) {
+    return engine->network.layer;
+}
+
+// That a layer was named is no promise that it is one of a map.
+static tagmask_status check_places(const tm_pack *pack, const tm_engine_network *network, tm_error *err) {
+    tm_plan *plan;
+    char text[128];
+    TM_TRY(usual_plan(pack, network->graph, &plan, err));
+    tm_tensor features = tm_plan_output(plan, network->features_output);
+    if (tm_has_places(features.dtype, &features.shape)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: layer '%.200s' has shape %s; expected 1 x channels x height x width with more than one place: "
+                   "'tagmask layers' lists the layers with their shapes",
+                   pack->model_path, network->layer, tm_shape_text(&features.shape, text, sizeof text));
+}
+
+static void clear(tm_engine_network *network) {
+    tm_graph_free(network->graph);
+    free(network->layer);
+    *network = (tm_engine_network){0};
+}
+
+tagmask_status tm_engine_network_get(tagmask_engine *engine, const char *layer, const tm_engine_network **network,
+                                     tm_error *err) {
+    *network = &engine->network;
+    if (!*layer || !strcmp(layer, engine->network.layer)) return TAGMASK_OK;
+    tm_engine_network *place = &engine->networks[0];
+    for (size_t i = 0; i < TM_MAX_NETWORKS; i++) {
+        tm_engine_network *other = &engine->networks[i];
+        bool wanted = other->layer && !strcmp(other->layer, layer);
+        if (wanted || other->used < place->used) place = other;
+        if (wanted) break;
+    }
+    if (!place->layer || strcmp(place->layer, layer)) {
+        tm_engine_network made = {0};
+        tagmask_status status = load(engine, layer, &made, err);
+        if (!status) status = check_places(&engine->classifier, &made, err);
+        if (status) {
+            clear(&made);
+            return status;
+        }
+        clear(place);
+        *place = made;
+    }
+    place->used = ++engine->network_uses;
+    *network = place;
+    return TAGMASK_OK;
+}
+
+void tm_engine_free_networks(tagmask_engine *engine) {
+    clear(&engine->network);
+    for (size_t i = 0; i < TM_MAX_NETWORKS; i++) clear(&engine->networks[i]);
+}

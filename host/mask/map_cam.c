@@ -1,0 +1,14 @@
+// Class activation mapping (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016): the
+// class weights times the features before the pooling, less competing classes.
+#include "mask/map_table.h"
+
+tagmask_status tm_map_cam_record(tm_work *work, const tagmask_engine *engine, const tm_view *view,
+                                 const tm_map_classes *classes, tm_map *map, tm_error *err) {
+    const tm_tensor *features = &view->outputs[0];
+    if (features->shape.dim[1] != engine->channels)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: the CAM layer has %lld channels, its dense layer %lld",
+                       engine->classifier.model_path, (long long)features->shape.dim[1], (long long)engine->channels);
+    return tm_map_class(work, features, tm_slice_all(engine->class_weights), classes, map, err);
+}
+
+const tm_map_method tm_map_cam = {.name = "cam", .needs = TM_MAP_CLASS_WEIGHTS | TM_MAP_FEATURES, .of_class = true};

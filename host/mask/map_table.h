@@ -1,0 +1,60 @@
+// Maps: what a classifier's network says about where a class is. A method is one file map_NAME.c that defines a
+// `const tm_map_method`, and one row of TM_MAP_METHODS; the preset member `method` takes its names from there.
+// docs/maps.md has their papers, formulas and costs.
+#ifndef TM_MAP_TABLE_H
+#define TM_MAP_TABLE_H
+
+#include "mask/views.h"
+
+#define TM_MAP_METHODS(ROW) \
+    ROW(cam, "cam")         \
+    ROW(eigencam, "eigencam")
+
+// What a method needs, one bit each.
+typedef enum tm_map_needs {
+    TM_MAP_CLASS_WEIGHTS = 1,  // a network that ends in a global average pooling and one linear map to classes
+    TM_MAP_FEATURES = 2,       // of a layer with height and width
+    TM_MAP_RERUNS = 4,         // of the network, or of what follows the layer
+} tm_map_needs;
+
+// The classes that a map is made of; `rows` are on the device: the tag's, then `rivals` others.
+typedef struct tm_map_classes {
+    tm_slice rows;
+    uint32_t rivals;
+    float rivalry;
+} tm_map_classes;
+
+struct tm_map_method {
+    const char *name;
+    uint32_t needs;
+    bool of_class;  // the map differs from class to class
+    bool of_layer;  // and from layer to layer: the member `layer` names any that has height and width
+    // Makes the map of a view, for view->row: in recordings of its own, from the features of view->source or from the
+    // network's input on; ends with tm_view_keep_map. The caller holds the device's lock. NULL: the map is made anew
+    // for every tag of the features that views keep, by tm_map_cam_record.
+    tagmask_status (*make)(const tm_views_context *context, tm_view *view, tm_error *err);
+};
+
+#define TM_MAP_DECLARE(id, name) extern const tm_map_method tm_map_##id;
+TM_MAP_METHODS(TM_MAP_DECLARE)
+#undef TM_MAP_DECLARE
+
+// By the position in the member `method`.
+const tm_map_method *tm_map_method_at(uint32_t index);
+
+// The class map of a view's features (map_cam.c).
+tagmask_status tm_map_cam_record(tm_work *work, const tagmask_engine *engine, const tm_view *view,
+                                 const tm_map_classes *classes, tm_map *map, tm_error *err);
+
+// ---- For methods (map_weighted.c)
+
+// map = relu(w_c . h - rivalry max(0, max over rivals o of w_o . h)) with the rows w of `weights` (classes, channels).
+tagmask_status tm_map_class(tm_work *work, const tm_tensor *features, tm_slice weights, const tm_map_classes *classes,
+                            tm_map *map, tm_error *err);
+// map = relu(sum over channels k of weights[k] features[k]).
+tagmask_status tm_map_weighted(tm_work *work, const tm_tensor *features, tm_slice weights, tm_map *map, tm_error *err);
+
+// Along the first principal component of the centred features, where above their mean (map_eigen.c).
+tagmask_status tm_map_principal(tm_work *work, const tm_tensor *features, tm_map *map, tm_error *err);
+
+#endif

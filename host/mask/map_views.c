@@ -1,0 +1,68 @@
+// What a session does for methods that make maps of views: for each view of a tag's map, the view that is that map.
+#include <string.h>
+
+#include "mask/map_table.h"
+#include "mask/session.h"
+
+static tm_view map_request(const tm_settings *settings, const tm_view *base, uint32_t row) {
+    const tm_map_method *method = tm_map_method_at(settings->method);
+    tm_view request = {.width = base->width,
+                       .height = base->height,
+                       .mirror = base->mirror,
+                       .box = base->box,
+                       .edit = base->edit,
+                       .tail_dilation = base->tail_dilation,
+                       .tail_dense = base->tail_dense,
+                       .method = method,
+                       .row = method->of_class ? row : 0,
+                       .source = base,
+                       .mask = base->mask};
+    memcpy(request.layer, base->layer, sizeof request.layer);
+    return request;
+}
+
+tagmask_status tm_session_map_part(tagmask_session *session, const tm_settings *settings, uint32_t row,
+                                   tm_cam_part *part, tm_error *err) {
+    if (!tm_map_method_at(settings->method)->make || part->view->method) return TAGMASK_OK;
+    tm_view request = map_request(settings, part->view, row), *view = tm_session_view(session, &request);
+    if (!view) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for views");
+    part->view = view;
+    return tm_session_run_views(session, settings, &view, 1, (tm_progress_span){"maps", 0.6f, 0.75f}, err);
+}
+
+static tagmask_status check_cam(const tagmask_engine *engine, const char *layer, tm_error *err) {
+    const char *own = tm_engine_features(engine);
+    if (!engine->class_weights && engine->device) {
+        if (err) *err = engine->no_cam;
+        return tm_fail_prefix(err, "parameter method: cam (tagmask layers and docs/maps.md tell of others)");
+    }
+    if (!*layer || !strcmp(layer, own)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "parameter layer: \"%s\"; the method cam reads the features before the pooling, \"%s\"", layer, own);
+}
+
+// The network with the layer is loaded here: the first photo needs it anyway.
+static tagmask_status check_layer(tagmask_engine *engine, const char *layer, tm_error *err) {
+    const tm_engine_network *network;
+    if (engine->device) pthread_mutex_lock(&engine->device->lock);
+    tagmask_status status = tm_engine_network_get(engine, layer, &network, err);
+    if (engine->device) pthread_mutex_unlock(&engine->device->lock);
+    return status ? tm_fail_prefix(err, "parameter layer: \"%.200s\"", layer) : TAGMASK_OK;
+}
+
+tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err) {
+    const tm_map_method *method = tm_map_method_at(settings->method);
+    if (!method->make) TM_TRY(check_cam(engine, settings->layer, err));
+    if (!strcmp(settings->layer, tm_engine_features(engine))) *settings->layer = 0;
+    if (!method->make) return TAGMASK_OK;
+    if (*settings->layer && !method->of_layer)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "parameter layer: \"%.200s\"; the method %s has none to choose",
+                       settings->layer, method->name);
+    bool tails = settings->dilation_count || settings->drop_steps;
+    if (tails && (*settings->layer || method->needs & ~(uint32_t)TM_MAP_FEATURES))
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "preset dilations and drop_steps: they go with the methods cam and eigencam, and with no layer; "
+                       "the method is %s",
+                       method->name);
+    return *settings->layer ? check_layer(engine, settings->layer, err) : TAGMASK_OK;
+}

@@ -1,0 +1,128 @@
+// The shaders of the map methods (map_table.h) against plain C.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "map_case.h"
+#include "mask/map_table.h"
+
+enum { W = 7, H = 5, P = W * H, CHANNELS = 11 };
+
+// Features [CHANNELS][P] on the device in a layout.
+static tm_tensor features_of(map_case *f, const float *values, tm_layout layout) {
+    tm_tensor tensor = {TM_FLOAT32, layout, {4, {1, CHANNELS, H, W}}, {NULL, 0, 0}};
+    size_t rows = tm_layout_bytes(&tensor.shape, layout) / (4 * W);
+    float *packed = calloc(rows * W, sizeof *packed);
+    for (int k = 0; k < CHANNELS; k++) {
+        for (int i = 0; i < P; i++)
+            packed[layout == TM_C4 ? ((k / 4) * P + i) * 4 + k % 4 : k * P + i] = values[k * P + i];
+    }
+    tensor.slice = device_map(f, W, (uint32_t)rows, packed).slice;
+    free(packed);
+    return tensor;
+}
+
+// ---- The first principal component, by Jacobi's rotations of the covariance of the channels (1846).
+
+static void rotate(double a[CHANNELS][CHANNELS], double v[CHANNELS][CHANNELS], int p, int q) {
+    if (fabs(a[p][q]) < 1e-300) return;
+    double theta = (a[q][q] - a[p][p]) / (2 * a[p][q]);
+    double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1)), c = 1 / sqrt(t * t + 1), s = t * c;
+    for (int k = 0; k < CHANNELS; k++) {
+        double x = a[k][p], y = a[k][q];
+        a[k][p] = c * x - s * y;
+        a[k][q] = s * x + c * y;
+    }
+    for (int k = 0; k < CHANNELS; k++) {
+        double x = a[p][k], y = a[q][k];
+        a[p][k] = c * x - s * y;
+        a[q][k] = s * x + c * y;
+        x = v[k][p];
+        y = v[k][q];
+        v[k][p] = c * x - s * y;
+        v[k][q] = s * x + c * y;
+    }
+}
+
+static void principal_component(double a[CHANNELS][CHANNELS], double *component) {
+    double v[CHANNELS][CHANNELS] = {{0}};
+    for (int k = 0; k < CHANNELS; k++) v[k][k] = 1;
+    for (int sweep = 0; sweep < 30; sweep++) {
+        for (int p = 0; p < CHANNELS; p++)
+            for (int q = p + 1; q < CHANNELS; q++) rotate(a, v, p, q);
+    }
+    int best = 0;
+    for (int k = 1; k < CHANNELS; k++) best = a[k][k] > a[best][best] ? k : best;
+    for (int k = 0; k < CHANNELS; k++) component[k] = v[k][best];
+}
+
+// Unit length, turned to where the features are strong, cut off at 0.
+static void ref_eigen(const float *x, float *map) {
+    double centred[CHANNELS][P], covariance[CHANNELS][CHANNELS] = {{0}}, component[CHANNELS], projection[P];
+    double energy[P] = {0}, mean = 0, square = 0, side = 0;
+    for (int k = 0; k < CHANNELS; k++) {
+        double middle = 0;
+        for (int i = 0; i < P; i++) middle += x[k * P + i] / (double)P;
+        for (int i = 0; i < P; i++) {
+            centred[k][i] = x[k * P + i] - middle;
+            energy[i] += (double)x[k * P + i] * x[k * P + i];
+        }
+    }
+    for (int k = 0; k < CHANNELS; k++)
+        for (int l = 0; l < CHANNELS; l++)
+            for (int i = 0; i < P; i++) covariance[k][l] += centred[k][i] * centred[l][i];
+    principal_component(covariance, component);
+    for (int i = 0; i < P; i++) {
+        projection[i] = 0;
+        for (int k = 0; k < CHANNELS; k++) projection[i] += centred[k][i] * component[k];
+        square += projection[i] * projection[i];
+        mean += energy[i] / P;
+    }
+    for (int i = 0; i < P; i++) side += projection[i] * (energy[i] - mean);
+    for (int i = 0; i < P; i++) map[i] = (float)fmax(projection[i] / sqrt(square) * (side < 0 ? -1 : 1), 0);
+}
+
+static void check_eigen(map_case *f, tm_layout layout, float low, float high) {
+    float *x = test_noise(31, CHANNELS * P, low, high), wanted[P];
+    // One strong component, as networks have it.
+    for (int k = 0; k < CHANNELS; k++)
+        for (int i = 0; i < P; i++) x[k * P + i] += high * (float)(k % 3) * sinf((float)i * 0.2f);
+    tm_tensor features = features_of(f, x, layout);
+    tm_map map;
+    assert_ok(tm_map_principal(&f->work, &features, &map, &f->err), &f->err);
+    float *got = fetch(f, &map);
+    ref_eigen(x, wanted);
+    assert_close(got, wanted, P, 1e-4);
+    free(x);
+    free(got);
+}
+static void test_eigen_linear(void **state) {
+    check_eigen(*state, TM_LINEAR, -1, 1);
+}
+static void test_eigen_c4(void **state) {
+    check_eigen(*state, TM_C4, 0, 1);
+}
+static void test_eigen_of_large_numbers(void **state) {
+    check_eigen(*state, TM_C4, -3e8f, 3e8f);
+}
+static void test_eigen_of_nothing(void **state) {
+    map_case *f = *state;
+    float x[CHANNELS * P];
+    for (int i = 0; i < CHANNELS * P; i++) x[i] = 2.5f;
+    tm_tensor features = features_of(f, x, TM_C4);
+    tm_map map;
+    assert_ok(tm_map_principal(&f->work, &features, &map, &f->err), &f->err);
+    float *got = fetch(f, &map);
+    for (int i = 0; i < P; i++) assert_true(got[i] == 0);
+    free(got);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_DEVICE(test_eigen_linear),
+        WITH_DEVICE(test_eigen_c4),
+        WITH_DEVICE(test_eigen_of_large_numbers),
+        WITH_DEVICE(test_eigen_of_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
