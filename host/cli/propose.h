@@ -63,6 +63,7 @@ typedef struct propose_job {
     char *format_text;
     propose_output output;
     cli_summary summary;
+    bool keep_maps;     // a format shows them
     uint64_t settings;  // hash of everything but the photo's tags that decides over its labels
     float threshold;
     bool rebuilt;           // the device was lost and opened again

@@ -195,12 +195,13 @@ void propose_photo_unread(propose_photo *photo) {
 
 static tagmask_status propose_masks(propose_job *job, propose_photo *photo, tm_error *err) {
     tagmask_session *session = NULL;
+    tagmask_params params = job->options->params;
+    params.keep_maps = job->keep_maps;
     TM_TRY(tagmask_session_create(job->engine, &photo->image, &session, err));
     tagmask_status status = add_automatic_tags(job, photo, session, err);
     if (status == TAGMASK_OK) status = check_tags(job, photo, err);
     if (status == TAGMASK_OK) {
-        status =
-            tagmask_propose(session, photo->tags.items, photo->tags.count, &job->options->params, &photo->result, err);
+        status = tagmask_propose(session, photo->tags.items, photo->tags.count, &params, &photo->result, err);
     }
     tagmask_session_free(session);
     return status;

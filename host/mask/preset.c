@@ -66,6 +66,7 @@ static tagmask_status apply(const tagmask_params *p, tm_settings *settings, tm_e
     if (p->method) TM_TRY(tm_preset_set_text(settings, "parameter", tm_preset_find("method"), p->method, err));
     if (p->layer) TM_TRY(tm_preset_set_text(settings, "parameter", tm_preset_find("layer"), p->layer, err));
     settings->cache_dir = p->cache_dir && *p->cache_dir ? p->cache_dir : NULL;
+    settings->keep_maps = p->keep_maps;
     settings->progress = p->progress;
     settings->progress_user = p->progress_user;
     return TAGMASK_OK;

@@ -90,6 +90,7 @@ typedef struct tm_settings {
     float score_limit;        // a tag whose presence (tm_session_presence) is less gets no region; negative: any does
     tm_region_rules regions;  // as tm_result_create takes them
     const char *cache_dir;    // NULL: none
+    bool keep_maps;           // in results
     tagmask_progress_fn progress;
     void *progress_user;
 } tm_settings;

@@ -112,6 +112,7 @@ void tagmask_result_free(tagmask_result *result) {
     free(result->own);
     tm_planes_drop(result->shared);
     free(result->labels);
+    free(result->maps);
     tm_regions_free(&result->regions);
     free(result);
 }

@@ -25,6 +25,11 @@ struct tagmask_result {
     tm_planes *shared;     // or inside this
     uint8_t *labels;       // height x width: 0 background, 1.. tag + 1
     tm_regions regions;
+    // Class maps of the tags, 0..1, and the method that made them; NULL unless they were asked for. 0 where a tag has
+    // no class.
+    float *maps;  // tag_count planes of map_height x map_width
+    uint32_t map_width, map_height;
+    const char *method;  // static
 };
 
 // An error when the memory that the machine can give does not hold labels and probabilities; asked

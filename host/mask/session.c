@@ -268,5 +268,13 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
     session->proposal++;
     TM_TRY(run_stages(session, &settings, infos, tag_count, error));
     TM_TRY(remember(session, &settings, infos, tag_count, error));
-    return make_result(session, &settings, infos, tag_count, result, error);
+    tagmask_result *made = NULL;
+    TM_TRY(make_result(session, &settings, infos, tag_count, &made, error));
+    tagmask_status status = settings.keep_maps ? tm_session_attach_maps(session, made, error) : TAGMASK_OK;
+    if (status) {
+        tagmask_result_free(made);
+        return status;
+    }
+    *result = made;
+    return TAGMASK_OK;
 }

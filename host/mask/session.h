@@ -121,6 +121,8 @@ tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *s
 tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                      const tm_tag_cam *cam, const tm_map *target, tm_map *high, tm_map *spread,
                                      const tm_map *disagreement, tm_error *err);
+// stage_map.c: gives the result of the last proposal its class maps.
+tagmask_status tm_session_attach_maps(tagmask_session *session, tagmask_result *result, tm_error *err);
 // map_views.c: whether the method and the layer fit the engine. *settings: a layer that need not be named is "".
 tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err);
 // In place of a part's view the one that the method makes of it for a class, run; nothing where the method needs none.

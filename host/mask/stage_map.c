@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/map_table.h"
 #include "mask/session.h"
 
 // What is asked for: a position in the last proposal's tags, and what its CAM is made of where the stage needs it.
@@ -117,6 +118,21 @@ static tagmask_status read_back(tagmask_session *session, const stage_row *stage
     tagmask_status status = stage->record(session, &work, &shown, &map, err);
     if (!status) status = tm_readback(work.recorder, map.slice, data, err);
     return tm_work_close(&work, status, err);
+}
+
+tagmask_status tm_session_attach_maps(tagmask_session *session, tagmask_result *result, tm_error *err) {
+    uint32_t width = session->work.width, height = session->work.height;
+    size_t pixels = (size_t)width * height, count;
+    if (!tm_mul_size(pixels, session->tag_count, &count) || !(result->maps = tm_calloc(count, sizeof *result->maps)))
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for class maps of %zu tags", session->tag_count);
+    for (size_t tag = 0; tag < session->tag_count; tag++) {
+        if (session->tags[tag].class_count)
+            TM_TRY(read_back(session, &stages[0], tag, result->maps + tag * pixels, err));
+    }
+    result->map_width = width;
+    result->map_height = height;
+    result->method = tm_map_method_at(session->settings.method)->name;
+    return TAGMASK_OK;
 }
 
 tagmask_status tagmask_session_map(tagmask_session *session, const char *stage_name, size_t tag, tagmask_tensor *map,

@@ -244,13 +244,28 @@ static bool serve(model *m, const model_request *before) {
     return !stopped;
 }
 
+// The last proposal once more, which runs nothing again, with what the format map shows.
+static tagmask_status propose_with_maps(model *m, tagmask_error *error) {
+    const char *tags[MODEL_TAGS];
+    tagmask_params params = params_of(m);
+    tagmask_result *result = NULL;
+    params.keep_maps = true;
+    for (size_t i = 0; i < m->current.tag_count; i++) tags[i] = m->current.tags[i];
+    tagmask_status status = tagmask_propose(m->session, tags, m->current.tag_count, &params, &result, error);
+    if (status) return status;
+    tagmask_result_free(m->result);
+    m->result = result;
+    return TAGMASK_OK;
+}
+
 static void save(model *m, const char *format, const char *sub) {
     char folder[MODEL_PATH], text[MODEL_PATH + 300];
     tagmask_error error = TAGMASK_ERROR_INIT;
     tagmask_status status = TAGMASK_ERROR_ARGUMENT;
     snprintf(folder, sizeof folder, "%s%s%s", m->options.out, *sub ? "/" : "", sub);
     if (m->result) {
-        status = tagmask_result_write(m->result, format, m->current.photo, &m->photo, folder, &error);
+        status = strcmp(format, "map") ? TAGMASK_OK : propose_with_maps(m, &error);
+        if (!status) status = tagmask_result_write(m->result, format, m->current.photo, &m->photo, folder, &error);
         output_name_file(text, sizeof text, folder, format, m->current.photo);
     } else {
         snprintf(error.message, sizeof error.message, "nothing was saved: there is no proposal yet; add a tag first");

@@ -113,9 +113,14 @@ tagmask_status output_describe(model_output *output, const tagmask_result *resul
 // ---- Files
 
 // Formats with a file of each photo; the others have one file, named like the format.
-static const char *const own_files[][2] = {
-    {"labelme", ".json"}, {"labelme-mask", ".json"},    {"voc", ".png"}, {"yolo", ".txt"}, {"overlay", ".overlay.png"},
-    {"prob", ".*.npy"},   {"heatmap", ".*.heatmap.png"}};
+static const char *const own_files[][2] = {{"labelme", ".json"},
+                                           {"labelme-mask", ".json"},
+                                           {"voc", ".png"},
+                                           {"yolo", ".txt"},
+                                           {"overlay", ".overlay.png"},
+                                           {"prob", ".*.npy"},
+                                           {"heatmap", ".*.heatmap.png"},
+                                           {"map", ".*.map.png"}};
 
 void output_name_file(char *text, size_t size, const char *folder, const char *format, const char *photo) {
     const char *slash = strrchr(photo, '/'), *name = slash ? slash + 1 : photo, *dot = strrchr(name, '.');

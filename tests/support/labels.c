@@ -7,6 +7,14 @@ void test_fill_box(uint8_t *map, uint32_t left, uint32_t top, uint32_t w, uint32
     for (uint32_t y = top; y < top + h; y++) memset(map + y * TEST_W + left, label, w);
 }
 
+void test_give_maps(tagmask_result *result) {
+    static const float plane[] = {0, 0.25f, 0.5f, 1};
+    result->map_width = result->map_height = 2;
+    result->method = "cam";
+    result->maps = malloc(result->tag_count * sizeof plane);
+    for (size_t t = 0; t < result->tag_count; t++) memcpy(result->maps + 4 * t, plane, sizeof plane);
+}
+
 tagmask_result *test_result_of(const uint8_t *map, const char *const *tags, size_t count) {
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_result *result = NULL;
@@ -18,6 +26,7 @@ tagmask_result *test_result_of(const uint8_t *map, const char *const *tags, size
     assert_ok(
         tm_result_create(TEST_W, TEST_H, tags, NULL, count, probability, labels, (tm_region_rules){0}, &result, &err),
         &err);
+    test_give_maps(result);
     return result;
 }
 

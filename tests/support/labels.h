@@ -11,6 +11,8 @@ enum { TEST_W = 40, TEST_H = 30, TEST_PIXELS = TEST_W * TEST_H };
 
 void test_fill_box(uint8_t *map, uint32_t left, uint32_t top, uint32_t w, uint32_t h, uint8_t label);
 // The probability of a tag is 0.75 at its pixels and 0.125 elsewhere; every corner of a polygon stays.
+// Class maps of 2 x 2, brightest at the lower right.
+void test_give_maps(tagmask_result *result);
 tagmask_result *test_result_of(const uint8_t *map, const char *const *tags, size_t count);
 // Two parts of "cat", one with a hole, and one of a second tag.
 tagmask_result *test_example(const char *second_tag);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "io/formats.h"
-#include "support.h"
+#include "labels.h"
 
 enum { W = 24, H = 16 };
 static const char *const photo_names[] = {"a/1.jpg", "b/c/1.jpg", "1.jpg"};
@@ -27,6 +27,7 @@ static tagmask_result *box_at(uint32_t left) {
     }
     assert_ok(tm_result_create(W, H, both_tags, NULL, 2, probability, labels, (tm_region_rules){0}, &result, &err),
               &err);
+    test_give_maps(result);
     return result;
 }
 

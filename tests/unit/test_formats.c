@@ -10,6 +10,7 @@
 
 #include "io/formats.h"
 #include "io/keyhole.h"
+#include "io/lettering.h"
 #include "io/npy.h"
 #include "labels.h"
 
@@ -127,7 +128,7 @@ static void heatmap_is_brighter_where_more_probable(void **state) {
     tagmask_image image = {.struct_size = sizeof image};
     propose(result, "heatmap", dir);
     assert_ok(tagmask_image_read(path, &image, &err), &err);
-    assert_int_equal(image.height, H);
+    assert_int_equal(image.height, H + 9);
     assert_int_equal(image.width, W + 16);
     assert_true(luminance(image.pixels + 3 * (20 * W + 20 * 16 + 25)) > luminance(image.pixels + 3 * 2));
     tagmask_image_release(&image);
@@ -143,13 +144,69 @@ static void heatmap_is_brighter_where_more_probable(void **state) {
     // The bar: white margin, dark at the bottom, bright at the top.
     uint32_t bar = W + 16 / 4 + 1;
     assert_int_equal(image.pixels[3 * (W + 1)], 255);
-    assert_true(luminance(image.pixels + 5 * image.stride + 3 * bar) >
-                luminance(image.pixels + (H - 6) * image.stride + 3 * bar));
+    assert_true(luminance(image.pixels + 8 * image.stride + 3 * bar) >
+                luminance(image.pixels + (H - 9) * image.stride + 3 * bar));
+    // A 1 above it, a 0 below, and the words: "ramp: probability" begins with an R at (2, H + 2).
+    assert_int_equal(luminance(image.pixels + image.stride + 3 * (W + 5)), 0);
+    assert_int_equal(luminance(image.pixels + (H - 6) * image.stride + 3 * (W + 5)), 0);
+    static const char *const letter[] = {"###.", "#..#", "###.", "#.#.", "#..#"};
+    for (uint32_t y = 0; y < 5; y++) {
+        for (uint32_t x = 0; x < 4; x++)
+            assert_int_equal(image.pixels[(H + 2 + y) * image.stride + 3 * (2 + x)], letter[y][x] == '#' ? 0 : 255);
+    }
     tagmask_image_release(&image);
     free(path);
     free(dir);
     tagmask_result_free(result);
     tagmask_result_free(ramps);
+}
+
+static void map_shows_the_class_map(void **state) {
+    (void)state;
+    char *dir = test_temporary_dir(), *path = tm_path_join(dir, "my.photo.coffee_cup.map.png");
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = example();
+    tagmask_image photo = gray_photo(), image = {.struct_size = sizeof image};
+    propose(result, "map", dir);
+    assert_ok(tagmask_image_read(path, &image, &err), &err);
+    assert_int_equal(image.height, H + 9);
+    const uint8_t *row = image.pixels + 20 * image.stride;
+    for (uint32_t x = W / 4 + 1; x < 3 * W / 4; x++) assert_true(luminance(row + 3 * x) > luminance(row + 3 * (x - 1)));
+    tagmask_image_release(&image);
+    free(result->maps);
+    result->maps = NULL;
+    assert_int_equal(tagmask_result_write(result, "map", "a.jpg", &photo, dir, &err), TAGMASK_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "keep_maps"));
+    free(path);
+    free(dir);
+    tagmask_result_free(result);
+}
+
+// Every letter lies inside the line, and none but the space is empty.
+static void letters_are_drawn(void **state) {
+    (void)state;
+    enum { WIDE = 64, SCALE = 2, TALL = TM_LETTER_ROWS * SCALE };
+    for (int code = 33; code < 127; code++) {
+        uint8_t rgb[3 * WIDE * TALL];
+        const char text[] = {(char)code, 0};
+        size_t black = 0;
+        memset(rgb, 255, sizeof rgb);
+        uint32_t width = tm_letters_width(text, SCALE);
+        tm_letters_draw(rgb, WIDE, 4, 0, WIDE, SCALE, text);
+        for (size_t i = 0; i < WIDE * TALL; i++) {
+            if (rgb[3 * i]) continue;
+            black++;
+            assert_in_range(i % WIDE, 4, 3 + width);
+        }
+        assert_true(black > 0);
+        // What does not fit is left out.
+        memset(rgb, 255, sizeof rgb);
+        tm_letters_draw(rgb, WIDE, 4, 0, 3 + width, SCALE, text);
+        for (size_t i = 0; i < WIDE * TALL; i++) assert_int_equal(rgb[3 * i], 255);
+    }
+    assert_int_equal(tm_letters_width("", 3), 0);
+    assert_int_equal(tm_letters_width("a\xc3\xa4", 1), 9);  // one box for what is not ASCII
+    assert_int_equal(tm_letters_width("B", 3), 12);
 }
 
 static void expect_refusal(const tagmask_result *result, const char *format, const char *photo_path, const char *dir,
@@ -535,6 +592,8 @@ int main(void) {
         cmocka_unit_test(prob_is_a_plane_a_tag),
         cmocka_unit_test(overlay_tints_masks_only),
         cmocka_unit_test(heatmap_is_brighter_where_more_probable),
+        cmocka_unit_test(map_shows_the_class_map),
+        cmocka_unit_test(letters_are_drawn),
         cmocka_unit_test(pictures_of_others_are_kept),
         cmocka_unit_test(labelme_has_its_members),
         cmocka_unit_test(image_path_is_relative_to_the_file),

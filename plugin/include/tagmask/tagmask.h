@@ -293,6 +293,7 @@ typedef struct tagmask_params {
     /* A tag gets no region when its class is less than this as probable as the photo's most probable class, 0..1; its
      * probability is made all the same and its note says so. Default -1: every tag gets one. */
     float score_limit;
+    bool keep_maps; /* results hold the class maps, which the format "map" shows: 4 bytes a pixel of the working size */
 } tagmask_params;
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
  * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
@@ -384,8 +385,8 @@ TAGMASK_API tagmask_status tagmask_result_region(const tagmask_result *result, s
 /* Writes one photo's result in a format ("labelme", "coco", "voc", ...: tagmask_format_name lists them, docs/formats.md
  * describes them) into folder `out`, which is made if missing. A photo's own file takes the name of `photo_path` with
  * the format's ending; a format for many photos (coco, cvat, label-studio) has one file in `out`, to which the photo is
- * added. `photo` is needed by the pictures (overlay, heatmap). A file is written whole or not at all, and what a person
- * changed in it is kept. Errors: ARGUMENT (unknown format), FILE, FORMAT (what is there is no such label file),
+ * added. `photo` is needed by the pictures (overlay, heatmap, map). A file is written whole or not at all, and what a
+ * person changed in it is kept. Errors: ARGUMENT (unknown format), FILE, FORMAT (what is there is no such label file),
  * UNSUPPORTED. [any thread; one at a time for a folder] */
 TAGMASK_API tagmask_status tagmask_result_write(const tagmask_result *result, const char *format,
                                                 const char *photo_path, const tagmask_image *photo, const char *out,
@@ -416,7 +417,7 @@ TAGMASK_API bool tagmask_writer_has(const tagmask_writer *writer, const char *na
 TAGMASK_API tagmask_status tagmask_writer_close(tagmask_writer *writer, tagmask_error *error);
 
 /* Reads one photo's masks back from a label file, also one that a person or another program made, so that it can be
- * compared, or written in another format: all formats but the pictures for people (overlay, heatmap) and prob.
+ * compared, or written in another format: all formats but the pictures for people (overlay, heatmap, map) and prob.
  * `photo_path` names the photo in a file with several: the entry counts whose path ends in most of the same names.
  * width and height are the photo's, and a file that tells others is an error. Later shapes lie over earlier ones;
  * probabilities are 0 and 1. [any thread] */

@@ -1,0 +1,18 @@
+// The class map that each tag was proposed from as a heat map: what the method made of the classifier, before saliency
+// and refinement.
+#include "io/heat.h"
+
+static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
+    (void)state;
+    const tagmask_result *r = job->result;
+    if (!r->maps)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: the result holds no class maps, which the format map shows; propose with "
+                       "tagmask_params.keep_maps",
+                       job->photo_path);
+    const tm_heat heat = {r->maps, r->map_width, r->map_height, r->method};
+    return tm_heat_write(job, &tm_format_map, &heat, err);
+}
+
+const tm_label_format tm_format_map = {
+    .name = "map", .ending = ".map.png", .needs_photo = true, .each_tag = true, .add = add};
