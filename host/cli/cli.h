@@ -95,26 +95,39 @@ const char *cli_stop_reason(void);  // NULL: nobody has asked
                 "index or part of the name of the Vulkan device (default: TAGMASK_DEVICE, else the first of 'tagmask " \
                 "devices')"                                                                                            \
     }
-#define CLI_OPTION_PRECISION(type)                                                                               \
+#define CLI_OPTION_PRECISION(type, member)                                                                       \
     {                                                                                                            \
-        "precision", "P", CLI_TEXT, offsetof(type, precision),                                                   \
+        "precision", "P", CLI_TEXT, offsetof(type, member),                                                      \
             .help =                                                                                              \
                 "how the networks' weights are held on the device: fp32 (default), or fp16 in half the memory; " \
                 "computed in 32 bits either way"                                                                 \
     }
-#define CLI_OPTION_MODEL(type)                                                                                      \
+#define CLI_OPTION_MODEL(type, member)                                                                              \
     {                                                                                                               \
-        "model", "PACK", CLI_TEXT, offsetof(type, model),                                                           \
+        "model", "PACK", CLI_TEXT, offsetof(type, member),                                                          \
             .help =                                                                                                 \
                 "classifier: a folder with pack.json, or its name in TAGMASK_MODELS, the installed data folder or " \
                 "the "                                                                                              \
                 "build tree's models (default: efficientnet-lite0)"                                                 \
     }
-#define CLI_OPTION_SALIENCY(type)                                                                                    \
-    {                                                                                                                \
-        "saliency", "PACK", CLI_TEXT, offsetof(type, saliency),                                                      \
-            .help = "saliency network: as --model, or 'none' to propose from the classifier alone (default: u2netp)" \
-    }
+// Which packs an engine is made of; NULL: the default.
+typedef struct cli_packs {
+    const char *model, *second, *saliency, *features, *precision;
+} cli_packs;
+// Rows for them; `packs` is the member's name, too.
+#define CLI_OPTIONS_PACKS(type)                                                                                   \
+    CLI_OPTION_MODEL(type, packs.model),                                                                          \
+        {"second", "PACK", CLI_TEXT, offsetof(type, packs.second),                                                \
+         .help =                                                                                                  \
+             "classifier of the same classes that some presets ask, too, or 'none' (default: efficientnet-lite1 " \
+             "beside the default classifier, if installed)"},                                                     \
+        {"saliency", "PACK", CLI_TEXT, offsetof(type, packs.saliency),                                            \
+         .help = "saliency network: as --model, or 'none' to propose without one (default: u2netp)"},             \
+        {"features", "PACK", CLI_TEXT, offsetof(type, packs.features),                                            \
+         .help =                                                                                                  \
+             "network whose features tell some presets which places belong together, or 'none' (default: "        \
+             "vit-s-focus, if installed)"},                                                                       \
+        CLI_OPTION_PRECISION(type, packs.precision)
 
 // Rows for the members of a tagmask_params.
 #define CLI_OPTIONS_PARAMS(type, member)                                                                              \
@@ -230,7 +243,7 @@ typedef struct cli_number {
 void cli_params_numbers(const tagmask_params *params, cli_number numbers[CLI_PARAM_NUMBERS]);
 
 // Opens device and engine; both NULL on failure.
-tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,
-                               const char *precision, tagmask_device **device, tagmask_engine **engine, tm_error *err);
+tagmask_status cli_open_engine(const char *device_selector, const cli_packs *packs, tagmask_device **device,
+                               tagmask_engine **engine, tm_error *err);
 
 #endif

@@ -4,13 +4,14 @@
 
 #include "cli/cli.h"
 
-tagmask_status cli_open_engine(const char *device_selector, const char *model, const char *saliency,
-                               const char *precision, tagmask_device **device, tagmask_engine **engine, tm_error *err) {
-    const tagmask_load_options how = {.struct_size = sizeof how, .precision = precision};
+tagmask_status cli_open_engine(const char *device_selector, const cli_packs *packs, tagmask_device **device,
+                               tagmask_engine **engine, tm_error *err) {
+    const tagmask_load_options how = {
+        .struct_size = sizeof how, .precision = packs->precision, .second = packs->second, .features = packs->features};
     *device = NULL;
     *engine = NULL;
     TM_TRY(tagmask_device_open(device_selector, device, err));
-    tagmask_status status = tagmask_engine_create_with(*device, model, saliency, &how, engine, err);
+    tagmask_status status = tagmask_engine_create_with(*device, packs->model, packs->saliency, &how, engine, err);
     if (status != TAGMASK_OK) {
         tagmask_device_close(*device);
         *device = NULL;

@@ -10,7 +10,8 @@
 #include "cli/tag_source.h"
 
 typedef struct propose_options {
-    const char *device, *model, *saliency, *precision, *tags_from, *out, *format;
+    const char *device, *tags_from, *out, *format;
+    cli_packs packs;
     cli_list tags;
     uint32_t automatic;
     bool resume;

@@ -213,8 +213,7 @@ static tagmask_status rebuild_device(propose_job *job, tm_error *err) {
     job->rebuilt = true;
     tagmask_engine_free(job->engine);
     tagmask_device_close(job->device);
-    return cli_open_engine(options->device, options->model, options->saliency, options->precision, &job->device,
-                           &job->engine, err);
+    return cli_open_engine(options->device, &options->packs, &job->device, &job->engine, err);
 }
 
 // Tags of --auto are found again.

@@ -133,7 +133,7 @@ static const cli_option rows[] = {
     {"size", "N", CLI_UINT, offsetof(bench_options, size), 1, 8192, .help = "side of the picture in pixels"},
     {"runs", "N", CLI_UINT, offsetof(bench_options, runs), 1, 100000, .help = "timed runs (default: 5)"},
     {"json", NULL, CLI_FLAG, offsetof(bench_options, json), .help = "print one JSON object"},
-    CLI_OPTION_PRECISION(bench_options),
+    CLI_OPTION_PRECISION(bench_options, precision),
     CLI_OPTION_DEVICE(bench_options),
     {0},
 };

@@ -8,7 +8,8 @@
 #include "cli/verbs.h"
 
 typedef struct eval_options {
-    const char *device, *model, *saliency, *precision, *data, *cache, *out, *against, *page;
+    cli_packs packs;
+    const char *device, *data, *cache, *out, *against, *page;
     uint32_t way, limit, absent;
     bool json, all_objects;
     tagmask_params params;
@@ -62,9 +63,11 @@ static char *settings_text(const eval_job *job, const char *preset, double thres
     cJSON_AddNumberToObject(root, "limit", options->limit);
     cJSON_AddNumberToObject(root, "absent", options->absent);
     cJSON_AddBoolToObject(root, "all_objects", options->all_objects);
-    add_text(root, "model", options->model);
-    add_text(root, "saliency", options->saliency);
-    add_text(root, "precision", options->precision);
+    add_text(root, "model", options->packs.model);
+    add_text(root, "second", options->packs.second);
+    add_text(root, "saliency", options->packs.saliency);
+    add_text(root, "features", options->packs.features);
+    add_text(root, "precision", options->packs.precision);
     cJSON_AddItemToObject(root, "preset", cJSON_Parse(preset));
     add_text(root, "method", params->method);
     add_text(root, "layer", params->layer);
@@ -152,8 +155,7 @@ static tagmask_status prepare(eval_job *job, tm_error *err) {
     if (options->against) TM_TRY(eval_run_read(options->against, &job->against, err));
     TM_TRY(make_cache(job, err));
     if (options->page) TM_TRY(eval_page_open(options->page, &job->page, err));
-    TM_TRY(cli_open_engine(options->device, options->model, options->saliency, options->precision, &job->device,
-                           &engine->engine, err));
+    TM_TRY(cli_open_engine(options->device, &options->packs, &job->device, &engine->engine, err));
     engine->params = options->params;
     engine->params.cache_dir = job->cache;
     engine->params.progress = cli_progress_stage;
@@ -279,9 +281,7 @@ static const cli_option rows[] = {
      .help = "try N tags of things that are not in the photo on each photo with scored rows, and report how many get a "
              "region (default: 0)"},
     {"json", NULL, CLI_FLAG, offsetof(eval_options, json), .help = "print the report as JSON"},
-    CLI_OPTION_MODEL(eval_options),
-    CLI_OPTION_SALIENCY(eval_options),
-    CLI_OPTION_PRECISION(eval_options),
+    CLI_OPTIONS_PACKS(eval_options),
     CLI_OPTIONS_PARAMS(eval_options, params),
     CLI_OPTION_DEVICE(eval_options),
     {0},

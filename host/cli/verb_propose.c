@@ -74,9 +74,11 @@ static uint64_t hash_settings(const propose_job *job, const char *preset) {
     const propose_options *o = job->options;
     const tagmask_params *p = &o->params;
     const char *texts[] = {tagmask_version(),
-                           o->model ? o->model : "",
-                           o->saliency ? o->saliency : "",
-                           o->precision ? o->precision : "fp32",
+                           o->packs.model ? o->packs.model : "",
+                           o->packs.second ? o->packs.second : "",
+                           o->packs.saliency ? o->packs.saliency : "",
+                           o->packs.features ? o->packs.features : "",
+                           o->packs.precision ? o->packs.precision : "fp32",
                            preset,
                            p->method ? p->method : "",
                            p->layer ? p->layer : ""};
@@ -115,8 +117,7 @@ static cli_exit prepare(propose_job *job, char **arguments, int count) {
     if (tag_source_open(options->tags_from, &job->source, &err) != TAGMASK_OK) return cli_fail(&err);
     if (cli_inputs_collect(arguments, count, out, &job->inputs, &err) != TAGMASK_OK) return cli_fail(&err);
     for (size_t i = 0; i < job->inputs.count; i++) tag_source_claim(job->source, job->inputs.items[i].name);
-    if (cli_open_engine(options->device, options->model, options->saliency, options->precision, &job->device,
-                        &job->engine, &err)) {
+    if (cli_open_engine(options->device, &options->packs, &job->device, &job->engine, &err)) {
         return cli_fail(&err);
     }
     status = check_tags(job);
@@ -189,9 +190,7 @@ static const cli_option rows[] = {
      .help = "what to write, separated by commas, such as labelme,overlay,voc,prob (default: labelme)"},
     {"resume", NULL, CLI_FLAG, offsetof(propose_options, resume),
      .help = "skip photos that an earlier run with the same tags and options has done and whose label files are there"},
-    CLI_OPTION_MODEL(propose_options),
-    CLI_OPTION_SALIENCY(propose_options),
-    CLI_OPTION_PRECISION(propose_options),
+    CLI_OPTIONS_PACKS(propose_options),
     CLI_OPTIONS_PARAMS(propose_options, params),
     CLI_OPTION_DEVICE(propose_options),
     {0},

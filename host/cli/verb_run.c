@@ -140,7 +140,7 @@ static const cli_option rows[] = {
      .help = "array for the network's input NAME; once for each input"},
     {"output", "DIR", CLI_TEXT, offsetof(run_options, output),
      .help = "folder for the results, made when it is missing"},
-    CLI_OPTION_PRECISION(run_options),
+    CLI_OPTION_PRECISION(run_options, precision),
     CLI_OPTION_DEVICE(run_options),
     {0},
 };

@@ -38,7 +38,7 @@ static cli_exit run_tags(void *data, int count, char **arguments) {
 }
 
 static const cli_option rows[] = {
-    CLI_OPTION_MODEL(tags_options),
+    CLI_OPTION_MODEL(tags_options, model),
     {0},
 };
 

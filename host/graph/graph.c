@@ -130,7 +130,26 @@ typedef struct request {
     size_t extra_count;
     const tm_tail *tail;          // NULL: the whole network
     const tm_gradient *gradient;  // NULL: none
+    bool only;                    // the extra outputs, none of the model's own
 } request;
+
+static bool is_extra(const request *wanted, const char *name) {
+    for (size_t i = 0; i < wanted->extra_count; i++) {
+        if (!strcmp(wanted->extra[i], name)) return true;
+    }
+    return false;
+}
+
+// The passes remove what then nobody needs.
+static void drop_own_outputs(tm_graph *graph, const request *wanted) {
+    size_t kept = 0;
+    for (size_t i = 0; i < graph->output_count; i++) {
+        if (!is_extra(wanted, graph->output_infos[i].name)) continue;
+        graph->outputs[kept] = graph->outputs[i];
+        graph->output_infos[kept++] = graph->output_infos[i];
+    }
+    graph->output_count = kept;
+}
 
 static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name, const char *folder,
                            const request *wanted, tm_graph **out, tm_error *err) {
@@ -141,6 +160,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
     graph->name = tm_arena_strdup(&graph->arena, name);
     tagmask_status status = graph->name ? tm_import(graph, data, size, folder, wanted->extra, wanted->extra_count, err)
                                         : tm_memory_fail(err);
+    if (status == TAGMASK_OK && wanted->only) drop_own_outputs(graph, wanted);
     if (status == TAGMASK_OK && wanted->tail) status = tm_tail_cut(graph, wanted->tail->from, err);
     if (status == TAGMASK_OK && wanted->gradient) status = tm_gradient_append(graph, wanted->gradient, err);
     if (status == TAGMASK_OK) status = tm_run_passes(graph, err);
@@ -162,7 +182,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
 tagmask_status tm_graph_load_memory_as(tm_gpu *gpu, tm_precision precision, const uint8_t *data, size_t size,
                                        const char *name_for_messages, const char *const *extra_outputs,
                                        size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL};
+    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL, false};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 
@@ -204,20 +224,26 @@ static tagmask_status load_file(tm_gpu *gpu, const char *path, const request *wa
 
 tagmask_status tm_graph_load_as(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *extra_outputs,
                                 size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL};
+    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL, false};
+    return load_file(gpu, path, &wanted, graph, err);
+}
+
+tagmask_status tm_graph_load_layers(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *layers,
+                                    size_t count, tm_graph **graph, tm_error *err) {
+    const request wanted = {precision, layers, count, NULL, NULL, true};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {tail->precision, extra_outputs, extra_count, tail, NULL};
+    const request wanted = {tail->precision, extra_outputs, extra_count, tail, NULL, false};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_gradient(tm_gpu *gpu, const char *path, const tm_gradient *gradient,
                                       const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                       tm_error *err) {
-    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient};
+    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, false};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
@@ -225,7 +251,7 @@ tagmask_status tm_graph_load_gradient_memory(tm_gpu *gpu, const uint8_t *data, s
                                              const char *name_for_messages, const tm_gradient *gradient,
                                              const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                              tm_error *err) {
-    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient};
+    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, false};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 

@@ -68,8 +68,9 @@ typedef struct tm_graph tm_graph;
 
 // How constant weights of convolutions and matrix products lie on the device. Everything is computed in 32 bits.
 typedef enum tm_precision { TM_FP32 = 0, TM_FP16 } tm_precision;
-// What a caller's options (NULL: none) say. Errors: ARGUMENT.
-tagmask_status tm_load_options_read(const tagmask_load_options *options, tm_precision *precision, tm_error *err);
+// What a caller's options (NULL: none) say; *own, a whole struct, receives them. Errors: ARGUMENT.
+tagmask_status tm_load_options_read(const tagmask_load_options *options, tagmask_load_options *own,
+                                    tm_precision *precision, tm_error *err);
 typedef struct tm_plan tm_plan;
 
 // ---- Loading. Bounded: file <= 2 GiB, nesting, counts and offsets are pre-scanned before protobuf-c sees a byte. An
@@ -90,6 +91,10 @@ static inline tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *da
                                                   size_t extra_count, tm_graph **graph, tm_error *err) {
     return tm_graph_load_memory_as(gpu, TM_FP32, data, size, name_for_messages, extra_outputs, extra_count, graph, err);
 }
+// The network as far as inner tensors need it: they are its outputs, in the order of the model's own outputs and then in
+// theirs.
+tagmask_status tm_graph_load_layers(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *layers,
+                                    size_t count, tm_graph **graph, tm_error *err);
 // The network from the inner tensor `from` (float32, rank 4) on, as a network with that one input. dilation: the taps
 // of all convolutions with an extent are so many times as far apart. dense: strides of convolutions become 1 and what
 // follows them is dilated instead, so that the output is as fine as the input. Pads become half of a kernel's reach.

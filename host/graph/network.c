@@ -42,9 +42,10 @@ tagmask_status tagmask_network_load_with(tagmask_device *device, const char *pat
                                          size_t output_count, const tagmask_load_options *options,
                                          tagmask_network **network, tagmask_error *error) {
     tm_precision precision;
+    tagmask_load_options own;
     if (!device || !path || !network || (output_count && !outputs))
         return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_network_load: device, path, network or outputs is NULL");
-    TM_TRY(tm_load_options_read(options, &precision, error));
+    TM_TRY(tm_load_options_read(options, &own, &precision, error));
     tagmask_network *loaded = tm_calloc(1, sizeof *loaded);
     if (!loaded) return tm_memory_fail(error);
     loaded->device = device;

@@ -13,11 +13,12 @@ static tagmask_status read_precision(const char *text, tm_precision *precision, 
     return TAGMASK_OK;
 }
 
-tagmask_status tm_load_options_read(const tagmask_load_options *options, tm_precision *precision, tm_error *err) {
-    tagmask_load_options own = {.struct_size = sizeof own};
-    if (options && !tm_struct_read(&own, sizeof own, options))
+tagmask_status tm_load_options_read(const tagmask_load_options *options, tagmask_load_options *own,
+                                    tm_precision *precision, tm_error *err) {
+    *own = (tagmask_load_options){.struct_size = sizeof *own};
+    if (options && !tm_struct_read(own, sizeof *own, options))
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "tagmask_load_options: struct_size is not set");
-    return read_precision(own.precision, precision, err);
+    return read_precision(own->precision, precision, err);
 }
 
 bool tm_op_wants_halves(const tm_op_ctx *ctx) {

@@ -9,19 +9,39 @@ typedef struct grid {
     uint32_t positions, channels, width, height;
 } grid;
 
-static tagmask_status record_unit(tm_work *work, const tm_tensor *features, grid *g, tm_error *err) {
+// Means of the channels over all places.
+static tagmask_status record_means(tm_work *work, const tm_tensor *features, const grid *g, tm_map *means,
+                                   tm_error *err) {
+    TM_TRY(tm_scratch_map(work, g->channels, 1, means, err));
+    struct {
+        uint32_t positions, channels;
+    } push = {g->positions, g->channels};
+    tm_map_call call = {.shader = "cam/feature_means",
+                        .constants = {features->layout == TM_C4},
+                        .constant_count = 1,
+                        .bindings = {features->slice, means->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.channels,
+                        .flops_per_element = push.positions};
+    return tm_map_dispatch(work, &call, err);
+}
+
+static tagmask_status record_unit(tm_work *work, const tm_tensor *features, bool centred, grid *g, tm_error *err) {
     g->channels = (uint32_t)features->shape.dim[1];
     g->width = (uint32_t)features->shape.dim[3];
     g->height = (uint32_t)features->shape.dim[2];
     g->positions = g->width * g->height;
     TM_TRY(tm_scratch_map(work, g->width, g->height * tm_div_up(g->channels, 4) * 4, &g->unit, err));
+    tm_map means = {features->slice, 0, 0};  // a binding that is not read
+    if (centred) TM_TRY(record_means(work, features, g, &means, err));
     struct {
         uint32_t positions, channels;
     } push = {g->positions, g->channels};
     tm_map_call call = {.shader = "cam/unit_features",
-                        .constants = {features->layout == TM_C4},
-                        .constant_count = 1,
-                        .bindings = {features->slice, g->unit.slice},
+                        .constants = {features->layout == TM_C4, centred},
+                        .constant_count = 2,
+                        .bindings = {features->slice, g->unit.slice, means.slice},
                         .push = &push,
                         .push_size = sizeof push,
                         .elements = push.positions,
@@ -111,7 +131,7 @@ static tagmask_status predict(tm_work *work, const grid *g, float lambda, const 
 
 tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, const tm_affinity *how, const tm_map *source,
                                   const tm_map *target, tm_error *err) {
-    const tm_tensor *features = &view->outputs[1];
+    const tm_tensor *features = &view->outputs[view->role == TM_ROLE_CLASSIFIER];
     if (features->shape.dim[2] * features->shape.dim[3] > MOST_PLACES)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                        "the affinity layer has %lld x %lld places, which are compared in pairs; expected at most %d: a "
@@ -119,7 +139,7 @@ tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, const tm_a
                        (long long)features->shape.dim[3], (long long)features->shape.dim[2], MOST_PLACES);
     grid g;
     tm_map low;
-    TM_TRY(record_unit(work, features, &g, err));
+    TM_TRY(record_unit(work, features, how->centred, &g, err));
     TM_TRY(tm_scratch_map(work, g.width, g.height, &low, err));
     TM_TRY(tm_map_resize(work, source, &low, NULL, view->mirror, err));
     TM_TRY(walk(work, &g, how, &low, err));

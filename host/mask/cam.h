@@ -37,11 +37,13 @@ tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const 
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, const tm_map *disagreement,
                              tm_error *err);
 
-// Spreads a map over similar places, by the affinity features of `view` (affinity.c): target = min-max of the result.
+// Spreads a map over similar places, by the affinity features of `view` (affinity.c), or by all that a features network
+// says of them: target = min-max of the result.
 typedef struct tm_affinity {
     float temperature;  // of exp((cosine - 1) / temperature)
     uint32_t steps;     // of the random walk
     float ridge;        // lambda of the ridge regression whose prediction the map is multiplied with; 0: none
+    bool centred;       // features less their mean over the photo: a transformer's share most of their direction
 } tm_affinity;
 tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, const tm_affinity *how, const tm_map *source,
                                   const tm_map *target, tm_error *err);

@@ -3,25 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static tagmask_status upload_weights(tagmask_engine *engine, const tm_cam_head *head, tm_error *err) {
-    tm_recorder *recorder = NULL;
-    tm_gpu *gpu = engine->device->gpu;
-    uint64_t bytes = (uint64_t)head->classes * (uint64_t)head->channels * 4;
-    TM_TRY(tm_buffer_create(gpu, bytes, TM_MEMORY_DEVICE, &engine->class_weights, err));
-    TM_TRY(tm_recorder_begin(gpu, &recorder, err));
-    tagmask_status status = tm_upload(recorder, tm_slice_all(engine->class_weights), head->weight, err);
-    if (status) {
-        tm_recorder_abandon(recorder);
-        return status;
-    }
-    return tm_recorder_finish(recorder, err);
-}
-
 static tagmask_status load_classifier(tagmask_engine *engine, tm_error *err) {
     const tm_pack *pack = &engine->classifier;
     tm_cam_head head = {0};
     TM_TRY(tm_engine_load_classifier(engine, &head, err));
-    if (head.weight && engine->device) TM_TRY(upload_weights(engine, &head, err));
+    if (head.weight && engine->device)
+        TM_TRY(tm_engine_upload_weights(engine->device->gpu, &head, &engine->class_weights, err));
     return tm_tags_load(pack->tags_path, pack->labels_path, (size_t)engine->class_count, &engine->tags, err);
 }
 
@@ -34,8 +21,9 @@ tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *cl
                                           const tagmask_load_options *options, tagmask_engine **engine,
                                           tagmask_error *error) {
     tm_precision precision;
+    tagmask_load_options own;
     if (!engine) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tagmask_engine_create needs engine");
-    TM_TRY(tm_load_options_read(options, &precision, error));
+    TM_TRY(tm_load_options_read(options, &own, &precision, error));
     tagmask_engine *made = tm_calloc(1, sizeof *made);
     if (!made) return tm_fail(error, TAGMASK_ERROR_MEMORY, "no memory for an engine");
     made->device = device;
@@ -52,6 +40,7 @@ tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *cl
             tm_graph_load_as(device->gpu, precision, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
     if (!status && made->saliency_graph)
         status = tm_engine_check_output(&made->saliency, made->saliency_graph, 0, error);
+    if (!status) status = tm_engine_choose_aides(made, classifier, &own, error);
     if (device) pthread_mutex_unlock(&device->lock);
     if (status) {
         tagmask_engine_free(made);
@@ -91,6 +80,7 @@ void tagmask_engine_free(tagmask_engine *engine) {
     for (size_t i = 0; i < engine->tail_count; i++) tm_graph_free(engine->tails[i].graph);
     tm_tags_free(engine->tags);
     tm_engine_free_networks(engine);
+    tm_engine_free_aides(engine);
     tm_graph_free(engine->saliency_graph);
     tm_buffer_destroy(engine->class_weights);
     tm_pack_free(&engine->classifier);

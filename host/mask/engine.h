@@ -24,6 +24,24 @@ typedef struct tm_engine_network {
     uint64_t used;
 } tm_engine_network;
 
+// Which network a view passes through.
+typedef enum tm_role {
+    TM_ROLE_CLASSIFIER = 0,
+    TM_ROLE_SALIENCY,
+    TM_ROLE_SECOND,   // another classifier of the same classes
+    TM_ROLE_FEATURES  // describes places, so that places of one object are known to belong together
+} tm_role;
+
+// A network that only some presets ask for: loaded when one does.
+typedef struct tm_engine_aide {
+    char *wanted;  // name or path of the pack; NULL: the engine has none
+    tm_pack pack;
+    tm_graph *graph;  // NULL: not loaded yet
+    size_t features_output;
+    int64_t channels;  // of a classifier, with its class weights
+    tm_buffer *class_weights;
+} tm_engine_aide;
+
 struct tagmask_engine {
     tagmask_device *device;
     tm_pack classifier, saliency;
@@ -34,6 +52,7 @@ struct tagmask_engine {
     int64_t class_count, channels;
     tm_buffer *class_weights;  // (classes, channels) on the device; NULL: no CAM can be made, no_cam says why
     tm_error no_cam;
+    tm_engine_aide second, features;
     tm_tags *tags;
     tm_engine_tail tails[TM_MAX_TAILS];
     size_t tail_count;
@@ -53,6 +72,22 @@ tagmask_status tm_engine_network_get(tagmask_engine *engine, const char *layer, 
                                      tm_error *err);
 // The tensor whose features views have when no layer is named.
 const char *tm_engine_features(const tagmask_engine *engine);
+
+const tm_pack *tm_engine_pack(const tagmask_engine *engine, tm_role role);
+
+// ---- engine_aide.c
+
+// Of TM_ROLE_SECOND and TM_ROLE_FEATURES.
+tm_engine_aide *tm_engine_aide_of(tagmask_engine *engine, tm_role role);
+// Makes such a network, which the engine has (wanted), ready. Takes the device's lock. Errors: those of loading a pack
+// and its network; UNSUPPORTED when the second classifier has other classes than the first.
+tagmask_status tm_engine_need(tagmask_engine *engine, tm_role role, tm_error *err);
+// For engine.c: which packs are taken. classifier: the first one's name as the caller gave it. The caller holds the
+// device's lock.
+tagmask_status tm_engine_choose_aides(tagmask_engine *engine, const char *classifier,
+                                      const tagmask_load_options *options, tm_error *err);
+void tm_engine_free_aides(tagmask_engine *engine);
+tagmask_status tm_engine_upload_weights(tm_gpu *gpu, const tm_cam_head *head, tm_buffer **weights, tm_error *err);
 
 // ---- engine_network.c, for engine.c
 

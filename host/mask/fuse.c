@@ -35,13 +35,18 @@ tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, co
                                      const tm_tag_cam *cam, const tm_map *target, tm_map *high, tm_map *spread,
                                      const tm_map *disagreement, tm_error *err) {
     const tm_view *affinity = tm_session_scale_view(session, settings, settings->affinity_size);
+    tm_affinity how = {settings->affinity_temperature, settings->affinity_steps, settings->ridge, false};
     TM_TRY(tm_scratch_map(work, target->width, target->height, high, err));
     TM_TRY(tm_cam_record(work, session->engine, cam->parts, cam->part_count, &cam->rows, settings->rivalry, high,
                          disagreement, err));
     *spread = *high;
-    if (!affinity || affinity->output_count < 2) return TAGMASK_OK;
+    if (session->features_view) {
+        affinity = session->features_view;
+        how = (tm_affinity){settings->features_temperature, settings->affinity_steps, 0, true};
+    } else if (!affinity || affinity->output_count < 2) {
+        return TAGMASK_OK;
+    }
     TM_TRY(tm_scratch_map(work, target->width, target->height, spread, err));
-    const tm_affinity how = {settings->affinity_temperature, settings->affinity_steps, settings->ridge};
     return tm_affinity_record(work, affinity, &how, high, spread, err);
 }
 
@@ -88,6 +93,8 @@ static tagmask_status record_tag(tagmask_session *session, tm_work *work, const 
     TM_TRY(tm_session_record_cam(session, work, settings, &maps->cam, target, &input.high, &input.cam,
                                  doubts ? &doubt : NULL, err));
     *high = input.high;
+    // What a features network has spread follows the object: there agreement is measured.
+    if (session->features_view) input.high = input.cam;
     TM_TRY(record_fusion(session, work, settings, maps, &input, target, err));
     return doubts ? record_doubt(work, settings, &doubt, target, err) : TAGMASK_OK;
 }

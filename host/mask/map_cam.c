@@ -5,10 +5,14 @@
 tagmask_status tm_map_cam_record(tm_work *work, const tagmask_engine *engine, const tm_view *view,
                                  const tm_map_classes *classes, tm_map *map, tm_error *err) {
     const tm_tensor *features = &view->outputs[0];
-    if (features->shape.dim[1] != engine->channels)
+    bool first = view->role == TM_ROLE_CLASSIFIER;
+    int64_t channels = first ? engine->channels : engine->second.channels;
+    tm_buffer *weights = first ? engine->class_weights : engine->second.class_weights;
+    if (features->shape.dim[1] != channels)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: the CAM layer has %lld channels, its dense layer %lld",
-                       engine->classifier.model_path, (long long)features->shape.dim[1], (long long)engine->channels);
-    return tm_map_class(work, features, tm_slice_all(engine->class_weights), classes, map, err);
+                       tm_engine_pack(engine, view->role)->model_path, (long long)features->shape.dim[1],
+                       (long long)channels);
+    return tm_map_class(work, features, tm_slice_all(weights), classes, map, err);
 }
 
 const tm_map_method tm_map_cam = {.name = "cam", .needs = TM_MAP_CLASS_WEIGHTS | TM_MAP_FEATURES, .of_class = true};

@@ -107,17 +107,27 @@ static tagmask_status read_path(tm_pack *pack, const cJSON *root, const char *me
     return TAGMASK_OK;
 }
 
+static tagmask_status read_features(tm_pack *pack, const cJSON *root, tm_error *err) {
+    const cJSON *features = cJSON_GetObjectItemCaseSensitive(root, "features");
+    double patch;
+    TM_TRY(read_string(pack, features, "layer", false, &pack->features_layer, err));
+    TM_TRY(read_number(pack, features, "patch", 0, 256, 0, &patch, err));
+    pack->patch = (uint32_t)patch;
+    return TAGMASK_OK;
+}
+
 static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind wanted, tm_error *err) {
     double format, output;
     TM_TRY(read_number(pack, root, "format", 0, 1e9, 0, &format, err));
     if (format != 1) return bad(pack, err, "format", "1, the version that this tagmask knows");
     char *kind = NULL;
     TM_TRY(read_string(pack, root, "kind", true, &kind, err));
-    static const char *const kinds[] = {"classifier", "saliency"};
-    bool known = !strcmp(kind, kinds[0]) || !strcmp(kind, kinds[1]);
-    pack->kind = !strcmp(kind, kinds[1]) ? TM_PACK_SALIENCY : TM_PACK_CLASSIFIER;
+    static const char *const kinds[TM_PACK_KINDS] = {"classifier", "saliency", "features"};
+    int known = 0;
+    while (known < TM_PACK_KINDS && strcmp(kind, kinds[known])) known++;
     free(kind);
-    if (!known) return bad(pack, err, "kind", "\"classifier\" or \"saliency\"");
+    if (known == TM_PACK_KINDS) return bad(pack, err, "kind", "\"classifier\", \"saliency\" or \"features\"");
+    pack->kind = (tm_pack_kind)known;
     if (pack->kind != wanted)
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s/pack.json: is a %s pack where a %s pack is needed",
                        pack->folder, kinds[pack->kind], kinds[wanted]);
@@ -130,6 +140,7 @@ static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind w
     TM_TRY(read_string(pack, cam, "layer", false, &pack->cam_layer, err));
     TM_TRY(read_string(pack, affinity, "layer", false, &pack->affinity_layer, err));
     TM_TRY(read_path(pack, root, "model", true, &pack->model_path, err));
+    if (pack->kind == TM_PACK_FEATURES) return read_features(pack, root, err);
     if (pack->kind == TM_PACK_SALIENCY) return TAGMASK_OK;
     TM_TRY(read_path(pack, root, "labels", false, &pack->labels_path, err));
     return read_path(pack, root, "tags", false, &pack->tags_path, err);
@@ -175,6 +186,15 @@ static bool find_folder(const char *name, const char *folders, char **found) {
         free(folder);
     }
     return ok;
+}
+
+tagmask_status tm_pack_exists(const char *name_or_path, bool *found, tm_error *err) {
+    char *folders = model_folders(), *folder = NULL;
+    bool ok = folders && find_folder(name_or_path, folders, &folder);
+    *found = folder != NULL;
+    free(folders);
+    free(folder);
+    return ok ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
 }
 
 tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err) {
@@ -224,5 +244,6 @@ void tm_pack_free(tm_pack *pack) {
     free(pack->tags_path);
     free(pack->cam_layer);
     free(pack->affinity_layer);
+    free(pack->features_layer);
     *pack = (tm_pack){0};
 }

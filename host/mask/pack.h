@@ -5,7 +5,7 @@
 #include "base/base.h"
 #include "mask/maps.h"
 
-typedef enum tm_pack_kind { TM_PACK_CLASSIFIER = 0, TM_PACK_SALIENCY } tm_pack_kind;
+typedef enum tm_pack_kind { TM_PACK_CLASSIFIER = 0, TM_PACK_SALIENCY, TM_PACK_FEATURES, TM_PACK_KINDS } tm_pack_kind;
 
 typedef struct tm_pack {
     char *folder, *name;
@@ -17,10 +17,14 @@ typedef struct tm_pack {
     uint32_t multiple_of;           // sides of the network input are multiples of this
     uint32_t width, height;         // fixed input size; 0: any
     tm_filter filter;               // how photos are resampled
-    int32_t output;                 // which output is the map or the class scores
+    int32_t output;                 // which output is the map, the class scores or the features
     char *cam_layer;                // tensor before the pooling; NULL: found in the graph
     char *affinity_layer;           // tensor whose features tell which places belong together; NULL: none
-    uint64_t hash;                  // of pack.json and the model file: changes when the pack does
+    // Of features: the tensor, (1, channels, height, width); or (1, places, channels) of squares of `patch` px in rows,
+    // after other tokens if there are more. NULL: the output.
+    char *features_layer;
+    uint32_t patch;
+    uint64_t hash;  // of pack.json and the model file: changes when the pack does
 } tm_pack;
 
 // name_or_path: a folder with pack.json, or the name of one below TAGMASK_MODELS (paths separated by ':'), then the
@@ -28,5 +32,7 @@ typedef struct tm_pack {
 // caller expects.
 tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err);
 void tm_pack_free(tm_pack *pack);
+// Whether there is a pack of this name or path; it may be damaged. Errors: MEMORY.
+tagmask_status tm_pack_exists(const char *name_or_path, bool *found, tm_error *err);
 
 #endif

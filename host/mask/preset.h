@@ -29,7 +29,8 @@ typedef enum tm_edge_kind {
 } tm_edge_kind;
 typedef enum tm_unary_kind { TM_UNARY_LOGIT = 0, TM_UNARY_SEEDS, TM_UNARY_KINDS } tm_unary_kind;
 
-enum { TM_CROP_CAM = 0, TM_CROP_FUSED };  // members of the list crop_sources in preset_table.c
+enum { TM_AFFINITY_CLASSIFIER = 0, TM_AFFINITY_FEATURES };  // of the list affinity_sources in preset_table.c
+enum { TM_CROP_CAM = 0, TM_CROP_FUSED };                    // members of the list crop_sources in preset_table.c
 
 // docs/presets.md describes each member; preset_table.c has the rows that read, check and print them.
 typedef struct tm_settings {
@@ -39,6 +40,7 @@ typedef struct tm_settings {
     // Classifier views: long sides in px, each also mirrored when mirror is set.
     uint32_t scales[TM_MAX_SCALES], scale_count;
     bool mirror;
+    uint32_t classifiers;  // how many of the engine's are asked: 1 or 2
     // Further views at the scale expand_size (expand.c): turned by degrees, moved by shares of the sides, with hidden
     // cells, mixed with their blurred copy, or through the network's tail with dilated convolutions.
     uint32_t expand_size;
@@ -57,6 +59,9 @@ typedef struct tm_settings {
     uint32_t affinity_size;  // the scale whose features give the affinities, must be one of scales; 0: no affinity step
     float affinity_temperature;
     uint32_t affinity_steps;
+    // Or those of the engine's features network, if it has one: TM_AFFINITY_FEATURES.
+    uint32_t affinity_from, features_size;
+    float features_temperature;
     float ridge;  // lambda of the regression on the features (affinity.c); 0: none
     // Class competition (class_map.comp): the tag's map less `rivalry` times the best of the `rivals` other classes.
     uint32_t rivals;

@@ -8,6 +8,7 @@
 #define NAME(id, name) name,
 static const char *const methods[] = {TM_MAP_METHODS(NAME) NULL};
 #undef NAME
+static const char *const affinity_sources[] = {"classifier", "features", NULL};
 static const char *const crop_sources[] = {"cam", "fused", NULL};
 static const char *const fusions[] = {
     [TM_FUSION_GATE] = "gate", [TM_FUSION_PRODUCT] = "product",     [TM_FUSION_MAX] = "max",
@@ -39,6 +40,7 @@ static const tm_member members[] = {
     ROW(VIEWS, TM_MEMBER_TEXT, "layer", offsetof(tm_settings, layer), 0, 0, false),
     LIST(VIEWS, TM_MEMBER_WHOLES, scales, scale_count, 64, 2048, TM_MAX_SCALES),
     FLAG(VIEWS, mirror),
+    WHOLE(VIEWS, classifiers, 1, 2),
     WHOLE(VIEWS, expand_size, 64, 2048),
     LIST(VIEWS, TM_MEMBER_REALS, turns, turn_count, -45, 45, TM_MAX_EXTRAS),
     LIST(VIEWS, TM_MEMBER_REALS, shifts, shift_count, -0.25, 0.25, TM_MAX_EXTRAS),
@@ -60,6 +62,9 @@ static const tm_member members[] = {
     REAL(MAPS, affinity_temperature, 0.001, 10),
     WHOLE(MAPS, affinity_steps, 1, 16),
     REAL(MAPS, ridge, 0, 1000),
+    CHOICE(VIEWS, affinity_from, affinity_sources),
+    WHOLE(VIEWS, features_size, 64, 2048),
+    REAL(MAPS, features_temperature, 0.001, 10),
     WHOLE(MAPS, rivals, 0, TM_MAX_RIVALS),
     REAL(MAPS, rivalry, 0, 4),
     FLAG(VIEWS, saliency_mirror),

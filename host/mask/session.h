@@ -14,7 +14,7 @@
 // The image that views are taken from is at most this long; larger photos are reduced by a whole factor on the host.
 #define TM_BASE_SIDE 4096u
 
-#define TM_MAX_VIEW_PARTS (2 * TM_MAX_SCALES + 3 * TM_MAX_EXTRAS + TM_MAX_CUTOUTS + 1)
+#define TM_MAX_VIEW_PARTS (4 * TM_MAX_SCALES + 3 * TM_MAX_EXTRAS + TM_MAX_CUTOUTS + 1)
 // Of one tag: those, and its own.
 #define TM_MAX_TAG_PARTS (TM_MAX_VIEW_PARTS + 2 * TM_MAX_EXTRAS)
 
@@ -45,11 +45,13 @@ struct tagmask_session {
     uint64_t proposal;  // counts them
     tm_view **views;    // every one asked for: up to TM_KEPT_VIEWS, or what one proposal needs
     size_t view_count, view_capacity;
-    tm_cam_part parts[TM_MAX_VIEW_PARTS];  // the settings' scales, classifier_count of them, then their further views
+    tm_cam_part parts[TM_MAX_VIEW_PARTS];  // the settings' scales, of one classifier or two, classifier_count of them,
+                                           // then further views
     size_t part_count, classifier_count;
     float *scores;  // mean logits over the scales
     tm_view *saliency_views[2];
     size_t saliency_count;
+    tm_view *features_view;  // NULL: affinities come from the classifier
     uint64_t views_key;
 
     tm_buffer *mask;      // what a view has erased, while it runs

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask/map_table.h"
 #include "mask/session.h"
 
 // Sides of an image scaled so that the long one is `size`, each rounded to a multiple and at least `least`.
@@ -92,7 +93,7 @@ tagmask_status tm_session_images(tagmask_session *session, const tm_settings *se
 // ---- Views: every one that was asked for is kept, so that presets and tags that come back need no network.
 
 static bool same_request(const tm_view *a, const tm_view *b) {
-    return a->saliency == b->saliency && a->width == b->width && a->height == b->height && a->mirror == b->mirror &&
+    return a->role == b->role && a->width == b->width && a->height == b->height && a->mirror == b->mirror &&
            a->tail_dilation == b->tail_dilation && a->tail_dense == b->tail_dense && a->method == b->method &&
            a->row == b->row && a->option == b->option && !strcmp(a->layer, b->layer) &&
            !memcmp(&a->box, &b->box, sizeof a->box) && !memcmp(&a->edit, &b->edit, sizeof a->edit);
@@ -135,22 +136,25 @@ tm_view *tm_session_view(tagmask_session *session, const tm_view *request) {
 
 tm_view tm_session_saliency_request(const tagmask_session *session, tm_box box, bool mirror) {
     const tm_pack *pack = &session->engine->saliency;
-    tm_view view = {.saliency = true, .width = pack->width, .height = pack->height, .mirror = mirror, .box = box};
+    tm_view view = {
+        .role = TM_ROLE_SALIENCY, .width = pack->width, .height = pack->height, .mirror = mirror, .box = box};
     if (!pack->width)
         scaled_size((uint32_t)box.right, (uint32_t)box.bottom, 320, pack->multiple_of, 32, &view.width, &view.height);
     return view;
 }
 
-static tm_view classifier_request(const tagmask_session *session, const tm_settings *settings, uint32_t scale,
-                                  bool mirror) {
-    const tm_pack *pack = &session->engine->classifier;
-    tm_view view = {.width = pack->width,
+// Of the whole photo: classifiers and features.
+static tm_view photo_request(const tagmask_session *session, const tm_settings *settings, tm_role role, uint32_t scale,
+                             bool mirror) {
+    const tm_pack *pack = tm_engine_pack(session->engine, role);
+    tm_view view = {.role = role,
+                    .width = pack->width,
                     .height = pack->height,
                     .mirror = mirror,
                     .box = {0, 0, (float)session->base.width, (float)session->base.height}};
     if (!pack->width)
         scaled_size(session->base.width, session->base.height, scale, pack->multiple_of, 64, &view.width, &view.height);
-    memcpy(view.layer, settings->layer, sizeof view.layer);
+    if (role == TM_ROLE_CLASSIFIER) memcpy(view.layer, settings->layer, sizeof view.layer);
     return view;
 }
 
@@ -162,20 +166,37 @@ tm_view *tm_session_scale_view(tagmask_session *session, const tm_settings *sett
     return NULL;
 }
 
+// A second one serves the method cam.
+static size_t count_classifiers(const tagmask_engine *engine, const tm_settings *settings) {
+    bool maps = tm_map_method_at(settings->method) == &tm_map_cam;
+    return settings->classifiers > 1 && maps && engine->second.wanted ? 2 : 1;
+}
+
+static bool wants_features(const tagmask_engine *engine, const tm_settings *settings) {
+    return settings->affinity_from == TM_AFFINITY_FEATURES && engine->features.wanted;
+}
+
 // The views of the settings, in order.
 static tagmask_status list_views(tagmask_session *session, const tm_settings *settings, tm_error *err) {
     const tm_box all = {0, 0, (float)session->base.width, (float)session->base.height};
     size_t passes = settings->mirror ? 2 : 1, maps = settings->saliency_mirror ? 2 : 1;
-    session->classifier_count = settings->scale_count * passes;
+    size_t views = settings->scale_count * passes;
+    session->classifier_count = views * count_classifiers(session->engine, settings);
     session->saliency_count = session->engine->has_saliency ? maps : 0;
     bool ok = true;
     for (size_t v = 0; ok && v < session->classifier_count; v++) {
-        tm_view request = classifier_request(session, settings, settings->scales[v / passes], v % passes == 1);
+        tm_role role = v < views ? TM_ROLE_CLASSIFIER : TM_ROLE_SECOND;
+        tm_view request = photo_request(session, settings, role, settings->scales[v % views / passes], v % passes == 1);
         session->parts[v] = (tm_cam_part){.view = tm_session_view(session, &request)};
         ok = session->parts[v].view != NULL;
     }
     session->part_count = session->classifier_count;
     if (ok) TM_TRY(tm_session_expand_views(session, settings, err));
+    session->features_view = NULL;
+    if (ok && wants_features(session->engine, settings)) {
+        tm_view request = photo_request(session, settings, TM_ROLE_FEATURES, settings->features_size, false);
+        ok = (session->features_view = tm_session_view(session, &request)) != NULL;
+    }
     for (size_t v = 0; ok && v < session->saliency_count; v++) {
         tm_view request = tm_session_saliency_request(session, all, v == 1);
         ok = (session->saliency_views[v] = tm_session_view(session, &request)) != NULL;
@@ -214,12 +235,15 @@ tagmask_status tm_session_views(tagmask_session *session, const tm_settings *set
     uint64_t key = tm_preset_hash(settings, TM_STAGE_VIEWS, 2);
     bool holds = session->views_key == key;
     session->views_key = 0;
+    if (count_classifiers(session->engine, settings) > 1) TM_TRY(tm_engine_need(session->engine, TM_ROLE_SECOND, err));
+    if (wants_features(session->engine, settings)) TM_TRY(tm_engine_need(session->engine, TM_ROLE_FEATURES, err));
     TM_TRY(list_views(session, settings, err));  // also when it holds, so that none of them is forgotten
     if (!holds) {
-        tm_view *views[TM_MAX_VIEW_PARTS + 2];
+        tm_view *views[TM_MAX_VIEW_PARTS + 3];
         size_t count = 0;
         for (size_t v = 0; v < session->part_count; v++) views[count++] = session->parts[v].view;
         for (size_t v = 0; v < session->saliency_count; v++) views[count++] = session->saliency_views[v];
+        if (session->features_view) views[count++] = session->features_view;
         TM_TRY(tm_session_run_views(session, settings, views, count, (tm_progress_span){"networks", 0.05f, 0.6f}, err));
         TM_TRY(mean_scores(session, err));
     }

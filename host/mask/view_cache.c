@@ -31,7 +31,7 @@ static uint64_t hash_map(const tm_view *view, uint64_t seed) {
 
 static tm_view_key make_key(const tm_views_context *context, const tm_view *view) {
     const tagmask_engine *engine = context->engine;
-    const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
+    const tm_pack *pack = tm_engine_pack(engine, view->role);
     struct {
         uint32_t version[3], width, height, mirror, device_class, tail_dilation, tail_dense, precision;
         tm_box box;
@@ -50,10 +50,10 @@ static tm_view_key make_key(const tm_views_context *context, const tm_view *view
     const tm_gpu_info *info = tm_gpu_get_info(engine->device->gpu);
     memcpy(what.device, info->cache_key, sizeof what.device);
     what.device_class = (uint32_t)info->gpu_class;
-    bool one_output = view->saliency || view->method || view->tail_dilation || !pack->affinity_layer;
+    bool one_output = view->role != TM_ROLE_CLASSIFIER || view->method || view->tail_dilation || !pack->affinity_layer;
     return (tm_view_key){.photo = context->photo_hash,
                          .view = hash_map(view, tm_hash64(&what, sizeof what, pack->hash)),
-                         .score_count = view->saliency || view->method ? 0 : (uint64_t)engine->class_count,
+                         .score_count = tm_view_has_scores(view) ? (uint64_t)engine->class_count : 0,
                          .output_count = one_output ? 1 : 2};
 }
 

@@ -17,7 +17,7 @@ void tm_view_clear(tm_view *view) {
 // Photo -> network input, in place where the plan wants it.
 tagmask_status tm_view_record_input(const tm_views_context *context, tm_work *work, const tm_view *view,
                                     const tm_tensor *input, tm_error *err) {
-    const tm_pack *pack = view->saliency ? &context->engine->saliency : &context->engine->classifier;
+    const tm_pack *pack = tm_engine_pack(context->engine, view->role);
     tm_map image;
     TM_TRY(tm_scratch_map(work, view->width, view->height, &image, err));
     TM_TRY(tm_image_resample(work, &context->base, &view->box, pack->filter, &image, err));
@@ -69,6 +69,39 @@ static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *v
     return tm_copy(work->recorder, output.slice, kept->slice, err);
 }
 
+// Tokens of a transformer, (1, tokens, channels), as features of places: the last tokens are its patches in rows.
+static tagmask_status keep_tokens(tm_work *work, const tm_pack *pack, tm_view *view, const tm_tensor *tokens,
+                                  tm_error *err) {
+    uint32_t patch = TM_MAX(pack->patch, 1), width = view->width / patch, height = view->height / patch;
+    int64_t places = (int64_t)width * height, count = tokens->shape.dim[1], channels = tokens->shape.dim[2];
+    bool ok = pack->patch && places && tokens->shape.dim[0] == 1 && count >= places && channels > 0 &&
+              tokens->dtype == TM_FLOAT32 && tokens->slice.buffer && places * channels < INT32_MAX;
+    if (!ok) {
+        char text[128];
+        return tm_fail(
+            err, TAGMASK_ERROR_UNSUPPORTED,
+            "%s: the features have shape %s; for an input of %u x %u and a member \"patch\" of %u in pack.json, "
+            "expected float32 (1, at least %lld, channels), computed from the photo",
+            pack->model_path, tm_shape_text(&tokens->shape, text, sizeof text), view->width, view->height, pack->patch,
+            (long long)places);
+    }
+    tm_tensor *kept = &view->outputs[0];
+    tm_buffer *buffer = NULL;
+    uint64_t bytes = (uint64_t)(places * channels) * 4;
+    TM_TRY(tm_buffer_create(work->gpu, bytes, TM_MEMORY_DEVICE, &buffer, err));
+    *kept = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, channels, height, width}}, {buffer, 0, bytes}};
+    view->output_count = 1;
+    struct {
+        uint32_t places, channels, skipped;
+    } push = {(uint32_t)places, (uint32_t)channels, (uint32_t)(count - places)};
+    tm_map_call call = {.shader = "cam/token_features",
+                        .bindings = {tokens->slice, kept->slice},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = (uint64_t)(places * channels)};
+    return tm_map_dispatch(work, &call, err);
+}
+
 // Features of the source view -> input of the network's tail.
 static tagmask_status record_tail_input(tm_work *work, const tm_view *view, const tm_tensor *input, tm_error *err) {
     const tm_tensor *features = &view->source->outputs[1];
@@ -114,7 +147,13 @@ static tagmask_status find_network(tagmask_engine *engine, const tm_view *view, 
                               {TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL},
                               (size_t)engine->saliency.output,
                               SIZE_MAX};
-    if (view->saliency) return TAGMASK_OK;
+    if (view->role == TM_ROLE_SALIENCY) return TAGMASK_OK;
+    if (view->role != TM_ROLE_CLASSIFIER) {
+        const tm_engine_aide *aide = tm_engine_aide_of(engine, view->role);
+        network->graph = aide->graph;
+        network->features_output = aide->features_output;
+        return TAGMASK_OK;
+    }
     if (view->tail_dilation) {
         const tm_engine_tail *tail;
         TM_TRY(tm_engine_tail_get(engine, view->tail_dilation, view->tail_dense, &tail, err));
@@ -134,7 +173,7 @@ static tagmask_status find_network(tagmask_engine *engine, const tm_view *view, 
 // Class scores, or maps whose means they are: read back as they lie, mean_scores does the rest.
 static tagmask_status read_scores(tm_work *work, const tagmask_engine *engine, tm_view *view, const tm_plan *plan,
                                   tm_error *err) {
-    const tm_pack *pack = &engine->classifier;
+    const tm_pack *pack = tm_engine_pack(engine, view->role);
     tm_tensor scores = tm_plan_output(plan, (size_t)pack->output);
     size_t count = 0, classes = (size_t)engine->class_count;
     bool maps = scores.shape.rank == 4 && scores.shape.dim[1] == engine->class_count;
@@ -160,25 +199,27 @@ static void mean_scores(const tagmask_engine *engine, tm_view *view) {
 
 static tagmask_status record_view(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
     tagmask_engine *engine = context->engine;
-    const tm_pack *pack = view->saliency ? &engine->saliency : &engine->classifier;
+    const tm_pack *pack = tm_engine_pack(engine, view->role);
+    bool has_scores = tm_view_has_scores(view);
     view_network network;
     TM_TRY(find_network(engine, view, &network, err));
     tm_plan *plan;
     TM_TRY(tm_graph_plan(network.graph, &network.input, 1, &plan, err));
     // Scores that are maps are small beside the network, and read by the host.
-    if (!view->saliency) TM_TRY(tm_plan_output_linear(plan, (size_t)pack->output, err));
+    if (has_scores) TM_TRY(tm_plan_output_linear(plan, (size_t)pack->output, err));
     tm_tensor target = tm_plan_input(plan, 0);
     TM_TRY(view->tail_dilation ? record_tail_input(work, view, &target, err)
                                : tm_view_record_input(context, work, view, &target, err));
     TM_TRY(tm_plan_record(plan, work->recorder, err));
     tm_tensor first = tm_plan_output(plan, network.features_output);
-    if (view->saliency && first.shape.rank == 4 && first.shape.dim[1] != 1)
+    if (view->role == TM_ROLE_SALIENCY && first.shape.rank == 4 && first.shape.dim[1] != 1)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: its map has %lld channels; expected 1", pack->model_path,
                        (long long)first.shape.dim[1]);
+    if (view->role == TM_ROLE_FEATURES && first.shape.rank == 3) return keep_tokens(work, pack, view, &first, err);
     TM_TRY(keep_output(work, pack, view, first, err));
     if (network.affinity_output != SIZE_MAX)
         TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.affinity_output), err));
-    return view->saliency ? TAGMASK_OK : read_scores(work, engine, view, plan, err);
+    return has_scores ? read_scores(work, engine, view, plan, err) : TAGMASK_OK;
 }
 
 // Reads the outputs of new views back and stores them; a cache that cannot be written is no reason to fail.

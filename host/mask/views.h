@@ -14,7 +14,7 @@ typedef struct tm_map_method tm_map_method;  // map_table.h
 
 typedef struct tm_view {
     // The request.
-    bool saliency;           // which network
+    tm_role role;            // which network
     uint32_t width, height;  // of the network's input
     bool mirror;
     tm_box box;    // of the base image
@@ -30,16 +30,19 @@ typedef struct tm_view {
     // Read when it runs; edit.mask_key and the rest of the request stand for them.
     const struct tm_view *source;
     tm_map mask;  // of edits that have one
-    // The result, once ready. Classifier: [0] features, [1] affinity features if the pack names a layer. Saliency, and
-    // with a method: [0] the map.
+    // The result, once ready. Classifier: [0] features, [1] affinity features if the pack names a layer. Second
+    // classifier, and features: [0] features. Saliency, and with a method: [0] the map.
     bool ready;
     tm_tensor outputs[TM_VIEW_OUTPUTS];  // each slice is all of its own buffer
     size_t output_count;
-    float *scores;        // classifier, without a method: class_count logits
+    float *scores;        // classifiers, without a method: class_count logits
     size_t score_places;  // numbers that each of them was the mean of
     uint64_t asked;       // the session's proposal that asked for it last
 } tm_view;
 void tm_view_clear(tm_view *view);  // frees the result
+static inline bool tm_view_has_scores(const tm_view *view) {
+    return (view->role == TM_ROLE_CLASSIFIER || view->role == TM_ROLE_SECOND) && !view->method;
+}
 
 typedef struct tm_views_context {
     tagmask_engine *engine;

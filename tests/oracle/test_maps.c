@@ -197,16 +197,20 @@ static void test_reduce_where(void **state) {
 
 // ---- CAM.
 
-static void test_affinity(void **state) {
-    map_case *f = *state;
-    enum { W = 13, H = 7, P = W * H, C = 10 };
-    float *features = test_noise(11, C * P, -1, 1), *map = test_noise(12, P, 0, 1), wanted[P];
+// Of features [C][P], less the means of their channels if `centred`.
+static void affinity_reference(const float *features, int C, int P, bool centred, const float *map, float *wanted) {
+    double *f = malloc((size_t)C * (size_t)P * sizeof *f);
+    for (int c = 0; c < C; c++) {
+        double mean = 0;
+        for (int i = 0; i < P; i++) mean += features[c * P + i] / (double)P;
+        for (int i = 0; i < P; i++) f[c * P + i] = features[c * P + i] - (centred ? mean : 0);
+    }
     for (int i = 0; i < P; i++) {
         double sum = 0, norm = 0;
         for (int j = 0; j < P; j++) {
             double dot = 0, ni = 0, nj = 0;
             for (int c = 0; c < C; c++) {
-                double u = features[c * P + i], v = features[c * P + j];
+                double u = f[c * P + i], v = f[c * P + j];
                 dot += u * v;
                 ni += u * u;
                 nj += v * v;
@@ -217,16 +221,31 @@ static void test_affinity(void **state) {
         }
         wanted[i] = (float)(sum / norm);
     }
+    free(f);
     min_max(wanted, P);
+}
+
+static void check_affinity(map_case *f, bool centred) {
+    enum { W = 13, H = 7, P = W * H, C = 10 };
+    float *features = test_noise(11, C * P, -1, 2), *map = test_noise(12, P, 0, 1), wanted[P];
     tm_map data = device_map(f, W, H * C, features), from = device_map(f, W, H, map), to = device_map(f, W, H, NULL);
     tm_view view = {.output_count = 2};
     view.outputs[1] = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, C, H, W}}, data.slice};
-    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){0.1f, 1, 0}, &from, &to, &f->err), &f->err);
+    affinity_reference(features, C, P, centred, map, wanted);
+    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){0.1f, 1, 0, centred}, &from, &to, &f->err), &f->err);
     float *got = fetch(f, &to);
     assert_close(got, wanted, P, 1e-4);
     free(features);
     free(map);
     free(got);
+}
+
+static void test_affinity(void **state) {
+    check_affinity(*state, false);
+}
+
+static void test_affinity_centred(void **state) {
+    check_affinity(*state, true);
 }
 
 static void test_reduce_finite(void **state) {
@@ -315,8 +334,8 @@ static void check_saliency(map_case *f, tm_layout layout) {
     for (int i = 0; i < N; i++) wanted[i] = (map[i] + map[i / W * W + W - 1 - i % W]) / largest;
     min_max(wanted, N);
     tm_map data = device_map(f, W, layout == TM_C4 ? 4 * H : H, layout == TM_C4 ? packed : map);
-    tm_view straight = {.saliency = true, .output_count = 1},
-            mirrored = {.saliency = true, .output_count = 1, .mirror = true};
+    tm_view straight = {.role = TM_ROLE_SALIENCY, .output_count = 1},
+            mirrored = {.role = TM_ROLE_SALIENCY, .output_count = 1, .mirror = true};
     straight.outputs[0] = mirrored.outputs[0] = (tm_tensor){TM_FLOAT32, layout, {4, {1, 1, H, W}}, data.slice};
     tm_view *views[2] = {&straight, &mirrored};
     tm_map to = device_map(f, W, H, NULL);
@@ -414,6 +433,7 @@ int main(void) {
         WITH_DEVICE(test_reduce_where),
         WITH_DEVICE(test_reduce_finite),
         WITH_DEVICE(test_affinity),
+        WITH_DEVICE(test_affinity_centred),
         WITH_DEVICE(test_cam_linear),
         WITH_DEVICE(test_cam_c4),
         WITH_DEVICE(test_cam_whole_blocks),

@@ -33,7 +33,8 @@ static void add_conv(onnx_model *m, const char *from, const char *to, int64_t in
     free(inputs);
 }
 
-static char *make_classifier(void) {
+// seed: of the dense layer.
+static char *make_classifier(uint64_t seed, int64_t classes) {
     static const char json[] =
         "{\"format\": 1, \"name\": \"tiny\", \"kind\": \"classifier\", \"model\": \"model.onnx\", \"labels\": "
         "\"labels.json\", \"tags\": \"tags.json\", \"preprocess\": {\"mean\": [127, 127, 127], \"scale\": [128, 128, "
@@ -53,8 +54,8 @@ static char *make_classifier(void) {
     onnx_add(m, "Relu", "last", "features");
     onnx_add(m, "GlobalAveragePool", "features", "pooled");
     onnx_add(m, "Flatten", "pooled", "flat");
-    float *noise = test_noise(7, 16 * TINY_CLASSES, -1, 1);
-    onnx_constant(m, "dense", TM_FLOAT32, DIMS(16, TINY_CLASSES), noise);
+    float *noise = test_noise(seed, (size_t)(16 * classes), -1, 1);
+    onnx_constant(m, "dense", TM_FLOAT32, DIMS(16, classes), noise);
     onnx_add(m, "MatMul", "flat,dense", "logits");
     onnx_output(m, "logits");
     write_model(folder, m);
@@ -84,17 +85,55 @@ static char *make_saliency(void) {
     return folder;
 }
 
-static char *classifier, *saliency;
+static char *make_features(bool odd) {
+    static const char json[] =
+        "{\"format\": 1, \"name\": \"tiny\", \"kind\": \"features\", \"model\": \"model.onnx\", \"preprocess\": "
+        "{\"mean\": [127, 127, 127], \"scale\": [128, 128, 128], \"size\": [64, 64]}, \"features\": {\"layer\": "
+        "\"tokens\", \"patch\": 8}}";
+    char *folder = test_temporary_dir();
+    onnx_model *m = onnx_new(13);
+    onnx_input(m, "image", TM_FLOAT32, DIMS(1, 3, -1, -1));
+    add_conv(m, "image", "first", 3, 8, 2);
+    onnx_add(m, "Relu", "first", "first_relu");
+    add_conv(m, "first_relu", "second", 8, 8, 2);
+    onnx_add(m, "Relu", "second", "second_relu");
+    add_conv(m, "second_relu", "third", 8, 12, odd ? 4 : 2);
+    const int64_t shape[] = {1, 12, -1};
+    onnx_constant(m, "shape", TM_INT64, DIMS(3), shape);
+    onnx_add(m, "Reshape", "third,shape", "flat");
+    onnx_node *transpose = onnx_add(m, "Transpose", "flat", "patches");
+    onnx_ints(m, transpose, "perm", DIMS(0, 2, 1));
+    float *noise = test_noise(5, 12, -1, 1);
+    onnx_constant(m, "class_token", TM_FLOAT32, DIMS(1, 1, 12), noise);
+    onnx_int(m, onnx_add(m, "Concat", "class_token,patches", "tokens"), "axis", 1);
+    onnx_add(m, "Relu", "tokens", "output");
+    onnx_output(m, "output");
+    write_model(folder, m);
+    write_file(folder, "pack.json", json, strlen(json));
+    onnx_free(m);
+    free(noise);
+    return folder;
+}
+
+static char *classifier, *saliency, *second, *odd_classifier, *features, *odd_features;
 
 static void free_packs(void) {
     free(classifier);
     free(saliency);
+    free(second);
+    free(odd_classifier);
+    free(features);
+    free(odd_features);
 }
 
 static void make_packs(void) {
     if (classifier) return;
-    classifier = make_classifier();
+    classifier = make_classifier(7, TINY_CLASSES);
+    second = make_classifier(8, TINY_CLASSES);
+    odd_classifier = make_classifier(9, 3);
     saliency = make_saliency();
+    features = make_features(false);
+    odd_features = make_features(true);
     atexit(free_packs);
 }
 
@@ -106,6 +145,26 @@ const char *tiny_classifier(void) {
 const char *tiny_saliency(void) {
     make_packs();
     return saliency;
+}
+
+const char *tiny_second(void) {
+    make_packs();
+    return second;
+}
+
+const char *tiny_odd_classifier(void) {
+    make_packs();
+    return odd_classifier;
+}
+
+const char *tiny_features(void) {
+    make_packs();
+    return features;
+}
+
+const char *tiny_odd_features(void) {
+    make_packs();
+    return odd_features;
 }
 
 enum { PHOTO_WIDTH = 150, PHOTO_HEIGHT = 100 };

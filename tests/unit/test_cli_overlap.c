@@ -75,8 +75,7 @@ static int set_up(void **state) {
     tm_png png = {.width = photo.width, .height = photo.height, .channels = 3, .pixels = (uint8_t *)photo.pixels};
     options =
         (propose_options){.tags = {&tag, 1, 1},
-                          .model = tiny_classifier(),
-                          .saliency = tiny_saliency(),
+                          .packs = {.model = tiny_classifier(), .saliency = tiny_saliency()},
                           .params = {.struct_size = sizeof options.params, .preset = "fast", .working_size = 128}};
     job = (propose_job){.options = &options, .threshold = 0.5f, .beside_bytes = UINT64_MAX};
     char *folder = test_temporary_dir();
@@ -91,7 +90,7 @@ static int set_up(void **state) {
     assert_ok(cli_inputs_collect(arguments, 1, "out", &job.inputs, &err), &err);
     assert_ok(tm_make_dirs("out", &err), &err);
     assert_ok(cli_journal_open("out", &job.output.journal, &err), &err);
-    assert_ok(cli_open_engine(NULL, options.model, options.saliency, NULL, &job.device, &job.engine, &err), &err);
+    assert_ok(cli_open_engine(NULL, &options.packs, &job.device, &job.engine, &err), &err);
     assert_true(cli_list_add(&job.output.formats, format));
     job.output.inputs = &job.inputs;
     job.output.summary = &job.summary;

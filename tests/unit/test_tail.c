@@ -157,10 +157,49 @@ static void bad_cuts(void **state) {
     onnx_free(m);
 }
 
+// Inner tensors alone: the same bits as beside the output, without what only that needs.
+static void layers_alone(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    onnx_model *m = network(1, false, false);
+    size_t size;
+    uint8_t *bytes = onnx_bytes(m, &size);
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "m.onnx");
+    assert_ok(tm_write_file(path, bytes, size, &err), &err);
+    const char *layers[] = {"relu"};
+    tm_graph *whole = NULL, *part = NULL, *none = NULL;
+    assert_ok(tm_graph_load(test_gpu(), path, layers, 1, &whole, &err), &err);
+    assert_ok(tm_graph_load_layers(test_gpu(), TM_FP32, path, layers, 1, &part, &err), &err);
+    float *x = test_noise(9, C * SIDE * SIDE, -1, 1);
+    const tm_host_tensor input = onnx_value(TM_FLOAT32, DIMS(1, C, SIDE, SIDE), x);
+    tm_host_tensor both[2], alone;
+    assert_ok(tm_graph_run(whole, &input, 1, both, &err), &err);
+    assert_ok(tm_graph_run(part, &input, 1, &alone, &err), &err);
+    size_t count;
+    assert_true(tm_shape_equal(&both[1].shape, &alone.shape) && tm_shape_count(&alone.shape, &count));
+    assert_memory_equal(both[1].data, alone.data, count * sizeof(float));
+    const tm_value_info *outputs;
+    assert_int_equal(tm_graph_outputs(part, &outputs), 1);
+    assert_true(part->node_count < whole->node_count);
+    layers[0] = "nowhere";
+    assert_int_equal(tm_graph_load_layers(test_gpu(), TM_FP32, path, layers, 1, &none, &err), TAGMASK_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "nowhere"));
+    free(both[0].data);
+    free(both[1].data);
+    free(alone.data);
+    free(x);
+    tm_graph_free(whole);
+    tm_graph_free(part);
+    onnx_free(m);
+    free(bytes);
+    free(path);
+    free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_in_the_model),    cmocka_unit_test(dilated),  cmocka_unit_test(without_strides),
-        cmocka_unit_test(whole_in_two_parts), cmocka_unit_test(bad_cuts),
+        cmocka_unit_test(whole_in_two_parts), cmocka_unit_test(bad_cuts), cmocka_unit_test(layers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,13 @@ typedef struct tagmask_load_options {
      * memory and the bytes that are read for them. Everything is computed in 32 bits either way; weights that a 16-bit
      * float cannot hold (beyond 65504, or all too small) stay 32-bit ones. */
     const char *precision;
+    /* Of engines only: two more packs, named as the first two are, which are loaded when a preset first asks for them.
+     * "none": not at all. NULL: the default, if its pack is installed.
+     * second: a classifier of the same classes, asked beside the first. Default: "efficientnet-lite1" where the first is
+     * the default one.
+     * features: a network that describes places (docs/packs.md), so that places of one object are known to belong
+     * together. Default: "vit-s-focus". */
+    const char *second, *features;
 } tagmask_load_options;
 /* tagmask_network_load with options (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any thread] */
 TAGMASK_API tagmask_status tagmask_network_load_with(tagmask_device *device, const char *path,
@@ -242,7 +249,7 @@ typedef struct tagmask_engine tagmask_engine;
  * DEVICE_MEMORY. [any thread] */
 TAGMASK_API tagmask_status tagmask_engine_create(tagmask_device *device, const char *classifier, const char *saliency,
                                                  tagmask_engine **engine, tagmask_error *error);
-/* The same with options for both networks (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any
+/* The same with options for all networks (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any
  * thread] */
 TAGMASK_API tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *classifier,
                                                       const char *saliency, const tagmask_load_options *options,
