@@ -138,8 +138,8 @@ typedef struct cli_packs {
          "the file (default: balanced)"},                                                                             \
         {"method", "NAME", CLI_TEXT, offsetof(type, member.method),                                                   \
          .help =                                                                                                      \
-             "how the map of the classifier is made: cam, or for networks of any kind eigencam (docs/maps.md; "       \
-             "default: cam)"},                                                                                        \
+             "how the map of the classifier is made: cam, or for networks of any kind gradcam, gradcam++, xgradcam, " \
+             "hirescam, layercam, elementwise, eigencam, eigengradcam (docs/maps.md; default: cam)"},                 \
         {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
          .help =                                                                                                      \
              "layer of the classifier whose map is taken, of those that 'tagmask layers' lists; the method cam has "  \

@@ -49,7 +49,7 @@ static cli_exit read_formats(propose_job *job) {
         next = comma ? comma + 1 : NULL;
         if (comma) *comma = 0;
         if (!known_format(name) || shares_a_file(job, name)) return CLI_USAGE;
-        job->keep_maps |= !strcmp(name, "map");
+        job->keep_maps |= !strncmp(name, "map", 3);
         tm_error err = TAGMASK_ERROR_INIT;
         if (cli_add_tag(&job->output.formats, name, &err) != TAGMASK_OK) return cli_fail(&err);
     }
@@ -231,9 +231,8 @@ const cli_verb cli_verb_propose = {
         "Formats (docs/formats.md): labelme or labelme-mask (NAME.json with polygons or with masks), coco, coco-rle,\n"
         "coco-rle-crowd, voc (NAME.png, index 0 background, 1.. the tags in order), yolo, cvat, label-studio,\n"
         "label-studio-polygon, overlay, heatmap and map (pictures), prob (NAME.TAG.npy, float32 (height, width), the\n"
-        "probability of a tag; spaces in the tag become _). Those of COCO, CVAT and Label Studio collect all photos "
-        "in\n"
-        "one file; two runs at a time into one of them are refused.",
+        "probability of a tag; spaces in the tag become _), map-npy (NAME.TAG.map.npy, its class map). Those of COCO,\n"
+        "CVAT and Label Studio collect all photos in one file; two runs at a time into one of them are refused.",
     .options = rows,
     .options_size = sizeof(propose_options),
     .min_args = 1,

@@ -2,7 +2,7 @@
 // Localization", CVPR 2016): features -> global average pooling -> linear map to classes.
 #include <string.h>
 
-#include "graph/internal.h"
+#include "graph/plan.h"
 
 static bool is_op(const tm_node *node, const char *type) {
     return node && !*node->op->domain && !strcmp(node->op_type, type);
@@ -109,11 +109,25 @@ bool tm_has_places(tm_dtype dtype, const tm_shape *shape) {
     return dtype == TM_FLOAT32 && shape->rank == 4 && shape->dim[0] == 1 && shape->dim[2] * shape->dim[3] > 1;
 }
 
+static bool is_output(const tm_graph *graph, const char *name) {
+    for (size_t i = 0; i < graph->output_count; i++) {
+        if (!strcmp(graph->output_infos[i].name, name)) return true;
+    }
+    return false;
+}
+
+const char *tm_graph_logits(const tm_graph *graph, size_t output) {
+    const tm_node *node = producer_of(graph, graph->outputs[output]);
+    bool softmax = is_op(node, "Softmax") || is_op(node, "LogSoftmax");
+    return softmax ? graph->values[node->inputs[0]].name : graph->output_infos[output].name;
+}
+
 const char *tm_plan_last_features(const tm_plan *plan) {
     tm_layer_info layer;
     const char *last = NULL;
     for (size_t i = 0; tm_plan_layer(plan, i, &layer); i++) {
-        if (tm_has_places(layer.dtype, &layer.shape) && layer.shape.dim[1] > 1) last = layer.name;
+        bool several = tm_has_places(layer.dtype, &layer.shape) && layer.shape.dim[1] > 1;
+        if (several && !is_output(plan->graph, layer.name)) last = layer.name;
     }
     return last;
 }

@@ -149,6 +149,9 @@ typedef struct tm_cam_head {
 } tm_cam_head;
 tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err);
 
+// The tensor whose softmax output i is; the output itself where there is no softmax.
+const char *tm_graph_logits(const tm_graph *graph, size_t i);
+
 // ---- Planning. `inputs` gives each graph input's dtype and shape in graph order; data may be NULL for tensors that
 // live on the GPU and must be given for integer inputs that decide shapes. Plans are cached in the graph by shapes (and
 // by host data); the pointer stays valid until tm_graph_free or until more than `TM_PLAN_CACHE` newer plans were made.
@@ -187,8 +190,8 @@ typedef struct tm_layer_info {
 bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
 // Whether a map can be made of the tensor: 1 x channels x height x width with more than one place.
 bool tm_has_places(tm_dtype dtype, const tm_shape *shape);
-// What comes nearest to the features before a pooling where there is none: the last layer that tells several things of
-// several places. NULL: none does.
+// What comes nearest to the features before a pooling where there is none: the last layer before the outputs that tells
+// several things of several places. NULL: none does.
 const char *tm_plan_last_features(const tm_plan *plan);
 
 // ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host

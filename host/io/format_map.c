@@ -5,11 +5,7 @@
 static tagmask_status add(void *state, const tm_label_job *job, tm_error *err) {
     (void)state;
     const tagmask_result *r = job->result;
-    if (!r->maps)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: the result holds no class maps, which the format map shows; propose with "
-                       "tagmask_params.keep_maps",
-                       job->photo_path);
+    TM_TRY(tm_check_maps(job, &tm_format_map, err));
     const tm_heat heat = {r->maps, r->map_width, r->map_height, r->method};
     return tm_heat_write(job, &tm_format_map, &heat, err);
 }

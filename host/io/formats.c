@@ -15,6 +15,7 @@ static const tm_label_format *const formats[] = {
     &tm_format_label_studio,   &tm_format_label_studio_polygon,
     &tm_format_overlay,        &tm_format_prob,
     &tm_format_heatmap,        &tm_format_map,
+    &tm_format_map_npy,
 };
 
 const tm_label_format *tm_label_format_at(size_t index) {

@@ -58,7 +58,7 @@ void tm_label_colour(uint32_t label, uint8_t rgb[3]);
 void tm_voc_colours(uint8_t rgb[256 * 3]);
 
 extern const tm_label_format tm_format_labelme, tm_format_labelme_mask, tm_format_voc, tm_format_overlay,
-    tm_format_prob, tm_format_heatmap, tm_format_map;
+    tm_format_prob, tm_format_heatmap, tm_format_map, tm_format_map_npy;
 extern const tm_label_format tm_format_coco, tm_format_coco_rle, tm_format_coco_rle_crowd, tm_format_yolo,
     tm_format_label_studio, tm_format_label_studio_polygon, tm_format_cvat;
 

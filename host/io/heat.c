@@ -7,6 +7,14 @@
 #include "io/lettering.h"
 #include "io/viridis.h"
 
+tagmask_status tm_check_maps(const tm_label_job *job, const tm_label_format *format, tm_error *err) {
+    if (job->result->maps) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: the result holds no class maps, which the format %s writes; propose with "
+                   "tagmask_params.keep_maps",
+                   job->photo_path, format->name);
+}
+
 typedef struct canvas {
     uint8_t *rgb;
     uint32_t width, height;              // the photo's, the bar at its right and the words below it

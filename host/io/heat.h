@@ -11,6 +11,8 @@ typedef struct tm_heat {
     const char *what;        // the numbers are, for the words
 } tm_heat;
 
+// UNSUPPORTED for a result without class maps.
+tagmask_status tm_check_maps(const tm_label_job *job, const tm_label_format *format, tm_error *err);
 // A file a tag with the format's ending.
 tagmask_status tm_heat_write(const tm_label_job *job, const tm_label_format *format, const tm_heat *heat,
                              tm_error *err);

@@ -15,12 +15,18 @@ typedef struct tm_engine_tail {
     size_t features_output;
 } tm_engine_tail;
 
-// The classifier's network loaded for features of a layer; weights are there once more.
+// The classifier's network loaded for more of it than its scores; weights are there once more.
+typedef enum tm_network_kind {
+    TM_NETWORK_FEATURES = 0,  // of a layer
+    TM_NETWORK_GRADIENTS      // and how the scores change with them: one more input, as tm_graph_load_gradient says
+} tm_network_kind;
 #define TM_MAX_NETWORKS 4
 typedef struct tm_engine_network {
+    tm_network_kind kind;
     char *layer;  // NULL: none is loaded
     tm_graph *graph;
-    size_t features_output, affinity_output;  // outputs of the graph; affinity SIZE_MAX: no such layer
+    // Outputs of the graph. Affinity SIZE_MAX: no such layer.
+    size_t features_output, affinity_output, gradient_output;
     uint64_t used;
 } tm_engine_network;
 
@@ -65,11 +71,11 @@ struct tagmask_engine {
 tagmask_status tm_engine_tail_get(tagmask_engine *engine, uint32_t dilation, uint32_t dense,
                                   const tm_engine_tail **tail, tm_error *err);
 
-// The network with features of a layer ("": the engine's own), loaded when first asked for and kept until others take
-// its place. The caller holds the device's lock. Errors: FORMAT (no such layer), UNSUPPORTED (a layer without height
-// and width).
-tagmask_status tm_engine_network_get(tagmask_engine *engine, const char *layer, const tm_engine_network **network,
-                                     tm_error *err);
+// The network of a kind for a layer ("": the engine's own), loaded when first asked for and kept until others take its
+// place. The caller holds the device's lock. Errors: FORMAT or ARGUMENT (no such layer), UNSUPPORTED (a layer without
+// height and width, or between which and the scores something has no gradient).
+tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kind, const char *layer,
+                                     const tm_engine_network **network, tm_error *err);
 // The tensor whose features views have when no layer is named.
 const char *tm_engine_features(const tagmask_engine *engine);
 

@@ -65,18 +65,44 @@ static tagmask_status choose_features(const tagmask_engine *engine, char **featu
     return status;
 }
 
-static tagmask_status load(const tagmask_engine *engine, const char *layer, tm_engine_network *network, tm_error *err) {
+static tagmask_status load_features(const tagmask_engine *engine, const char *layer, tm_engine_network *network,
+                                    tm_error *err) {
     const tm_pack *pack = &engine->classifier;
     const char *outputs[2] = {layer, pack->affinity_layer};
     size_t count = pack->affinity_layer ? 2 : 1;
     TM_TRY(tm_graph_load_as(engine->device ? engine->device->gpu : NULL, engine->precision, pack->model_path, outputs,
                             count, &network->graph, err));
     TM_TRY(tm_engine_check_output(pack, network->graph, count, err));
-    network->features_output = tm_engine_find_output(network->graph, layer);
     network->affinity_output =
         pack->affinity_layer ? tm_engine_find_output(network->graph, pack->affinity_layer) : SIZE_MAX;
+    return TAGMASK_OK;
+}
+
+static tagmask_status load_gradients(const tagmask_engine *engine, const char *layer, tm_engine_network *network,
+                                     tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    const char *scores = tm_graph_logits(engine->network.graph, (size_t)pack->output);
+    const tm_gradient gradient = {scores, &layer, 1, engine->precision};
+    TM_TRY(tm_graph_load_gradient(engine->device ? engine->device->gpu : NULL, pack->model_path, &gradient, &layer, 1,
+                                  &network->graph, err));
+    char *name = tm_format("gradient of %s", layer);
+    if (!name) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+    network->gradient_output = tm_engine_find_output(network->graph, name);
+    free(name);
+    return TAGMASK_OK;
+}
+
+static tagmask_status load(const tagmask_engine *engine, tm_network_kind kind, const char *layer,
+                           tm_engine_network *network, tm_error *err) {
+    static tagmask_status (*const loaders[])(const tagmask_engine *, const char *, tm_engine_network *, tm_error *) = {
+        [TM_NETWORK_FEATURES] = load_features, [TM_NETWORK_GRADIENTS] = load_gradients};
+    network->kind = kind;
+    network->affinity_output = SIZE_MAX;
+    TM_TRY(loaders[kind](engine, layer, network, err));
+    network->features_output = tm_engine_find_output(network->graph, layer);
     network->layer = tm_strdup(layer);
-    return network->layer ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
+    return network->layer ? TAGMASK_OK
+                          : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", engine->classifier.model_path);
 }
 
 // One score a class, or one map a class.
@@ -96,7 +122,7 @@ static tagmask_status count_classes(tagmask_engine *engine, tm_error *err) {
 tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {
     char *features = NULL;
     TM_TRY(choose_features(engine, &features, err));
-    tagmask_status status = load(engine, features, &engine->network, err);
+    tagmask_status status = load(engine, TM_NETWORK_FEATURES, features, &engine->network, err);
     free(features);
     if (status) return status;
     *head = (tm_cam_head){0};
@@ -129,21 +155,32 @@ static void clear(tm_engine_network *network) {
     *network = (tm_engine_network){0};
 }
 
-tagmask_status tm_engine_network_get(tagmask_engine *engine, const char *layer, const tm_engine_network **network,
-                                     tm_error *err) {
+static bool is_wanted(const tm_engine_network *network, tm_network_kind kind, const char *layer) {
+    return network->layer && network->kind == kind && !strcmp(network->layer, layer);
+}
+
+// A network with other inputs than the picture is planned where it is used; its layer was looked at in one without.
+static tagmask_status load_checked(tagmask_engine *engine, tm_network_kind kind, const char *layer,
+                                   tm_engine_network *network, tm_error *err) {
+    TM_TRY(load(engine, kind, layer, network, err));
+    return kind == TM_NETWORK_FEATURES ? check_places(&engine->classifier, network, err) : TAGMASK_OK;
+}
+
+tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kind, const char *layer,
+                                     const tm_engine_network **network, tm_error *err) {
+    if (!*layer) layer = engine->network.layer;
     *network = &engine->network;
-    if (!*layer || !strcmp(layer, engine->network.layer)) return TAGMASK_OK;
+    if (is_wanted(&engine->network, kind, layer)) return TAGMASK_OK;
     tm_engine_network *place = &engine->networks[0];
     for (size_t i = 0; i < TM_MAX_NETWORKS; i++) {
         tm_engine_network *other = &engine->networks[i];
-        bool wanted = other->layer && !strcmp(other->layer, layer);
+        bool wanted = is_wanted(other, kind, layer);
         if (wanted || other->used < place->used) place = other;
         if (wanted) break;
     }
-    if (!place->layer || strcmp(place->layer, layer)) {
+    if (!is_wanted(place, kind, layer)) {
         tm_engine_network made = {0};
-        tagmask_status status = load(engine, layer, &made, err);
-        if (!status) status = check_places(&engine->classifier, &made, err);
+        tagmask_status status = load_checked(engine, kind, layer, &made, err);
         if (status) {
             clear(&made);
             return status;

@@ -6,15 +6,23 @@
 
 #include "mask/views.h"
 
-#define TM_MAP_METHODS(ROW) \
-    ROW(cam, "cam")         \
-    ROW(eigencam, "eigencam")
+#define TM_MAP_METHODS(ROW)         \
+    ROW(cam, "cam")                 \
+    ROW(eigencam, "eigencam")       \
+    ROW(gradcam, "gradcam")         \
+    ROW(gradcam_pp, "gradcam++")    \
+    ROW(xgradcam, "xgradcam")       \
+    ROW(hirescam, "hirescam")       \
+    ROW(layercam, "layercam")       \
+    ROW(elementwise, "elementwise") \
+    ROW(eigengradcam, "eigengradcam")
 
 // What a method needs, one bit each.
 typedef enum tm_map_needs {
     TM_MAP_CLASS_WEIGHTS = 1,  // a network that ends in a global average pooling and one linear map to classes
     TM_MAP_FEATURES = 2,       // of a layer with height and width
-    TM_MAP_RERUNS = 4,         // of the network, or of what follows the layer
+    TM_MAP_GRADIENTS = 4,      // of a class's score by those features
+    TM_MAP_RERUNS = 8,         // of the network, or of what follows the layer
 } tm_map_needs;
 
 // The classes that a map is made of; `rows` are on the device: the tag's, then `rivals` others.
@@ -33,6 +41,9 @@ struct tm_map_method {
     // network's input on; ends with tm_view_keep_map. The caller holds the device's lock. NULL: the map is made anew
     // for every tag of the features that views keep, by tm_map_cam_record.
     tagmask_status (*make)(const tm_views_context *context, tm_view *view, tm_error *err);
+    // For tm_map_make_of_gradients, which some have for `make`: features and gradients of one shape -> map.
+    tagmask_status (*of_gradients)(tm_work *work, const tm_tensor *features, const tm_tensor *gradients, tm_map *map,
+                                   tm_error *err);
 };
 
 #define TM_MAP_DECLARE(id, name) extern const tm_map_method tm_map_##id;
@@ -54,6 +65,27 @@ tagmask_status tm_map_class(tm_work *work, const tm_tensor *features, tm_slice w
 // map = relu(sum over channels k of weights[k] features[k]).
 tagmask_status tm_map_weighted(tm_work *work, const tm_tensor *features, tm_slice weights, tm_map *map, tm_error *err);
 
+// map_gradient.c: runs the network forward and backward for the class `row`, then method->of_gradients.
+tagmask_status tm_map_make_of_gradients(const tm_views_context *context, tm_view *view, tm_error *err);
+// One weight a channel k of features a and their gradients g, sums over its places; tm_map_weighted takes them.
+typedef enum tm_channel_rule {
+    TM_CHANNEL_MEAN = 0,  // mean of g
+    TM_CHANNEL_PLUS,      // sum of relu(g) g^2 / (2 g^2 + sum(a) g^3 + 1e-6), where g is not 0
+    TM_CHANNEL_SHARE      // sum of g a / (sum(a) + 1e-7)
+} tm_channel_rule;
+tagmask_status tm_map_channel_weights(tm_work *work, const tm_tensor *features, const tm_tensor *gradients,
+                                      tm_channel_rule rule, tm_slice *weights, tm_error *err);
+// map = relu(sum over channels of ...) at each place.
+typedef enum tm_product_rule {
+    TM_PRODUCT_PLAIN = 0,  // g a
+    TM_PRODUCT_LAYER,      // relu(g) a
+    TM_PRODUCT_ELEMENTS    // relu(g a)
+} tm_product_rule;
+tagmask_status tm_map_products(tm_work *work, const tm_tensor *features, const tm_tensor *gradients,
+                               tm_product_rule rule, tm_map *map, tm_error *err);
+// products (1, channels, height, width), linear: g a.
+tagmask_status tm_map_times(tm_work *work, const tm_tensor *features, const tm_tensor *gradients, tm_tensor *products,
+                            tm_error *err);
 // Along the first principal component of the centred features, where above their mean (map_eigen.c).
 tagmask_status tm_map_principal(tm_work *work, const tm_tensor *features, tm_map *map, tm_error *err);
 

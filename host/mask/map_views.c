@@ -41,13 +41,19 @@ static tagmask_status check_cam(const tagmask_engine *engine, const char *layer,
                    "parameter layer: \"%s\"; the method cam reads the features before the pooling, \"%s\"", layer, own);
 }
 
-// The network with the layer is loaded here: the first photo needs it anyway.
-static tagmask_status check_layer(tagmask_engine *engine, const char *layer, tm_error *err) {
+// The networks are loaded here: the first photo needs them anyway.
+static tagmask_status check_networks(tagmask_engine *engine, const tm_map_method *method, const char *layer,
+                                     tm_error *err) {
     const tm_engine_network *network;
     if (engine->device) pthread_mutex_lock(&engine->device->lock);
-    tagmask_status status = tm_engine_network_get(engine, layer, &network, err);
+    tagmask_status status = tm_engine_network_get(engine, TM_NETWORK_FEATURES, layer, &network, err);
+    if (status) tm_fail_prefix(err, "parameter layer: \"%.200s\"", layer);
+    if (!status && method->needs & TM_MAP_GRADIENTS) {
+        status = tm_engine_network_get(engine, TM_NETWORK_GRADIENTS, layer, &network, err);
+        if (status) tm_fail_prefix(err, "parameter method: %s", method->name);
+    }
     if (engine->device) pthread_mutex_unlock(&engine->device->lock);
-    return status ? tm_fail_prefix(err, "parameter layer: \"%.200s\"", layer) : TAGMASK_OK;
+    return status;
 }
 
 tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err) {
@@ -64,5 +70,5 @@ tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_er
                        "preset dilations and drop_steps: they go with the methods cam and eigencam, and with no layer; "
                        "the method is %s",
                        method->name);
-    return *settings->layer ? check_layer(engine, settings->layer, err) : TAGMASK_OK;
+    return check_networks(engine, method, settings->layer, err);
 }

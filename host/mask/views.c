@@ -163,7 +163,7 @@ static tagmask_status find_network(tagmask_engine *engine, const tm_view *view, 
         return TAGMASK_OK;
     }
     const tm_engine_network *whole;
-    TM_TRY(tm_engine_network_get(engine, view->layer, &whole, err));
+    TM_TRY(tm_engine_network_get(engine, TM_NETWORK_FEATURES, view->layer, &whole, err));
     network->graph = whole->graph;
     network->features_output = whole->features_output;
     network->affinity_output = whole->affinity_output;

@@ -244,7 +244,7 @@ static bool serve(model *m, const model_request *before) {
     return !stopped;
 }
 
-// The last proposal once more, which runs nothing again, with what the format map shows.
+// The last proposal once more, which runs nothing again, with what the formats of maps show.
 static tagmask_status propose_with_maps(model *m, tagmask_error *error) {
     const char *tags[MODEL_TAGS];
     tagmask_params params = params_of(m);
@@ -264,7 +264,7 @@ static void save(model *m, const char *format, const char *sub) {
     tagmask_status status = TAGMASK_ERROR_ARGUMENT;
     snprintf(folder, sizeof folder, "%s%s%s", m->options.out, *sub ? "/" : "", sub);
     if (m->result) {
-        status = strcmp(format, "map") ? TAGMASK_OK : propose_with_maps(m, &error);
+        status = strncmp(format, "map", 3) ? TAGMASK_OK : propose_with_maps(m, &error);
         if (!status) status = tagmask_result_write(m->result, format, m->current.photo, &m->photo, folder, &error);
         output_name_file(text, sizeof text, folder, format, m->current.photo);
     } else {

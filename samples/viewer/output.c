@@ -120,7 +120,8 @@ static const char *const own_files[][2] = {{"labelme", ".json"},
                                            {"overlay", ".overlay.png"},
                                            {"prob", ".*.npy"},
                                            {"heatmap", ".*.heatmap.png"},
-                                           {"map", ".*.map.png"}};
+                                           {"map", ".*.map.png"},
+                                           {"map-npy", ".*.map.npy"}};
 
 void output_name_file(char *text, size_t size, const char *folder, const char *format, const char *photo) {
     const char *slash = strrchr(photo, '/'), *name = slash ? slash + 1 : photo, *dot = strrchr(name, '.');

@@ -117,12 +117,141 @@ static void test_eigen_of_nothing(void **state) {
     free(got);
 }
 
+// ---- Methods of gradients, as pytorch-grad-cam 1.5 writes them
+
+static double relu(double x) {
+    return x > 0 ? x : 0;
+}
+
+static double ref_weight(const float *a, const float *g, tm_channel_rule rule) {
+    double total = 0, sum = 0;
+    for (int i = 0; i < P; i++) total += a[i];
+    for (int i = 0; i < P; i++) {
+        double x = g[i], square = x * x;
+        if (rule == TM_CHANNEL_MEAN) sum += x / P;
+        if (rule == TM_CHANNEL_PLUS && x != 0) sum += relu(x) * square / (2 * square + total * square * x + 1e-6);
+        if (rule == TM_CHANNEL_SHARE) sum += x * a[i] / (total + 1e-7);
+    }
+    return sum;
+}
+
+// Features above 0, as sums that rules divide by; gradients of both signs and some 0.
+static void of_both_kinds(float **a, float **g) {
+    *a = test_noise(41, CHANNELS * P, 0, 2);
+    *g = test_noise(42, CHANNELS * P, -1, 1);
+    for (int i = 0; i < CHANNELS * P; i += 5) (*g)[i] = 0;
+}
+
+static void check_weights(map_case *f, tm_layout features_layout, tm_layout gradients_layout) {
+    float *a, *g, wanted[P];
+    of_both_kinds(&a, &g);
+    for (tm_channel_rule rule = TM_CHANNEL_MEAN; rule <= TM_CHANNEL_SHARE; rule++) {
+        double sums[P] = {0}, weights[CHANNELS];
+        for (int k = 0; k < CHANNELS; k++) {
+            weights[k] = ref_weight(a + k * P, g + k * P, rule);
+            for (int i = 0; i < P; i++) sums[i] += weights[k] * a[k * P + i];
+        }
+        for (int i = 0; i < P; i++) wanted[i] = (float)relu(sums[i]);
+        if (rule) assert_ok(tm_work_begin(&f->work, test_gpu(), &f->scratch, &f->err), &f->err);
+        tm_tensor features = features_of(f, a, features_layout), gradients = features_of(f, g, gradients_layout);
+        tm_slice found;
+        tm_map map;
+        assert_ok(tm_map_channel_weights(&f->work, &features, &gradients, rule, &found, &f->err), &f->err);
+        assert_ok(tm_map_weighted(&f->work, &features, found, &map, &f->err), &f->err);
+        float got_weights[CHANNELS];
+        assert_ok(tm_readback(f->work.recorder, found, got_weights, &f->err), &f->err);
+        float *got = fetch(f, &map);
+        assert_close(got, wanted, P, 1e-4);
+        for (int k = 0; k < CHANNELS; k++)
+            assert_true(fabs(got_weights[k] - weights[k]) <= 1e-4 * fabs(weights[k]) + 1e-6);
+        free(got);
+    }
+    free(a);
+    free(g);
+}
+static void test_weights_linear(void **state) {
+    check_weights(*state, TM_LINEAR, TM_LINEAR);
+}
+static void test_weights_c4(void **state) {
+    check_weights(*state, TM_C4, TM_C4);
+}
+static void test_weights_of_both_layouts(void **state) {
+    check_weights(*state, TM_C4, TM_LINEAR);
+}
+
+static void check_products(map_case *f, tm_layout features_layout, tm_layout gradients_layout) {
+    float *a = test_noise(43, CHANNELS * P, -1, 2), *g = test_noise(44, CHANNELS * P, -1, 1), wanted[P];
+    for (tm_product_rule rule = TM_PRODUCT_PLAIN; rule <= TM_PRODUCT_ELEMENTS; rule++) {
+        for (int i = 0; i < P; i++) {
+            double sum = 0;
+            for (int k = 0; k < CHANNELS; k++) {
+                double x = g[k * P + i], y = a[k * P + i];
+                sum += rule == TM_PRODUCT_PLAIN ? x * y : rule == TM_PRODUCT_LAYER ? relu(x) * y : relu(x * y);
+            }
+            wanted[i] = (float)relu(sum);
+        }
+        if (rule) assert_ok(tm_work_begin(&f->work, test_gpu(), &f->scratch, &f->err), &f->err);
+        tm_tensor features = features_of(f, a, features_layout), gradients = features_of(f, g, gradients_layout);
+        tm_map map;
+        assert_ok(tm_map_products(&f->work, &features, &gradients, rule, &map, &f->err), &f->err);
+        float *got = fetch(f, &map);
+        assert_close(got, wanted, P, 1e-4);
+        free(got);
+    }
+    assert_ok(tm_work_begin(&f->work, test_gpu(), &f->scratch, &f->err), &f->err);
+    tm_tensor features = features_of(f, a, features_layout), gradients = features_of(f, g, gradients_layout), products;
+    assert_ok(tm_map_times(&f->work, &features, &gradients, &products, &f->err), &f->err);
+    tm_map all = {products.slice, P, CHANNELS};
+    float *got = fetch(f, &all);
+    for (int i = 0; i < CHANNELS * P; i++) assert_true(got[i] == g[i] * a[i]);
+    free(a);
+    free(g);
+    free(got);
+}
+static void test_products_linear(void **state) {
+    check_products(*state, TM_LINEAR, TM_LINEAR);
+}
+static void test_products_c4(void **state) {
+    check_products(*state, TM_C4, TM_C4);
+}
+static void test_products_of_both_layouts(void **state) {
+    check_products(*state, TM_LINEAR, TM_C4);
+}
+
+// Numbers that overflow are not taken for nothing.
+static void test_nan_is_kept(void **state) {
+    map_case *f = *state;
+    float *a = test_noise(45, CHANNELS * P, 0, 1), *g = test_noise(46, CHANNELS * P, -1, 1);
+    a[3] = NAN;
+    tm_tensor features = features_of(f, a, TM_C4), gradients = features_of(f, g, TM_C4);
+    tm_map maps[5];
+    tm_slice weights;
+    for (tm_product_rule rule = TM_PRODUCT_PLAIN; rule <= TM_PRODUCT_ELEMENTS; rule++)
+        assert_ok(tm_map_products(&f->work, &features, &gradients, rule, &maps[rule], &f->err), &f->err);
+    assert_ok(tm_map_principal(&f->work, &features, &maps[3], &f->err), &f->err);
+    assert_ok(tm_map_channel_weights(&f->work, &features, &gradients, TM_CHANNEL_MEAN, &weights, &f->err), &f->err);
+    assert_ok(tm_map_weighted(&f->work, &features, weights, &maps[4], &f->err), &f->err);
+    float got[5][P];
+    for (int m = 0; m < 5; m++) assert_ok(tm_readback(f->work.recorder, maps[m].slice, got[m], &f->err), &f->err);
+    assert_ok(tm_work_finish(&f->work, &f->err), &f->err);
+    for (int m = 0; m < 5; m++) assert_true(isnan(got[m][3]));
+    free(a);
+    free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DEVICE(test_eigen_linear),
         WITH_DEVICE(test_eigen_c4),
         WITH_DEVICE(test_eigen_of_large_numbers),
         WITH_DEVICE(test_eigen_of_nothing),
+        WITH_DEVICE(test_weights_linear),
+        WITH_DEVICE(test_weights_c4),
+        WITH_DEVICE(test_weights_of_both_layouts),
+        WITH_DEVICE(test_products_linear),
+        WITH_DEVICE(test_products_c4),
+        WITH_DEVICE(test_products_of_both_layouts),
+        WITH_DEVICE(test_nan_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,7 @@ static void add_conv(onnx_model *m, const char *from, const char *to, int64_t in
 
 static void end_with_dense(onnx_model *m) {
     float *first = test_noise(1, 8 * 6, -1, 1), *second = test_noise(2, 6 * 3, -1, 1);
+    for (int i = 0; i < 6; i++) second[3 * i + 2] = 0;
     onnx_constant(m, "first_dense", TM_FLOAT32, DIMS(8, 6), first);
     onnx_constant(m, "second_dense", TM_FLOAT32, DIMS(6, 3), second);
     onnx_add(m, "GlobalAveragePool", "features", "pooled");
@@ -58,7 +59,8 @@ static void end_with_dense(onnx_model *m) {
     free(second);
 }
 
-// Beside the way to the scores lie `dead`, which is 0 everywhere, and `wild`, which overflows.
+// The score of "cup" is 0 whatever the photo. Beside the way to the scores lie `dead`, which is 0 everywhere, and
+// `wild`, which overflows.
 static char *make_pack(ending how) {
     static const char json[] =
         "{\"format\": 1, \"name\": \"other\", \"kind\": \"classifier\", \"model\": \"model.onnx\", \"labels\": "
@@ -131,8 +133,10 @@ static float *maps_of(tagmask_session *session, const tagmask_params *params, si
 
 static const struct {
     const char *name;
-    bool of_class, of_layer;
-} methods[] = {{"cam", true, false}, {"eigencam", false, true}};
+    bool of_class, of_layer, of_gradients;
+} methods[] = {{"cam", true, false, false},     {"eigencam", false, true, false},  {"gradcam", true, true, true},
+               {"gradcam++", true, true, true}, {"xgradcam", true, true, true},    {"hirescam", true, true, true},
+               {"layercam", true, true, true},  {"elementwise", true, true, true}, {"eigengradcam", true, true, true}};
 
 static void each_method_makes_its_own_map(void **state) {
     (void)state;
@@ -141,10 +145,16 @@ static void each_method_makes_its_own_map(void **state) {
     float *all[TM_ARRAY_LEN(methods)];
     size_t count;
     for (size_t m = 0; m < TM_ARRAY_LEN(methods); m++) {
-        const tagmask_params params = params_of(methods[m].name, NULL);
+        // At the last layer most methods of gradients are CAM: see below.
+        const tagmask_params params = params_of(methods[m].name, methods[m].of_layer ? "middle" : NULL);
         all[m] = maps_of(session, &params, &count);
         for (size_t i = 0; i < 2 * count; i++) assert_true(all[m][i] >= 0 && all[m][i] <= 1);
-        for (size_t other = 0; other < m; other++) assert_true(memcmp(all[m], all[other], count * sizeof **all) != 0);
+        for (size_t other = 0; other < m; other++) {
+            // Before a ReLU no feature below 0 has a gradient, so that relu(g) a is relu(g a).
+            bool may_be = !strcmp(methods[m].name, "elementwise") && !strcmp(methods[other].name, "layercam");
+            if (!may_be && !memcmp(all[m], all[other], 2 * count * sizeof **all))
+                fail_msg("%s makes what %s makes", methods[m].name, methods[other].name);
+        }
         bool same = !memcmp(all[m], all[m] + count, count * sizeof **all);
         assert_int_equal(same, !methods[m].of_class);
         // Bit for bit the same in a session that saw nothing else, and nothing runs twice.
@@ -168,7 +178,7 @@ static void each_method_makes_its_own_map(void **state) {
 // More layers than an engine keeps networks for, twice: one that went comes back as it was.
 static void layers_by_name(void **state) {
     (void)state;
-    static const char *const layers[] = {"first", "first_relu", "middle", "middle_relu", "last", "features"};
+    static const char *const layers[] = {"first", "middle", "features"};
     tagmask_engine *engine = open_engine(tiny_classifier());
     for (size_t m = 0; m < TM_ARRAY_LEN(methods); m++) {
         if (!methods[m].of_layer) continue;
@@ -192,6 +202,50 @@ static void layers_by_name(void **state) {
         }
         for (size_t i = 0; i < TM_ARRAY_LEN(layers); i++) free(first[i]);
     }
+    tagmask_engine_free(engine);
+}
+
+static double correlation(const float *a, const float *b, size_t count) {
+    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < count; i++) {
+        ma += a[i] / (double)count;
+        mb += b[i] / (double)count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ab += (a[i] - ma) * (b[i] - mb);
+        aa += (a[i] - ma) * (a[i] - ma);
+        bb += (b[i] - mb) * (b[i] - mb);
+    }
+    return ab / sqrt(aa * bb);
+}
+
+// Where a pooling and one linear map follow, the gradients of a channel are its class weight at every place (Selvaraju
+// et al. 2017, appendix A).
+static void of_the_last_features_gradients_make_cam(void **state) {
+    (void)state;
+    static const char *const same[] = {"gradcam", "xgradcam", "hirescam"};
+    tagmask_engine *engine = open_engine(tiny_classifier());
+    tagmask_session *session = tiny_session(engine);
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "p.json");
+    static const char preset[] = "{\"preset\": \"fast\", \"rivals\": 0}";
+    size_t count;
+    write_text(folder, "p.json", preset, strlen(preset));
+    tagmask_params params = params_of("cam", NULL);
+    params.preset = path;
+    float *cam = maps_of(session, &params, &count);
+    for (size_t i = 0; i < TM_ARRAY_LEN(same); i++) {
+        params.method = same[i];
+        float *map = maps_of(session, &params, &count);
+        for (size_t tag = 0; tag < 2; tag++) {
+            double r = correlation(cam + tag * count, map + tag * count, count);
+            if (!(r >= 0.9999)) fail_msg("%s: the correlation with cam is %g", same[i], r);
+        }
+        free(map);
+    }
+    free(cam);
+    free(path);
+    free(folder);
+    tagmask_session_free(session);
     tagmask_engine_free(engine);
 }
 
@@ -273,7 +327,7 @@ static void a_network_without_a_pooling_has_maps(void **state) {
         expect_error(engine, "cam", NULL, "no CAM can be made");
         assert_int_equal(tagmask_engine_class_count(engine), 3);
         tagmask_session *session = tiny_session(engine);
-        expect_marked(folder, how == MAPS ? "scores" : "features");
+        expect_marked(folder, "features");
         for (size_t m = 1; m < TM_ARRAY_LEN(methods); m++) {
             const tagmask_params params = params_of(methods[m].name, NULL);
             size_t count;
@@ -283,6 +337,16 @@ static void a_network_without_a_pooling_has_maps(void **state) {
         tagmask_engine_free(engine);
         free(folder);
     }
+}
+
+static void expect_empty(tagmask_session *session, const char *tag, const tagmask_params *params) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_result *result = NULL;
+    assert_ok(tagmask_propose(session, &tag, 1, params, &result, &err), &err);
+    assert_int_equal(tagmask_result_region_count(result), 0);
+    if (!strstr(tagmask_result_note(result, 0), "the same everywhere"))
+        fail_msg("%s: the note is \"%s\"", params->method, tagmask_result_note(result, 0));
+    tagmask_result_free(result);
 }
 
 // A map that shows no place is an empty proposal that says so, and numbers that overflow are an error.
@@ -295,16 +359,13 @@ static void empty_and_endless_maps_are_told(void **state) {
         tm_error err = TAGMASK_ERROR_INIT;
         tagmask_session *session = tiny_session(engine);
         tagmask_result *result = NULL;
-        tagmask_params params = params_of(methods[m].name, "dead");
-        assert_ok(tagmask_propose(session, (const char *const[]){"cat"}, 1, &params, &result, &err), &err);
-        assert_int_equal(tagmask_result_region_count(result), 0);
-        assert_non_null(strstr(tagmask_result_note(result, 0), "the same everywhere"));
-        tagmask_result_free(result);
+        tagmask_params params = params_of(methods[m].name, methods[m].of_gradients ? "features" : "dead");
+        expect_empty(session, methods[m].of_gradients ? "cup" : "cat", &params);
         params.layer = "wild";
-        result = NULL;
-        assert_int_equal(tagmask_propose(session, (const char *const[]){"cat"}, 1, &params, &result, &err),
-                         TAGMASK_ERROR_UNSUPPORTED);
-        assert_non_null(strstr(err.message, "not finite"));
+        assert_int_not_equal(tagmask_propose(session, (const char *const[]){"cat"}, 1, &params, &result, &err),
+                             TAGMASK_OK);
+        assert_non_null(
+            strstr(err.message, methods[m].of_gradients ? "'scores' does not depend on 'wild'" : "not finite"));
         assert_non_null(strstr(err.message, methods[m].name));
         tagmask_session_free(session);
     }
@@ -314,9 +375,13 @@ static void empty_and_endless_maps_are_told(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_method_makes_its_own_map),        cmocka_unit_test(layers_by_name),
-        cmocka_unit_test(maps_are_found_in_the_cache),          cmocka_unit_test(wrong_names_are_told),
-        cmocka_unit_test(a_network_without_a_pooling_has_maps), cmocka_unit_test(empty_and_endless_maps_are_told),
+        cmocka_unit_test(each_method_makes_its_own_map),
+        cmocka_unit_test(layers_by_name),
+        cmocka_unit_test(of_the_last_features_gradients_make_cam),
+        cmocka_unit_test(maps_are_found_in_the_cache),
+        cmocka_unit_test(wrong_names_are_told),
+        cmocka_unit_test(a_network_without_a_pooling_has_maps),
+        cmocka_unit_test(empty_and_endless_maps_are_told),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -282,7 +282,7 @@ TAGMASK_API const char *tagmask_engine_vocabulary(const tagmask_engine *engine, 
 typedef struct tagmask_params {
     size_t struct_size;
     const char *preset;    /* "fast", "balanced" (default), "best", or a JSON file: its name has a dot or a slash */
-    const char *method;    /* how the classifier's map is made: "cam" (default), "eigencam": docs/maps.md */
+    const char *method;    /* how the classifier's map is made: "cam" (default), "gradcam", ...: docs/maps.md */
     const char *layer;     /* whose map: a name of tagmask_network_layers; NULL: the last before the pooling */
     uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
     float threshold;       /* probability from which a pixel belongs to a tag, 0.0001..0.9999, default: the preset's */
@@ -300,7 +300,8 @@ typedef struct tagmask_params {
     /* A tag gets no region when its class is less than this as probable as the photo's most probable class, 0..1; its
      * probability is made all the same and its note says so. Default -1: every tag gets one. */
     float score_limit;
-    bool keep_maps; /* results hold the class maps, which the format "map" shows: 4 bytes a pixel of the working size */
+    bool keep_maps; /* results hold the class maps, which the formats "map" and "map-npy" write: 4 bytes a pixel of the
+                       working size */
 } tagmask_params;
 /* Fills params (its struct_size is set by the caller) with the numbers that its zeros stand for in a preset (NULL:
  * "balanced"), for a host that shows them. Texts, cache and progress are left NULL. Errors: ARGUMENT. [any thread] */
@@ -424,10 +425,10 @@ TAGMASK_API bool tagmask_writer_has(const tagmask_writer *writer, const char *na
 TAGMASK_API tagmask_status tagmask_writer_close(tagmask_writer *writer, tagmask_error *error);
 
 /* Reads one photo's masks back from a label file, also one that a person or another program made, so that it can be
- * compared, or written in another format: all formats but the pictures for people (overlay, heatmap, map) and prob.
- * `photo_path` names the photo in a file with several: the entry counts whose path ends in most of the same names.
- * width and height are the photo's, and a file that tells others is an error. Later shapes lie over earlier ones;
- * probabilities are 0 and 1. [any thread] */
+ * compared, or written in another format: all formats but the pictures for people (overlay, heatmap, map), prob and
+ * map-npy. `photo_path` names the photo in a file with several: the entry counts whose path ends in most of the same
+ * names. width and height are the photo's, and a file that tells others is an error. Later shapes lie over earlier
+ * ones; probabilities are 0 and 1. [any thread] */
 TAGMASK_API tagmask_status tagmask_result_read(const char *format, const char *path, const char *photo_path,
                                                uint32_t width, uint32_t height, tagmask_result **result,
                                                tagmask_error *error);

@@ -1,0 +1,17 @@
+// Grad-CAM++ (Chattopadhyay et al., "Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks", WACV
+// 2018): the places count by equation 19, so that several objects of a class do.
+#include "mask/map_table.h"
+
+static tagmask_status of_gradients(tm_work *work, const tm_tensor *features, const tm_tensor *gradients, tm_map *map,
+                                   tm_error *err) {
+    tm_slice weights;
+    TM_TRY(tm_map_channel_weights(work, features, gradients, TM_CHANNEL_PLUS, &weights, err));
+    return tm_map_weighted(work, features, weights, map, err);
+}
+
+const tm_map_method tm_map_gradcam_pp = {.name = "gradcam++",
+                                         .needs = TM_MAP_FEATURES | TM_MAP_GRADIENTS,
+                                         .of_class = true,
+                                         .of_layer = true,
+                                         .make = tm_map_make_of_gradients,
+                                         .of_gradients = of_gradients};

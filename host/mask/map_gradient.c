@@ -1,0 +1,92 @@
+// What the methods share that weigh a layer's features by how a class's score changes with them.
+#include <stdlib.h>
+
+#include "mask/map_table.h"
+
+// The score that is differentiated is one of the scores, or the mean of one of the maps (views.c).
+static tagmask_status upload_seed(tm_work *work, const tagmask_engine *engine, const tm_shape *scores, uint32_t row,
+                                  tm_slice to, tm_error *err) {
+    size_t count, places;
+    if (!tm_shape_count(scores, &count) || count % (size_t)engine->class_count)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: %lld classes do not divide the scores",
+                       engine->classifier.model_path, (long long)engine->class_count);
+    places = count / (size_t)engine->class_count;
+    float *seed = tm_calloc(count, sizeof *seed);
+    if (!seed) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu class scores", count);
+    for (size_t i = 0; i < places; i++) seed[row * places + i] = 1 / (float)places;
+    tagmask_status status = tm_upload(work->recorder, to, seed, err);
+    free(seed);
+    return status;
+}
+
+static tagmask_status record(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
+    tagmask_engine *engine = context->engine;
+    const tm_engine_network *network;
+    tm_plan *forward, *plan;
+    tm_map map;
+    TM_TRY(tm_engine_network_get(engine, TM_NETWORK_GRADIENTS, view->layer, &network, err));
+    tm_host_tensor inputs[2] = {{TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL}, {TM_FLOAT32, {0}, NULL}};
+    TM_TRY(tm_graph_plan(engine->network.graph, inputs, 1, &forward, err));
+    inputs[1].shape = tm_plan_output(forward, (size_t)engine->classifier.output).shape;
+    TM_TRY(tm_graph_plan(network->graph, inputs, 2, &plan, err));
+    tm_tensor picture = tm_plan_input(plan, 0), seed = tm_plan_input(plan, 1);
+    TM_TRY(tm_view_record_input(context, work, view, &picture, err));
+    TM_TRY(upload_seed(work, engine, &inputs[1].shape, view->row, seed.slice, err));
+    TM_TRY(tm_plan_record(plan, work->recorder, err));
+    tm_tensor features = tm_plan_output(plan, network->features_output),
+              gradients = tm_plan_output(plan, network->gradient_output);
+    bool fits = features.slice.buffer && gradients.slice.buffer && tm_has_places(features.dtype, &features.shape);
+    if (!fits || !tm_shape_equal(&features.shape, &gradients.shape))
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: layer '%.200s' has no features that depend on the photo",
+                       engine->classifier.model_path, network->layer);
+    TM_TRY(view->method->of_gradients(work, &features, &gradients, &map, err));
+    return tm_view_keep_map(work, view, &map, err);
+}
+
+tagmask_status tm_map_make_of_gradients(const tm_views_context *context, tm_view *view, tm_error *err) {
+    tm_work work;
+    TM_TRY(tm_work_begin(&work, context->engine->device->gpu, context->scratch, err));
+    return tm_work_close(&work, record(context, &work, view, err), err);
+}
+
+// A dispatch of two tensors with one result a channel, a place or an element.
+static tagmask_status dispatch(tm_work *work, const char *shader, uint32_t rule, const tm_tensor *features,
+                               const tm_tensor *gradients, tm_slice target, uint64_t elements, tm_error *err) {
+    struct {
+        uint32_t places, channels;
+    } push = {(uint32_t)(features->shape.dim[2] * features->shape.dim[3]), (uint32_t)features->shape.dim[1]};
+    tm_map_call call = {.shader = shader,
+                        .constants = {features->layout == TM_C4, gradients->layout == TM_C4, rule},
+                        .constant_count = 3,
+                        .bindings = {features->slice, gradients->slice, target},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = elements,
+                        .flops_per_element = 4.0 * push.places * push.channels / (double)elements};
+    return tm_map_dispatch(work, &call, err);
+}
+
+tagmask_status tm_map_channel_weights(tm_work *work, const tm_tensor *features, const tm_tensor *gradients,
+                                      tm_channel_rule rule, tm_slice *weights, tm_error *err) {
+    uint64_t channels = (uint64_t)features->shape.dim[1];
+    TM_TRY(tm_scratch_alloc(work->scratch, channels * 4, weights, err));
+    weights->size = channels * 4;
+    return dispatch(work, "cam/gradient_weights", (uint32_t)rule, features, gradients, *weights, channels, err);
+}
+
+tagmask_status tm_map_products(tm_work *work, const tm_tensor *features, const tm_tensor *gradients,
+                               tm_product_rule rule, tm_map *map, tm_error *err) {
+    TM_TRY(tm_scratch_map(work, (uint32_t)features->shape.dim[3], (uint32_t)features->shape.dim[2], map, err));
+    return dispatch(work, "cam/gradient_products", (uint32_t)rule, features, gradients, map->slice, tm_map_count(map),
+                    err);
+}
+
+tagmask_status tm_map_times(tm_work *work, const tm_tensor *features, const tm_tensor *gradients, tm_tensor *products,
+                            tm_error *err) {
+    size_t count;
+    if (!tm_shape_count(&features->shape, &count)) return tm_fail(err, TAGMASK_ERROR_INTERNAL, "a shape is unknown");
+    *products = (tm_tensor){TM_FLOAT32, TM_LINEAR, features->shape, {NULL, 0, 0}};
+    TM_TRY(tm_scratch_alloc(work->scratch, (uint64_t)count * 4, &products->slice, err));
+    products->slice.size = (uint64_t)count * 4;
+    return dispatch(work, "cam/gradient_times", 0, features, gradients, products->slice, count, err);
+}
