@@ -100,30 +100,33 @@ static bool fill_node(tm_backward *back, tm_node *node, const char *type, const 
     return true;
 }
 
-void tm_back_add_many(tm_backward *back, const char *type, const int32_t *inputs, size_t count, int32_t *outputs,
-                      size_t output_count) {
+// op and opset of the node are set.
+static void keep_node(tm_backward *back, tm_node *node, const char *type, const int32_t *inputs, size_t count,
+                      int32_t *outputs, size_t output_count) {
     for (size_t i = 0; i < output_count; i++) outputs[i] = -1;
     if (back->status != TAGMASK_OK) return;
     void *made = back->made;
-    if (!tm_grow(&made, &back->made_capacity, back->made_count + 1, sizeof *back->made)) {
+    bool kept = tm_grow(&made, &back->made_capacity, back->made_count + 1, sizeof *back->made);
+    back->made = made;
+    if (!kept || !fill_node(back, node, type, inputs, count, output_count)) {
         stop_memory(back);
         return;
     }
-    back->made = made;
+    back->made[back->made_count++] = *node;
+    for (size_t i = 0; i < output_count; i++) outputs[i] = node->outputs[i];
+}
+
+void tm_back_add_many(tm_backward *back, const char *type, const int32_t *inputs, size_t count, int32_t *outputs,
+                      size_t output_count) {
     tm_node node = {.opset = STANDARD_OPSET, .fused = {.residual = -1}};
     node.op = tm_op_find("", type, node.opset, NULL);
     if (!node.op) {
         node.opset = back->node->opset;
         node.op = tm_op_find(TM_GRADIENT_DOMAIN, type, node.opset, NULL);
     }
-    if (!node.op) {
+    if (!node.op)
         stop(back, tm_fail(back->err, TAGMASK_ERROR_INTERNAL, "a gradient rule made the unknown operator %.60s", type));
-    } else if (!fill_node(back, &node, type, inputs, count, output_count)) {
-        stop_memory(back);
-    } else {
-        back->made[back->made_count++] = node;
-        for (size_t i = 0; i < output_count; i++) outputs[i] = node.outputs[i];
-    }
+    keep_node(back, &node, type, inputs, count, outputs, output_count);
 }
 
 int32_t tm_back_add(tm_backward *back, const char *type, const int32_t *inputs, size_t count) {
@@ -159,6 +162,14 @@ void tm_back_inherit(tm_backward *back) {
     if (back->node->attr_count) memcpy(attrs, back->node->attrs, back->node->attr_count * sizeof *attrs);
     node->attrs = attrs;
     node->attr_count = back->node->attr_count;
+}
+
+int32_t tm_back_again(tm_backward *back, const int32_t *inputs, size_t count) {
+    tm_node node = {.op = back->node->op, .opset = back->node->opset, .fused = {.residual = -1}};
+    int32_t output;
+    keep_node(back, &node, back->node->op_type, inputs, count, &output, 1);
+    tm_back_inherit(back);
+    return output;
 }
 
 void tm_back_int(tm_backward *back, const char *name, int64_t value) {

@@ -32,7 +32,9 @@ const tm_node *tm_back_producer(const tm_backward *back, int32_t value);
 int32_t tm_back_add(tm_backward *back, const char *type, const int32_t *inputs, size_t count);
 #define TM_BACK(back, type, ...) \
     tm_back_add(back, type, (const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
-// The same with several outputs; outputs[i] is written for each.
+// The differentiated operator, with its attributes and opset, on other inputs.
+int32_t tm_back_again(tm_backward *back, const int32_t *inputs, size_t count);
+// As tm_back_add, with several outputs; outputs[i] is written for each.
 void tm_back_add_many(tm_backward *back, const char *type, const int32_t *inputs, size_t count, int32_t *outputs,
                       size_t output_count);
 // Attributes of the node added last. Names must live as long as the program.

@@ -38,6 +38,27 @@ void tm_gradient_conv(tm_backward *back) {
     if (tm_back_wants(back, 2)) tm_back_give(back, 2, TM_BACK(back, "ChannelSum", g));
 }
 
+// A transposed convolution is what the gradient of a convolution is: its own is that convolution.
+void tm_gradient_conv_transpose(tm_backward *back) {
+    const tm_node *node = tm_back_node(back);
+    int32_t g = tm_back_from(back, 0), x = tm_back_in(back, 0), weights = tm_back_in(back, 1);
+    const char *automatic = tm_attr_string(node, "auto_pad", "NOTSET");
+    bool given = tm_attr_has(node, "output_shape") || !strncmp(automatic, "SAME", 4);
+    if (given && (tm_back_wants(back, 0) || tm_back_wants(back, 1)))
+        tm_back_refuse(back, "for pads that an output's shape decides");
+    if (tm_back_wants(back, 0)) {
+        int32_t value = TM_BACK(back, "Conv", g, weights);
+        tm_back_inherit(back);
+        tm_back_give(back, 0, value);
+    }
+    if (tm_back_wants(back, 1)) {
+        int32_t value = TM_BACK(back, "ConvWeightGradient", x, g, weights);
+        tm_back_inherit(back);
+        tm_back_give(back, 1, value);
+    }
+    if (tm_back_wants(back, 2)) tm_back_give(back, 2, TM_BACK(back, "ChannelSum", g));
+}
+
 // ---- The operator.
 
 // How it is computed.

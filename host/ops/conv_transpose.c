@@ -5,6 +5,7 @@
 
 #include "ops/common.h"
 #include "ops/conv.h"
+#include "ops/gradients.h"
 
 // As in shaders/nn/conv_transpose.comp.
 typedef struct transpose_push {
@@ -241,5 +242,6 @@ const tm_op tm_ops_conv_transpose[] = {{.type = "ConvTranspose",
                                         .constant_inputs = 6,
                                         .cut = transpose_cut,
                                         .fuses = TM_FUSES_ACT | TM_FUSES_RESIDUAL,
-                                        .record = transpose_record},
+                                        .record = transpose_record,
+                                        .gradient = tm_gradient_conv_transpose},
                                        {.type = NULL}};

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/gradients.h"
 
 // Labels are letters, and for the dimensions of an ellipsis the numbers from 1 on, counted from the last one.
 typedef struct einsum_plan {
@@ -195,6 +196,12 @@ static tagmask_status record_einsum(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
 }
 
 const tm_op tm_ops_einsum[] = {
-    {.type = "Einsum", .domain = "", .since = 12, .shape = shape_einsum, .cut = cut_einsum, .record = record_einsum},
+    {.type = "Einsum",
+     .domain = "",
+     .since = 12,
+     .shape = shape_einsum,
+     .cut = cut_einsum,
+     .record = record_einsum,
+     .gradient = tm_gradient_einsum},
     {.type = NULL},
 };

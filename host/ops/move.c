@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/gradients.h"
 
 static bool empty(const tm_shape *shape) {
     size_t count;
@@ -365,8 +366,9 @@ static tagmask_status record_gather(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
-#define MOVE(name, opset, family) \
-    .type = name, .domain = "", .since = opset, .shape = shape_##family, .cut = tm_cut_itself, .record = record_##family
+#define MOVE(name, opset, family)                                                              \
+    .type = name, .domain = "", .since = opset, .shape = shape_##family, .cut = tm_cut_itself, \
+    .record = record_##family, .gradient = tm_gradient_##family
 const tm_op tm_ops_move[] = {
     {MOVE("Concat", 4, concat), .fold = tm_fold_concat, .layout = layout_concat},
     {MOVE("Slice", 1, slice), .fold = tm_fold_slice, .layout = layout_slice, .constant_inputs = 30, .host_inputs = 30},
@@ -381,6 +383,7 @@ const tm_op tm_ops_move[] = {
      .shape = shape_gather,
      .fold = tm_fold_gather,
      .cut = cut_gather,
-     .record = record_gather},
+     .record = record_gather,
+     .gradient = tm_gradient_gather},
     {.type = NULL},
 };

@@ -1,7 +1,8 @@
 // BatchNormalization (inference), InstanceNormalization, GroupNormalization, LayerNormalization and RMSNormalization.
+#include "ops/norm.h"
+
 #include <string.h>
 
-#include "ops/common.h"
 #include "ops/gradients.h"
 
 // ---- BatchNormalization: coefficients a, b of each channel into scratch memory, then y = act(x * a + b).
@@ -101,12 +102,8 @@ static tagmask_status record_batch(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
 }
 
 // ---- The others: statistics of each row of a linear tensor, then one pass over the elements.
-typedef struct norm_plan {
-    uint64_t rows, length;
-    uint32_t row_mod, row_mul, at_div;  // the index of scale and bias, see shaders/nn/norm.comp
-} norm_plan;
-
-static tagmask_status record_norm(tm_op_ctx *ctx, tm_recorder *recorder, const norm_plan *p, bool rms, tm_error *err) {
+static tagmask_status record_norm(tm_op_ctx *ctx, tm_recorder *recorder, const tm_norm_rows *p, bool rms,
+                                  tm_error *err) {
     struct {
         uint32_t rows, length, row_mod, row_mul, at_div;
         float epsilon;
@@ -167,9 +164,12 @@ static void cut_instance(tm_op_ctx *ctx, tm_cut *cut) {
     cut_channels(ctx, cut, 2, 1, true);
 }
 
+static tm_norm_rows instance_rows(const tm_shape *x) {
+    return (tm_norm_rows){tm_span(x, 0, 2), tm_span(x, 2, x->rank), (uint32_t)x->dim[1], 1, UINT32_MAX};
+}
+
 static tagmask_status record_instance(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    const tm_shape *x = &ctx->gin[0].shape;
-    norm_plan p = {tm_span(x, 0, 2), tm_span(x, 2, x->rank), (uint32_t)x->dim[1], 1, UINT32_MAX};
+    tm_norm_rows p = instance_rows(&ctx->gin[0].shape);
     return record_norm(ctx, recorder, &p, false, err);
 }
 
@@ -202,15 +202,19 @@ static void cut_group(tm_op_ctx *ctx, tm_cut *cut) {
     cut_channels(ctx, cut, by_channel ? 2 : 1, TM_MAX(group_channels(ctx), (int64_t)1), by_channel);
 }
 
-static tagmask_status record_group(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    const tm_shape *x = &ctx->gin[0].shape;
+static tm_norm_rows group_rows(const tm_op_ctx *ctx, const tm_shape *x) {
     uint32_t each = (uint32_t)group_channels(ctx), groups = each ? (uint32_t)x->dim[1] / each : 0;
     uint64_t plane = tm_span(x, 2, x->rank);
-    norm_plan p = {(uint64_t)x->dim[0] * groups, each * plane, groups, each, (uint32_t)TM_MAX(plane, 1)};
+    tm_norm_rows p = {(uint64_t)x->dim[0] * groups, each * plane, groups, each, (uint32_t)TM_MAX(plane, 1)};
     if (ctx->node->opset < 21) {
         p.row_mul = 1;
         p.at_div = UINT32_MAX;
     }
+    return p;
+}
+
+static tagmask_status record_group(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    tm_norm_rows p = group_rows(ctx, &ctx->gin[0].shape);
     return record_norm(ctx, recorder, &p, false, err);
 }
 
@@ -245,13 +249,21 @@ static void cut_layer(tm_op_ctx *ctx, tm_cut *cut) {
     tm_cut_dims(ctx, cut, (1u << axis) - 1);
 }
 
-static tagmask_status record_layer(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    const tm_shape *x = &ctx->gin[0].shape;
+static tm_norm_rows layer_rows(const tm_op_ctx *ctx, const tm_shape *x) {
     int64_t axis = tm_attr_int(ctx->node, "axis", -1);
     if (axis < 0) axis += x->rank;
-    norm_plan p = {tm_span(x, 0, (int32_t)axis), tm_span(x, (int32_t)axis, x->rank), 1, 0, 1};
+    return (tm_norm_rows){tm_span(x, 0, (int32_t)axis), tm_span(x, (int32_t)axis, x->rank), 1, 0, 1};
+}
+
+static tagmask_status record_layer(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
+    tm_norm_rows p = layer_rows(ctx, &ctx->gin[0].shape);
     TM_TRY(record_norm(ctx, recorder, &p, !strcmp(ctx->node->op_type, "RMSNormalization"), err));
     return copy_statistics(ctx, recorder, p.rows, err);
+}
+
+tm_norm_rows tm_norm_rows_of(const tm_op_ctx *ctx, const char *type, const tm_shape *x) {
+    if (!strcmp(type, "InstanceNormalization")) return instance_rows(x);
+    return !strcmp(type, "GroupNormalization") ? group_rows(ctx, x) : layer_rows(ctx, x);
 }
 
 const tm_op tm_ops_norm[] = {
@@ -268,24 +280,28 @@ const tm_op tm_ops_norm[] = {
      .since = 6,
      .shape = shape_instance,
      .cut = cut_instance,
-     .record = record_instance},
+     .record = record_instance,
+     .gradient = tm_gradient_norm},
     {.type = "GroupNormalization",
      .domain = "",
      .since = 18,
      .shape = shape_group,
      .cut = cut_group,
-     .record = record_group},
+     .record = record_group,
+     .gradient = tm_gradient_norm},
     {.type = "LayerNormalization",
      .domain = "",
      .since = 17,
      .shape = shape_layer,
      .cut = cut_layer,
-     .record = record_layer},
+     .record = record_layer,
+     .gradient = tm_gradient_norm},
     {.type = "RMSNormalization",
      .domain = "",
      .since = 23,
      .shape = shape_layer,
      .cut = cut_layer,
-     .record = record_layer},
+     .record = record_layer,
+     .gradient = tm_gradient_norm},
     {.type = NULL},
 };

@@ -1,16 +1,9 @@
 // Pad and Tile: every output element is an input element, found by bringing its coordinates back into the input.
+#include "ops/pad.h"
+
 #include <string.h>
 
-#include "ops/common.h"
-
-enum { CONSTANT = 0, REFLECT, EDGE, WRAP };  // numbers of shaders/nn/pad.glsl
-
-// Pads before each dimension (negative: cropping), the output's shape, and the constant's bits.
-typedef struct pad_plan {
-    int64_t begin[TM_MAX_RANK];
-    tm_shape shape;
-    uint32_t mode, value;
-} pad_plan;
+#include "ops/gradients.h"
 
 static tagmask_status pad_mode(tm_op_ctx *ctx, uint32_t *mode, tm_error *err) {
     static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
@@ -36,20 +29,20 @@ static tagmask_status pad_value(tm_op_ctx *ctx, uint32_t *bits, tm_error *err) {
     return TAGMASK_OK;
 }
 
-static tagmask_status pad_dimension(tm_op_ctx *ctx, pad_plan *plan, int32_t d, int64_t begin, int64_t end,
+static tagmask_status pad_dimension(tm_op_ctx *ctx, tm_pad_plan *plan, int32_t d, int64_t begin, int64_t end,
                                     tm_error *err) {
     int64_t size = plan->shape.dim[d];
     if (begin < INT32_MIN || begin > INT32_MAX || end < INT32_MIN || end > INT32_MAX || size + begin + end < 0)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "pads dimension %d of %lld elements by %lld and %lld", (int)d,
                           (long long)size, (long long)begin, (long long)end);
-    if (plan->mode != CONSTANT && size == 0 && begin + end > 0)
+    if (plan->mode != TM_PAD_CONSTANT && size == 0 && begin + end > 0)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has nothing to repeat in the empty dimension %d", (int)d);
     plan->begin[d] = begin;
     plan->shape.dim[d] = size + begin + end;
     return TAGMASK_OK;
 }
 
-static tagmask_status make_pad_plan(tm_op_ctx *ctx, pad_plan *plan, tm_error *err) {
+tagmask_status tm_pad_plan_make(tm_op_ctx *ctx, tm_pad_plan *plan, tm_error *err) {
     memset(plan, 0, sizeof *plan);
     plan->shape = ctx->in[0].shape;
     TM_TRY(pad_mode(ctx, &plan->mode, err));
@@ -72,22 +65,35 @@ static tagmask_status make_pad_plan(tm_op_ctx *ctx, pad_plan *plan, tm_error *er
     return TAGMASK_OK;
 }
 
+// As shaders/nn/pad.glsl does.
+int64_t tm_pad_source(uint32_t mode, int64_t at, int64_t size) {
+    int64_t period = TM_MAX(2 * (size - 1), (int64_t)1);
+    if (size < 1) return -1;
+    if (mode == TM_PAD_REFLECT) {
+        at = (at < 0 ? -at : at) % period;
+        return at < size ? at : period - at;
+    }
+    if (mode == TM_PAD_WRAP) return at - tm_floor_div(at, size) * size;
+    if (mode == TM_PAD_EDGE) return TM_CLAMP(at, (int64_t)0, size - 1);
+    return at < 0 || at >= size ? -1 : at;
+}
+
 static tagmask_status shape_pad(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_inputs(ctx, 1, ctx->node->opset < 11 ? 1 : 4, err));
     TM_TRY(tm_need_words(ctx, 0, "the input", err));
-    pad_plan plan;
-    TM_TRY(make_pad_plan(ctx, &plan, err));
+    tm_pad_plan plan;
+    TM_TRY(tm_pad_plan_make(ctx, &plan, err));
     tm_set_output(ctx, 0, ctx->in[0].dtype, &plan.shape);
     return TAGMASK_OK;
 }
 
 // C4 if the channels stay as they are and the constant keeps the padding channels zero.
 static void layout_pad(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
-    pad_plan plan;
+    tm_pad_plan plan;
     tm_error ignored;
-    bool c4 = in[0] == TM_C4 && ctx->in[0].shape.rank == 4 && make_pad_plan(ctx, &plan, &ignored) == TAGMASK_OK &&
+    bool c4 = in[0] == TM_C4 && ctx->in[0].shape.rank == 4 && tm_pad_plan_make(ctx, &plan, &ignored) == TAGMASK_OK &&
               plan.begin[1] == 0 && plan.shape.dim[1] == ctx->in[0].shape.dim[1] &&
-              (plan.mode != CONSTANT || plan.value == 0 || plan.shape.dim[1] % 4 == 0);
+              (plan.mode != TM_PAD_CONSTANT || plan.value == 0 || plan.shape.dim[1] % 4 == 0);
     in[0] = out[0] = c4 ? TM_C4 : TM_LINEAR;
 }
 
@@ -100,12 +106,12 @@ static void cut_unpadded(tm_op_ctx *ctx, tm_cut *cut, const int64_t *begin) {
 }
 
 static void cut_pad(tm_op_ctx *ctx, tm_cut *cut) {
-    pad_plan plan;
+    tm_pad_plan plan;
     tm_error ignored;
-    if (make_pad_plan(ctx, &plan, &ignored) == TAGMASK_OK) cut_unpadded(ctx, cut, plan.begin);
+    if (tm_pad_plan_make(ctx, &plan, &ignored) == TAGMASK_OK) cut_unpadded(ctx, cut, plan.begin);
 }
 
-static tagmask_status record_pad_plan(tm_op_ctx *ctx, tm_recorder *recorder, const pad_plan *plan, tm_error *err) {
+static tagmask_status record_pad_plan(tm_op_ctx *ctx, tm_recorder *recorder, const tm_pad_plan *plan, tm_error *err) {
     bool c4 = ctx->gin[0].layout == TM_C4;
     tm_shape in, out;
     tm_element_dims(&ctx->gin[0], &in);
@@ -142,28 +148,35 @@ static tagmask_status record_pad_plan(tm_op_ctx *ctx, tm_recorder *recorder, con
 }
 
 static tagmask_status record_pad(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    pad_plan plan;
-    TM_TRY(make_pad_plan(ctx, &plan, err));
+    tm_pad_plan plan;
+    TM_TRY(tm_pad_plan_make(ctx, &plan, err));
     return record_pad_plan(ctx, recorder, &plan, err);
 }
 
 // ---- Tile: padding at the end that wraps around.
-static tagmask_status shape_tile(tm_op_ctx *ctx, tm_error *err) {
-    TM_TRY(tm_need_inputs(ctx, 2, 2, err));
-    TM_TRY(tm_need_words(ctx, 0, "the input", err));
+tagmask_status tm_tile_plan_make(tm_op_ctx *ctx, tm_pad_plan *plan, tm_error *err) {
     const int64_t *repeats;
     size_t count;
     TM_TRY(tm_host_ints(ctx, 1, &repeats, &count, err));
-    tm_shape shape = ctx->in[0].shape;
-    if (count != (size_t)shape.rank)
+    *plan = (tm_pad_plan){.mode = TM_PAD_WRAP, .shape = ctx->in[0].shape};
+    tm_shape *shape = &plan->shape;
+    if (count != (size_t)shape->rank)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has %zu repeats for a tensor of rank %d", count,
-                          (int)shape.rank);
-    for (int32_t d = 0; d < shape.rank; d++) {
-        if (repeats[d] < 0 || !tm_mul_i64(shape.dim[d], repeats[d], &shape.dim[d]))
+                          (int)shape->rank);
+    for (int32_t d = 0; d < shape->rank; d++) {
+        if (repeats[d] < 0 || !tm_mul_i64(shape->dim[d], repeats[d], &shape->dim[d]))
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "repeats dimension %d %lld times", (int)d,
                               (long long)repeats[d]);
     }
-    tm_set_output(ctx, 0, ctx->in[0].dtype, &shape);
+    return TAGMASK_OK;
+}
+
+static tagmask_status shape_tile(tm_op_ctx *ctx, tm_error *err) {
+    TM_TRY(tm_need_inputs(ctx, 2, 2, err));
+    TM_TRY(tm_need_words(ctx, 0, "the input", err));
+    tm_pad_plan plan;
+    TM_TRY(tm_tile_plan_make(ctx, &plan, err));
+    tm_set_output(ctx, 0, ctx->in[0].dtype, &plan.shape);
     return TAGMASK_OK;
 }
 
@@ -172,7 +185,7 @@ static void cut_tile(tm_op_ctx *ctx, tm_cut *cut) {
 }
 
 static tagmask_status record_tile(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    pad_plan plan = {.mode = WRAP, .shape = ctx->gout[0].shape};
+    tm_pad_plan plan = {.mode = TM_PAD_WRAP, .shape = ctx->gout[0].shape};
     return record_pad_plan(ctx, recorder, &plan, err);
 }
 
@@ -185,7 +198,8 @@ const tm_op tm_ops_pad[] = {
      .constant_inputs = 14,
      .host_inputs = 14,
      .cut = cut_pad,
-     .record = record_pad},
+     .record = record_pad,
+     .gradient = tm_gradient_pad},
     {.type = "Tile",
      .domain = "",
      .since = 6,
@@ -194,6 +208,7 @@ const tm_op tm_ops_pad[] = {
      .constant_inputs = 2,
      .host_inputs = 2,
      .cut = cut_tile,
-     .record = record_tile},
+     .record = record_tile,
+     .gradient = tm_gradient_tile},
     {.type = NULL},
 };

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/gradients.h"
 #include "ops/resize_plan.h"
 
 // One pass does it: only the last two axes change, with two samples an axis at most.
@@ -204,7 +205,8 @@ const tm_op tm_ops_resize[] = {
      .constant_inputs = 14,
      .host_inputs = 14,
      .cut = cut_resize,
-     .record = record_resize},
+     .record = record_resize,
+     .gradient = tm_gradient_resize},
     {.type = "Upsample",
      .domain = "",
      .since = 7,
@@ -213,6 +215,7 @@ const tm_op tm_ops_resize[] = {
      .constant_inputs = 2,
      .host_inputs = 2,
      .cut = cut_resize,
-     .record = record_resize},
+     .record = record_resize,
+     .gradient = tm_gradient_resize},
     {.type = NULL},
 };

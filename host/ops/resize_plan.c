@@ -38,7 +38,7 @@ static tagmask_status read_modes(tm_op_ctx *ctx, tm_resize_plan *plan, tm_error 
         plan->mode = TM_RESIZE_LINEAR;  // Upsample 1
     else
         TM_TRY(choose(ctx, "mode", modes, 3, "nearest", &plan->mode, err));
-    if (node->opset < 11 || !strcmp(node->op_type, "Upsample")) {
+    if (node->opset < 11 || !strncmp(node->op_type, "Upsample", 8)) {
         plan->coordinates = ASYMMETRIC;
         plan->nearest = FLOOR;
         return TAGMASK_OK;
@@ -152,7 +152,7 @@ static tagmask_status apply_roi(tm_op_ctx *ctx, tm_resize_plan *plan, const int3
 
 // The scales: attribute of old Upsample, input 1 of Upsample 9 and Resize 10, input 2 later.
 static tagmask_status find_scales(tm_op_ctx *ctx, const float **scales, size_t *count, tm_error *err) {
-    bool old = ctx->node->opset < 11 || !strcmp(ctx->node->op_type, "Upsample");
+    bool old = ctx->node->opset < 11 || !strncmp(ctx->node->op_type, "Upsample", 8);
     size_t input = old ? 1 : 2;
     *scales = tm_attr_floats(ctx->node, "scales", count);
     if (*scales || !tm_has_input(ctx, input)) return TAGMASK_OK;

@@ -1,7 +1,9 @@
 // Softmax, LogSoftmax and Hardmax. Before opset 13 they see a matrix: everything from the axis on is one line.
+#include "ops/softmax.h"
+
 #include <string.h>
 
-#include "ops/common.h"
+#include "ops/gradients.h"
 
 static int32_t softmax_axis(const tm_op_ctx *ctx, int32_t rank) {
     int64_t axis = tm_attr_int(ctx->node, "axis", ctx->node->opset < 13 ? 1 : -1);
@@ -27,13 +29,18 @@ static void cut_softmax(tm_op_ctx *ctx, tm_cut *cut) {
     tm_cut_dims(ctx, cut, ctx->node->opset < 13 ? (1u << axis) - 1 : ~(1u << axis));
 }
 
-static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
-    const tm_shape *in = &ctx->gin[0].shape;
+void tm_softmax_lines(const tm_op_ctx *ctx, const tm_shape *in, uint32_t *count, uint32_t *length, uint32_t *apart) {
     int32_t axis = softmax_axis(ctx, in->rank), end = ctx->node->opset < 13 ? in->rank : axis + 1;
+    *length = (uint32_t)tm_span(in, axis, end);
+    *apart = (uint32_t)tm_span(in, end, in->rank);
+    *count = (uint32_t)tm_span(in, 0, axis) * *apart;
+}
+
+static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     struct {
         uint32_t count, axis, inner;
-    } push = {.axis = (uint32_t)tm_span(in, axis, end), .inner = (uint32_t)tm_span(in, end, in->rank)};
-    push.count = (uint32_t)tm_span(in, 0, axis) * push.inner;
+    } push;
+    tm_softmax_lines(ctx, &ctx->gin[0].shape, &push.count, &push.axis, &push.inner);
     if (!push.axis) return TAGMASK_OK;
     const char *type = ctx->node->op_type;
     tm_launch launch = {.shader = "nn/softmax",
@@ -52,13 +59,20 @@ static tagmask_status record_softmax(tm_op_ctx *ctx, tm_recorder *recorder, tm_e
 }
 
 const tm_op tm_ops_softmax[] = {
-    {.type = "Softmax", .domain = "", .since = 1, .shape = shape_softmax, .cut = cut_softmax, .record = record_softmax},
+    {.type = "Softmax",
+     .domain = "",
+     .since = 1,
+     .shape = shape_softmax,
+     .cut = cut_softmax,
+     .record = record_softmax,
+     .gradient = tm_gradient_softmax},
     {.type = "LogSoftmax",
      .domain = "",
      .since = 1,
      .shape = shape_softmax,
      .cut = cut_softmax,
-     .record = record_softmax},
+     .record = record_softmax,
+     .gradient = tm_gradient_softmax},
     {.type = "Hardmax", .domain = "", .since = 1, .shape = shape_softmax, .cut = cut_softmax, .record = record_softmax},
     {.type = NULL},
 };

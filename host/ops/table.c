@@ -8,14 +8,15 @@
     X(binary)               \
     X(conv)                 \
     X(conv_gradient)        \
-    X(conv_weight_gradient) \
     X(conv_transpose)       \
+    X(conv_weight_gradient) \
     X(derivative)           \
     X(einsum)               \
     X(gradient_like)        \
     X(matmul)               \
     X(matmul_gradient)      \
     X(move)                 \
+    X(move_gradient)        \
     X(norm)                 \
     X(norm_gradient)        \
     X(pad)                  \
@@ -24,10 +25,12 @@
     X(reduce)               \
     X(reduce_gradient)      \
     X(resize)               \
+    X(resize_gradient)      \
     X(sample)               \
     X(shape_reshape)        \
     X(shape_source)         \
     X(softmax)              \
+    X(softmax_gradient)     \
     X(unary)
 
 #define DECLARE(name) extern const tm_op tm_ops_##name[];

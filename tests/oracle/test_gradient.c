@@ -113,19 +113,75 @@ CHECK(views, {"Flatten x y axis=2", {X4}}, {"Reshape x,[0:-1] y", {X4}},
       {"Squeeze x,[2] a; Unsqueeze a,[0:1] y", {{"x", 4, {2, 6, 1, 7}}}},
       {"Shape x s; Reshape x,[-1] a; Reshape a,s y", {X4}})
 
-CHECK(normalizations,
-      {"BatchNormalization x,s,b,m,v y",
-       {X4, {"s", 1, {6}}, {"b", 1, {6}}, {"m", 1, {6}, -1, 1, true}, {"v", 1, {6}, 0.5f, 2, true}}},
-      {"BatchNormalization x,s,b,m,v y epsilon=0.1",
-       {{"x", 2, {4, 6}}, {"s", 1, {6}}, {"b", 1, {6}}, {"m", 1, {6}, -1, 1, true}, {"v", 1, {6}, 0.5f, 2, true}}},
-      {"Conv x,w a pads=1,1,1,1; BatchNormalization a,s,s,s,s b; Sigmoid b y",
-       {X4, {"w", 4, {6, 6, 3, 3}}, {"s", 1, {6}, 0.5f, 2, true}}})
+CHECK(moves, {"Slice x,[1:-2],[9:-9],[2:3],[2:-1] y", {X4}}, {"Slice x,[4],[6],[1] y", {{"x", 4, {1, 8, 3, 4}}}},
+      {"Slice x y starts=1,1 ends=2,3", {{"x", 2, {3, 4}}}, 9}, {"Gather x,[2:0:2:-1] y axis=1", {X4}},
+      {"Gather x,[1] y", {{"x", 2, {3, 4}}}},
+      {"Concat x,b,x y axis=1", {{"x", 4, {1, 4, 3, 4}}, {"b", 4, {1, 6, 3, 4}}}},
+      {"Concat b,x y axis=1", {{"x", 4, {1, 4, 3, 4}}, {"b", 4, {1, 6, 3, 4}}}},
+      {"Concat b,x y axis=-1", {{"x", 4, {1, 6, 3, 4}}, {"b", 4, {1, 6, 3, 2}}}},
+      {"Split x,[4:4] a,b axis=1; Mul a,a y", {{"x", 4, {1, 8, 3, 4}}}},
+      {"Split x,[1:2:1] a,b,c axis=2; Mul a,c y", {{"x", 4, {1, 8, 4, 4}}}}, {"Transpose x y perm=0,2,3,1", {X4}},
+      {"Transpose x y", {{"x", 3, {2, 3, 4}}}}, {"Expand x,[2:3:4] y", {{"x", 2, {3, 1}}}},
+      {"Tile x,[2:1:3] y", {{"x", 3, {2, 3, 2}}}}, {"Pad x,[0:1:2:0:0:0:1:3] y", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Pad x,[0:0:-1:1:0:0:2:-1] y", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Pad x,[0:0:2:1:0:0:5:3] y mode='reflect'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Pad x,[0:0:2:1:0:0:1:3] y mode='edge'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Pad x,[0:0:2:1:0:0:1:3] y mode='wrap'", {{"x", 4, {1, 4, 3, 4}}}, 19},
+      {"DepthToSpace x y blocksize=2", {{"x", 4, {1, 8, 3, 4}}}},
+      {"DepthToSpace x y blocksize=2 mode='CRD'", {{"x", 4, {1, 8, 3, 4}}}},
+      {"SpaceToDepth x y blocksize=2", {{"x", 4, {1, 3, 4, 6}}}})
+
+CHECK(resizes, {"Cast [1:1:2:3] s to=1; Resize x,,s y mode='linear'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Resize x,,,[1:4:7:6] y mode='linear'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Resize x,,,[1:4:7:6] y mode='linear' coordinate_transformation_mode='align_corners'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Resize x,,,[1:4:3:3] y mode='linear' antialias=1", {{"x", 4, {1, 4, 7, 6}}}, 18},
+      {"Resize x,,,[1:4:6:8] y mode='nearest'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Resize x,,,[1:4:2:3] y mode='nearest' coordinate_transformation_mode='asymmetric' nearest_mode='floor'",
+       {{"x", 4, {1, 4, 5, 4}}}},
+      {"Resize x,,,[1:4:7:6] y mode='cubic'", {{"x", 4, {1, 4, 3, 4}}}},
+      {"Cast [1:1:2:3] s to=1; Upsample x,s y mode='nearest'", {{"x", 4, {1, 4, 3, 4}}}, 9})
+
+CHECK(transposed, {"ConvTranspose x,w,b y", {{"x", 4, {2, 4, 4, 5}}, {"w", 4, {4, 6, 3, 3}}, {"b", 1, {6}}}},
+      {"ConvTranspose x,w y strides=2,2 pads=1,0,0,1 output_padding=1,1",
+       {{"x", 4, {1, 4, 4, 5}}, {"w", 4, {4, 6, 3, 3}}}},
+      {"ConvTranspose x,w y group=2 strides=2,3 dilations=2,1", {{"x", 4, {1, 4, 4, 5}}, {"w", 4, {4, 3, 3, 3}}}},
+      {"ConvTranspose x,w y pads=1,1", {{"x", 3, {2, 4, 5}}, {"w", 3, {4, 6, 3}}}})
+
+CHECK(einsums, {"Einsum x,b y equation='ij,kj->ik'", {{"x", 2, {3, 4}}, {"b", 2, {5, 4}}}},
+      {"Einsum x,b y equation='bij,bjk'", {{"x", 3, {2, 3, 4}}, {"b", 3, {2, 4, 5}}}},
+      {"Einsum x,b y equation='...ij,...jk->...ki'", {{"x", 3, {2, 3, 4}}, {"b", 3, {1, 4, 5}}}},
+      {"Einsum x y equation='ijk->kji'", {{"x", 3, {2, 3, 4}}}},
+      {"Einsum x,b y equation='ij,ik->k'", {{"x", 2, {2, 3}}, {"b", 2, {2, 4}}}},
+      {"Einsum x y equation='ijk->ki'", {{"x", 3, {2, 3, 4}}}})
+
+CHECK(softmaxes, {"Softmax x y", {{"x", 2, {3, 5}}}}, {"Softmax x y axis=1", {X4}},
+      {"Softmax x y axis=1", {{"x", 3, {2, 3, 4}}}, 11}, {"LogSoftmax x y axis=-2", {X4}},
+      {"LogSoftmax x y axis=3", {{"x", 3, {2, 3, 4}}}, 11})
+
+CHECK(
+    normalizations, {"LayerNormalization x,s,b y", {{"x", 3, {2, 3, 8}}, {"s", 1, {8}}, {"b", 1, {8}}}},
+    {"LayerNormalization x,s y axis=1 epsilon=0.01", {{"x", 3, {2, 3, 4}}, {"s", 2, {3, 4}}}},
+    {"RMSNormalization x,s y", {{"x", 3, {2, 3, 8}}, {"s", 1, {8}}}, 23},
+    {"InstanceNormalization x,s,b y", {X4, {"s", 1, {6}}, {"b", 1, {6}}}},
+    {"GroupNormalization x,s,b y num_groups=3", {X4, {"s", 1, {6}}, {"b", 1, {6}}}, 21},
+    {"GroupNormalization x,s,b y num_groups=3", {X4, {"s", 1, {3}}, {"b", 1, {3}}}, 18},
+    {"ReduceMean x m axes=-1; Sub x,m d; Mul d,d q; ReduceMean q v axes=-1; Sqrt v r; Div d,r n; Mul n,s p; Add p,b y",
+     {{"x", 3, {2, 3, 8}}, {"s", 1, {8}}, {"b", 1, {8}}},
+     13},
+    {"BatchNormalization x,s,b,m,v y",
+     {X4, {"s", 1, {6}}, {"b", 1, {6}}, {"m", 1, {6}, -1, 1, true}, {"v", 1, {6}, 0.5f, 2, true}}},
+    {"BatchNormalization x,s,b,m,v y epsilon=0.1",
+     {{"x", 2, {4, 6}}, {"s", 1, {6}}, {"b", 1, {6}}, {"m", 1, {6}, -1, 1, true}, {"v", 1, {6}, 0.5f, 2, true}}},
+    {"Conv x,w a pads=1,1,1,1; BatchNormalization a,s,s,s,s b; Sigmoid b y",
+     {X4, {"w", 4, {6, 6, 3, 3}}, {"s", 1, {6}, 0.5f, 2, true}}})
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(activations),  cmocka_unit_test(functions), cmocka_unit_test(arithmetic),
-        cmocka_unit_test(convolutions), cmocka_unit_test(products),  cmocka_unit_test(pools),
-        cmocka_unit_test(reductions),   cmocka_unit_test(views),     cmocka_unit_test(normalizations),
+        cmocka_unit_test(activations),  cmocka_unit_test(functions),      cmocka_unit_test(arithmetic),
+        cmocka_unit_test(convolutions), cmocka_unit_test(products),       cmocka_unit_test(pools),
+        cmocka_unit_test(reductions),   cmocka_unit_test(views),          cmocka_unit_test(moves),
+        cmocka_unit_test(transposed),   cmocka_unit_test(einsums),        cmocka_unit_test(softmaxes),
+        cmocka_unit_test(resizes),      cmocka_unit_test(normalizations),
 
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,10 @@
+// What Softmax and its gradient share.
+#ifndef TM_OPS_SOFTMAX_H
+#define TM_OPS_SOFTMAX_H
+
+#include "ops/common.h"
+
+// The lines of a tensor that the node's axis means: how many, their length, and how far apart their elements are.
+void tm_softmax_lines(const tm_op_ctx *ctx, const tm_shape *in, uint32_t *count, uint32_t *length, uint32_t *apart);
+
+#endif
