@@ -6,26 +6,25 @@
 #include <string.h>
 
 #include "models.h"
-#include "op_case.h"
 
 enum { SAMPLES = 16 };  // elements of a tensor whose differences are taken
 
-size_t gradient_tensors(const gradient_case *c) {
+static size_t tensor_count(const gradient_case *c) {
     size_t count = 0;
     while (count < TM_ARRAY_LEN(c->tensors) && c->tensors[count].name) count++;
     return count;
 }
 
-size_t gradient_elements(const gradient_tensor *tensor) {
+static size_t element_count(const gradient_tensor *tensor) {
     tm_shape shape = shape_of(tensor->rank, tensor->dims);
     return elements(&shape);
 }
 
-void gradient_data(const gradient_case *c, float *data[5]) {
-    for (size_t i = 0; i < gradient_tensors(c); i++) {
+static void make_data(const gradient_case *c, float *data[5]) {
+    for (size_t i = 0; i < tensor_count(c); i++) {
         const gradient_tensor *t = &c->tensors[i];
         bool plain = t->low == 0 && t->high == 0;
-        data[i] = test_noise(11 + i, gradient_elements(t), plain ? -1 : t->low, plain ? 1 : t->high);
+        data[i] = test_noise(11 + i, element_count(t), plain ? -1 : t->low, plain ? 1 : t->high);
     }
 }
 
@@ -40,11 +39,11 @@ static void add_c4(onnx_model *m, const gradient_tensor *t) {
     onnx_int(m, conv, "group", t->dims[1]);
 }
 
-onnx_model *gradient_model(const gradient_case *c, bool constants, bool c4) {
+static onnx_model *make_model(const gradient_case *c, bool constants, bool c4) {
     onnx_model *m = onnx_new(c->opset ? c->opset : 17);
     float *data[5];
-    gradient_data(c, data);
-    for (size_t i = 0; i < gradient_tensors(c); i++) {
+    make_data(c, data);
+    for (size_t i = 0; i < tensor_count(c); i++) {
         const gradient_tensor *t = &c->tensors[i];
         if (i > 0 && (constants || t->fixed))
             onnx_constant(m, t->name, TM_FLOAT32, t->rank, t->dims, data[i]);
@@ -72,7 +71,7 @@ tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_
 
 static size_t list_inputs(const gradient_case *c, bool constants, float *const *data, tm_host_tensor *inputs) {
     size_t count = 0;
-    for (size_t i = 0; i < gradient_tensors(c); i++) {
+    for (size_t i = 0; i < tensor_count(c); i++) {
         const gradient_tensor *t = &c->tensors[i];
         if (i == 0 || (!constants && !t->fixed)) inputs[count++] = onnx_value(TM_FLOAT32, t->rank, t->dims, data[i]);
     }
@@ -127,30 +126,45 @@ static void check_tensor(const gradient_case *c, const char *mode, size_t tensor
                  tolerance);
 }
 
-static void check_mode(const gradient_case *c, const char *mode, bool constants, bool c4, float *const *data,
-                       float *weights, const tm_shape *y, double (*expected)[SAMPLES]) {
+// The ways a case is run: with all tensors as inputs, with all but the first as constants, and with the first in C4.
+static const struct {
+    const char *name;
+    bool constants, c4;
+} modes[] = {{"inputs", false, false}, {"constants", true, false}, {"c4", true, true}};
+
+static bool has_mode(const gradient_case *c, size_t mode) {
+    return mode == 0 || (modes[mode].c4 ? c->tensors[0].rank == 4 : tensor_count(c) > 1);
+}
+
+// got: by tensor; data malloc'ed, NULL for those that are fixed.
+static void run_mode(const gradient_case *c, size_t mode, float *const *data, const float *weights, const tm_shape *y,
+                     tm_host_tensor *got) {
     tm_error err = TAGMASK_ERROR_INIT;
     const char *names[5];
     size_t count = 0, which[5];
-    for (size_t i = 0; i < gradient_tensors(c); i++) {
+    for (size_t i = 0; i < tensor_count(c); i++) {
+        got[i].data = NULL;
         if (c->tensors[i].fixed) continue;
         which[count] = i;
         names[count++] = c->tensors[i].name;
     }
-    onnx_model *m = gradient_model(c, constants, c4);
+    onnx_model *m = make_model(c, modes[mode].constants, modes[mode].c4);
     tm_graph *graph = gradient_load(m, names, count, &err);
-    if (!graph) fail_msg("%s, %s: %s", c->chain, mode, err.message);
+    if (!graph) fail_msg("%s, %s: %s", c->chain, modes[mode].name, err.message);
     onnx_free(m);
     tm_host_tensor inputs[6], outputs[9];
-    size_t input_count = list_inputs(c, constants, data, inputs);
+    size_t input_count = list_inputs(c, modes[mode].constants, data, inputs);
     inputs[input_count++] = onnx_value(TM_FLOAT32, (size_t)y->rank, y->dim, weights);
     if (tm_graph_run(graph, inputs, input_count, outputs, &err) != TAGMASK_OK)
-        fail_msg("%s, %s: %s", c->chain, mode, err.message);
+        fail_msg("%s, %s: %s", c->chain, modes[mode].name, err.message);
     const tm_value_info *infos;
     size_t output_count = tm_graph_outputs(graph, &infos);
-    for (size_t i = 0; i < count; i++)
-        check_tensor(c, mode, which[i], &outputs[output_count - count + i], expected[which[i]]);
-    for (size_t i = 0; i < output_count; i++) free(outputs[i].data);
+    for (size_t i = 0; i < output_count; i++) {
+        if (i + count < output_count)
+            free(outputs[i].data);
+        else
+            got[which[i + count - output_count]] = outputs[i];
+    }
     tm_graph_free(graph);
 }
 
@@ -164,21 +178,46 @@ static tm_shape shape_of_y(tm_graph *plain, const tm_host_tensor *inputs, size_t
 void gradient_check(const gradient_case *c) {
     float *data[5] = {NULL}, *weights = NULL;
     double expected[5][SAMPLES];
-    onnx_model *m = gradient_model(c, false, false);
+    onnx_model *m = make_model(c, false, false);
     tm_graph *plain = onnx_load(m, test_gpu());
     onnx_free(m);
-    gradient_data(c, data);
-    for (size_t i = 0; i < gradient_tensors(c); i++) {
-        size_t n = gradient_elements(&c->tensors[i]), samples = TM_MIN(n, (size_t)SAMPLES);
+    make_data(c, data);
+    for (size_t i = 0; i < tensor_count(c); i++) {
+        size_t n = element_count(&c->tensors[i]), samples = TM_MIN(n, (size_t)SAMPLES);
         for (size_t k = 0; k < samples && !c->tensors[i].fixed; k++)
             expected[i][k] = difference(c, plain, data, &data[i][k * n / samples], &weights);
     }
-    tm_host_tensor inputs[5];
+    tm_host_tensor inputs[5], got[5];
     tm_shape y = shape_of_y(plain, inputs, list_inputs(c, false, data, inputs));
     tm_graph_free(plain);
-    check_mode(c, "inputs", false, false, data, weights, &y, expected);
-    if (gradient_tensors(c) > 1) check_mode(c, "constants", true, false, data, weights, &y, expected);
-    if (c->tensors[0].rank == 4) check_mode(c, "c4", true, true, data, weights, &y, expected);
-    for (size_t i = 0; i < gradient_tensors(c); i++) free(data[i]);
+    for (size_t mode = 0; mode < TM_ARRAY_LEN(modes); mode++) {
+        if (!has_mode(c, mode)) continue;
+        run_mode(c, mode, data, weights, &y, got);
+        for (size_t i = 0; i < tensor_count(c); i++) {
+            if (got[i].data) check_tensor(c, modes[mode].name, i, &got[i], expected[i]);
+            free(got[i].data);
+        }
+    }
+    for (size_t i = 0; i < tensor_count(c); i++) free(data[i]);
     free(weights);
+}
+
+void gradient_compare(const gradient_case *c, tm_shape y, size_t tensor, gradient_reference reference,
+                      const void *user) {
+    float *data[5] = {NULL}, *g = test_noise(99, elements(&y), -1, 1);
+    tm_host_tensor got[5];
+    make_data(c, data);
+    float *expected = reference(data, g, user);
+    for (size_t mode = 0; mode < TM_ARRAY_LEN(modes); mode++) {
+        if (!has_mode(c, mode)) continue;
+        run_mode(c, mode, data, g, &y, got);
+        size_t count = element_count(&c->tensors[tensor]);
+        assert_int_equal(count, elements(&got[tensor].shape));
+        double off = test_relative_error(got[tensor].data, expected, count);
+        if (!(off <= 1e-4)) fail_msg("%s, %s: off by %g of the largest", c->chain, modes[mode].name, off);
+        for (size_t i = 0; i < tensor_count(c); i++) free(got[i].data);
+    }
+    for (size_t i = 0; i < tensor_count(c); i++) free(data[i]);
+    free(expected);
+    free(g);
 }

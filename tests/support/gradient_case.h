@@ -2,8 +2,7 @@
 #ifndef GRADIENT_CASE_H
 #define GRADIENT_CASE_H
 
-#include "onnx_build.h"
-#include "support.h"
+#include "op_case.h"
 
 typedef struct gradient_tensor {
     const char *name;
@@ -26,12 +25,12 @@ typedef struct gradient_case {
 // differences.
 void gradient_check(const gradient_case *c);
 
-// The model of a case. constants: all but the first are; c4: the first arrives in that layout.
-onnx_model *gradient_model(const gradient_case *c, bool constants, bool c4);
-// Its data, by tensor; each malloc'ed.
-void gradient_data(const gradient_case *c, float *data[5]);
-size_t gradient_elements(const gradient_tensor *tensor);
-size_t gradient_tensors(const gradient_case *c);
+// The same ways of running it against a reference in C, which gets the data of the tensors and the gradient g of y, of
+// this shape, and returns the gradient of one tensor, malloc'ed.
+typedef float *(*gradient_reference)(float *const *data, const float *g, const void *user);
+void gradient_compare(const gradient_case *c, tm_shape y, size_t tensor, gradient_reference reference,
+                      const void *user);
+
 // Loads the model for gradients of y by the tensors named.
 tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_t count, tm_error *err);
 

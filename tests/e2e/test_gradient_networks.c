@@ -1,0 +1,192 @@
+// Gradients of whole networks against the fixtures of data/gradients, which gradients/make_fixture.py computes in
+// double precision with code of its own.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models.h"
+#include "op_case.h"
+
+#define TOLERANCE 1e-3  // of a gradient's norm
+
+// One gradient of the fixture against what was computed, by name.
+static void compare(FILE *file, const char *class_wanted, tm_graph *graph, const tm_host_tensor *outputs) {
+    char class_name[16], name[64], label[96];
+    size_t size = 0, samples = 0, count = 0;
+    double norm, off = 0, all = 0, whole = 0;
+    assert_int_equal(fscanf(file, "%15s %63s %zu %lf %zu", class_name, name, &size, &norm, &samples), 5);
+    assert_string_equal(class_name, class_wanted);
+    snprintf(label, sizeof label, "gradient of %s", name);
+    const tm_value_info *infos;
+    size_t output_count = tm_graph_outputs(graph, &infos), which = 0;
+    while (which < output_count && strcmp(infos[which].name, label) != 0) which++;
+    assert_true(which < output_count);
+    assert_true(tm_shape_count(&outputs[which].shape, &count));
+    assert_int_equal(count, size);
+    const float *got = outputs[which].data;
+    for (size_t i = 0; i < count; i++) whole += (double)got[i] * (double)got[i];
+    for (size_t s = 0; s < samples; s++) {
+        size_t index = 0;
+        double expected;
+        assert_int_equal(fscanf(file, "%zu %lf", &index, &expected), 2);
+        assert_true(index < count);
+        off += ((double)got[index] - expected) * ((double)got[index] - expected);
+        all += expected * expected;
+    }
+    if (!(sqrt(off) <= TOLERANCE * sqrt(all)))
+        fail_msg("class %s, %s: samples are off by %g of their norm", class_name, name, sqrt(off / all));
+    if (!(fabs(sqrt(whole) - norm) <= TOLERANCE * norm))
+        fail_msg("class %s, %s: the norm is %g; expected %g", class_name, name, sqrt(whole), norm);
+}
+
+// inputs[1] is the seed, made here.
+static void compare_network(const char *fixture, const char *const *classes, tm_graph *graph, tm_host_tensor *inputs,
+                            size_t class_count) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/gradients/%s.txt", TEST_DATA, fixture);
+    FILE *file = fopen(path, "r");
+    size_t rounds = 0, names = 0;
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu %zu", &rounds, &names), 2);
+    float *seed = calloc(class_count, sizeof *seed);
+    assert_non_null(seed);
+    inputs[1] = onnx_value(TM_FLOAT32, DIMS(1, (int64_t)class_count), seed);
+    for (size_t r = 0; r < rounds; r++) {
+        tm_host_tensor outputs[16];
+        tm_error err = TAGMASK_ERROR_INIT;
+        size_t chosen = strtoul(classes[r], NULL, 10);
+        seed[chosen] = 1;
+        assert_ok(tm_graph_run(graph, inputs, 2, outputs, &err), &err);
+        seed[chosen] = 0;
+        for (size_t i = 0; i < names; i++) compare(file, classes[r], graph, outputs);
+        const tm_value_info *infos;
+        for (size_t i = 0; i < tm_graph_outputs(graph, &infos); i++) free(outputs[i].data);
+    }
+    free(seed);
+    fclose(file);
+}
+
+// The picture of data/networks/make.py.
+static void draw(int64_t side, float *rgb) {
+    for (int64_t y = 0; y < side; y++) {
+        for (int64_t x = 0; x < side; x++) {
+            int64_t color[] = {x * 255 / side, y * 255 / side, (x + y) * 255 / (2 * side)};
+            const int64_t disc[] = {230, 90, 40}, checks[] = {20, 40, 200};
+            int64_t dx = x * 3 - side, dy = y * 3 - side;
+            if (dx * dx + dy * dy < side * side) memcpy(color, disc, sizeof color);
+            bool square = x * 8 > 5 * side && x * 8 < 7 * side && y * 8 > 4 * side && y * 8 < 7 * side;
+            if (square && (x / 4 + y / 4) % 2 == 0) memcpy(color, checks, sizeof color);
+            for (int64_t c = 0; c < 3; c++) rgb[(c * side + y) * side + x] = ((float)color[c] - 127) / 128;
+        }
+    }
+}
+
+static void efficientnet_agrees(void **state) {
+    (void)state;
+    static const char *const names[] = {"_bn1.relu6", "_blocks.10._bn2", "input"}, *const classes[] = {"285", "736"};
+    const char *folder = getenv("TAGMASK_MODELS");
+    char *path = tm_format("%s/efficientnet-lite0/model.onnx", folder && *folder ? folder : TEST_BUILD "/models");
+    if (!path || !tm_file_exists(path)) fail_msg("%s is missing: run sh third_party/setup.sh test", path);
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *graph;
+    const tm_gradient request = {NULL, names, TM_ARRAY_LEN(names), TM_FP32};
+    assert_ok(tm_graph_load_gradient(test_gpu(), path, &request, NULL, 0, &graph, &err), &err);
+    float *x = calloc(3 * 224 * 224, sizeof *x);
+    assert_non_null(x);
+    draw(224, x);
+    tm_host_tensor inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, 224, 224), x)};
+    compare_network("efficientnet-lite0", classes, graph, inputs, 1000);
+    tm_graph_free(graph);
+    free(x);
+    free(path);
+}
+
+// ---- A network with residual sums, with weights by a multiplicative hash of the index.
+static float *made(uint32_t seed, size_t count, float low, float high) {
+    float *values = calloc(count, sizeof *values);
+    assert_non_null(values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = low + (high - low) * (float)(((uint32_t)i * 2654435761u + seed * 40503u) >> 16) / 65536;
+    return values;
+}
+
+typedef struct residual {
+    onnx_model *model;
+    uint32_t seed;
+} residual;
+
+static void parameter(residual *r, const char *name, const char *end, tm_shape shape, float low, float high) {
+    char full[32];
+    snprintf(full, sizeof full, "%s%s", name, end);
+    float *values = made(++r->seed, elements(&shape), low, high);
+    onnx_constant(r->model, full, TM_FLOAT32, (size_t)shape.rank, shape.dim, values);
+    free(values);
+}
+
+static void unit(residual *r, const char *x, const char *name, int64_t in, int64_t out, int64_t kernel,
+                 int64_t stride) {
+    float reach = (float)(sqrt(2.0 / (double)(in * kernel * kernel)) * 2);
+    parameter(r, name, ".w", shape_of(DIMS(out, in, kernel, kernel)), -reach, reach);
+    parameter(r, name, ".scale", shape_of(DIMS(out)), 0.5f, 1.5f);
+    parameter(r, name, ".bias", shape_of(DIMS(out)), -0.2f, 0.2f);
+    parameter(r, name, ".mean", shape_of(DIMS(out)), -0.1f, 0.1f);
+    parameter(r, name, ".variance", shape_of(DIMS(out)), 0.5f, 1.5f);
+    char chain[300];
+    snprintf(chain, sizeof chain,
+             "Conv %s,%s.w %s.conv strides=%d,%d pads=%d,%d,%d,%d; "
+             "BatchNormalization %s.conv,%s.scale,%s.bias,%s.mean,%s.variance %s",
+             x, name, name, (int)stride, (int)stride, (int)kernel / 2, (int)kernel / 2, (int)kernel / 2,
+             (int)kernel / 2, name, name, name, name, name, name);
+    chain_add(r->model, chain);
+}
+
+static onnx_model *residual_network(uint32_t *seed) {
+    residual r = {onnx_new(13), 0};
+    onnx_input(r.model, "x", TM_FLOAT32, DIMS(1, 3, 20, 20));
+    unit(&r, "x", "stem", 3, 8, 3, 1);
+    chain_add(r.model, "Relu stem stem.relu; MaxPool stem.relu pool kernel_shape=3,3 strides=2,2 pads=1,1,1,1");
+    unit(&r, "pool", "a1", 8, 8, 3, 1);
+    chain_add(r.model, "Relu a1 a1.relu");
+    unit(&r, "a1.relu", "a2", 8, 8, 3, 1);
+    chain_add(r.model, "Add a2,pool a.sum; Relu a.sum a");
+    unit(&r, "a", "b1", 8, 16, 3, 2);
+    chain_add(r.model, "Relu b1 b1.relu");
+    unit(&r, "b1.relu", "b2", 16, 16, 3, 1);
+    unit(&r, "a", "b3", 8, 16, 1, 2);
+    chain_add(r.model, "Add b2,b3 b.sum; Relu b.sum b; GlobalAveragePool b mean; Flatten mean flat");
+    parameter(&r, "fc", ".w", shape_of(DIMS(10, 16)), -0.5f, 0.5f);
+    parameter(&r, "fc", ".b", shape_of(DIMS(10)), -0.1f, 0.1f);
+    chain_add(r.model, "Gemm flat,fc.w,fc.b y transB=1");
+    *seed = ++r.seed;
+    return r.model;
+}
+
+static void residual_network_agrees(void **state) {
+    (void)state;
+    static const char *const names[] = {"x", "b", "a", "stem.w", "a1.w", "b3.w", "a2.scale", "b1.bias", "fc.w", "fc.b"},
+                             *const classes[] = {"3"};
+    uint32_t seed;
+    onnx_model *m = residual_network(&seed);
+    size_t size;
+    uint8_t *bytes = onnx_bytes(m, &size);
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *graph;
+    const tm_gradient request = {"y", names, TM_ARRAY_LEN(names), TM_FP32};
+    assert_ok(tm_graph_load_gradient_memory(test_gpu(), bytes, size, "model", &request, NULL, 0, &graph, &err), &err);
+    float *x = made(seed, 3 * 20 * 20, -1, 1);
+    tm_host_tensor inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, 20, 20), x)};
+    compare_network("residual", classes, graph, inputs, 10);
+    tm_graph_free(graph);
+    onnx_free(m);
+    free(bytes);
+    free(x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(residual_network_agrees),
+        cmocka_unit_test(efficientnet_agrees),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
