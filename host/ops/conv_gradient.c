@@ -38,12 +38,24 @@ void tm_gradient_conv(tm_backward *back) {
     if (tm_back_wants(back, 2)) tm_back_give(back, 2, TM_BACK(back, "ChannelSum", g));
 }
 
+// Whether outputs are added that no element of the input reaches: the convolution would find more elements then.
+static bool is_padded_beyond(const tm_node *node) {
+    size_t count, stride_count;
+    const int64_t *extra = tm_attr_ints(node, "output_padding", &count);
+    const int64_t *strides = tm_attr_ints(node, "strides", &stride_count);
+    for (size_t i = 0; i < count; i++)
+        if (extra[i] >= (i < stride_count ? strides[i] : 1)) return true;
+    return false;
+}
+
 // A transposed convolution is what the gradient of a convolution is: its own is that convolution.
 void tm_gradient_conv_transpose(tm_backward *back) {
     const tm_node *node = tm_back_node(back);
     int32_t g = tm_back_from(back, 0), x = tm_back_in(back, 0), weights = tm_back_in(back, 1);
     const char *automatic = tm_attr_string(node, "auto_pad", "NOTSET");
-    bool given = tm_attr_has(node, "output_shape") || !strncmp(automatic, "SAME", 4);
+    bool given = tm_attr_has(node, "output_shape") || !strncmp(automatic, "SAME", 4) ||
+                 (!strcmp(automatic, "VALID") && tm_attr_has(node, "pads"));
+    if (is_padded_beyond(node)) tm_back_refuse(back, "for an output_padding that is not less than the stride");
     if (given && (tm_back_wants(back, 0) || tm_back_wants(back, 1)))
         tm_back_refuse(back, "for pads that an output's shape decides");
     if (tm_back_wants(back, 0)) {

@@ -9,6 +9,8 @@
 #include "op_case.h"
 
 #define TOLERANCE 1e-3  // of a gradient's norm
+#define FEATURES "_bn1.relu6"
+enum { SIDE = 224, CLASSES = 1000, CLASS = 285 };
 
 // One gradient of the fixture against what was computed, by name.
 static void compare(FILE *file, const char *class_wanted, tm_graph *graph, const tm_host_tensor *outputs) {
@@ -67,37 +69,71 @@ static void compare_network(const char *fixture, const char *const *classes, tm_
     fclose(file);
 }
 
-// The picture of data/networks/make.py.
-static void draw(int64_t side, float *rgb) {
-    for (int64_t y = 0; y < side; y++) {
-        for (int64_t x = 0; x < side; x++) {
-            int64_t color[] = {x * 255 / side, y * 255 / side, (x + y) * 255 / (2 * side)};
-            const int64_t disc[] = {230, 90, 40}, checks[] = {20, 40, 200};
-            int64_t dx = x * 3 - side, dy = y * 3 - side;
-            if (dx * dx + dy * dy < side * side) memcpy(color, disc, sizeof color);
-            bool square = x * 8 > 5 * side && x * 8 < 7 * side && y * 8 > 4 * side && y * 8 < 7 * side;
-            if (square && (x / 4 + y / 4) % 2 == 0) memcpy(color, checks, sizeof color);
-            for (int64_t c = 0; c < 3; c++) rgb[(c * side + y) * side + x] = ((float)color[c] - 127) / 128;
-        }
-    }
+static char *efficientnet_path(void) {
+    const char *folder = getenv("TAGMASK_MODELS");
+    char *path = tm_format("%s/efficientnet-lite0/model.onnx", folder && *folder ? folder : TEST_BUILD "/models");
+    if (!path || !tm_file_exists(path)) fail_msg("%s is missing: run sh third_party/setup.sh test", path);
+    return path;
+}
+
+static float *efficientnet_input(void) {
+    float *x = calloc(3 * SIDE * SIDE, sizeof *x);
+    assert_non_null(x);
+    test_draw_picture(SIDE, SIDE, x);
+    for (size_t i = 0; i < 3 * SIDE * SIDE; i++) x[i] = (x[i] - 127) / 128;
+    return x;
 }
 
 static void efficientnet_agrees(void **state) {
     (void)state;
-    static const char *const names[] = {"_bn1.relu6", "_blocks.10._bn2", "input"}, *const classes[] = {"285", "736"};
-    const char *folder = getenv("TAGMASK_MODELS");
-    char *path = tm_format("%s/efficientnet-lite0/model.onnx", folder && *folder ? folder : TEST_BUILD "/models");
-    if (!path || !tm_file_exists(path)) fail_msg("%s is missing: run sh third_party/setup.sh test", path);
+    static const char *const names[] = {FEATURES, "_blocks.10._bn2", "input"}, *const classes[] = {"285", "736"};
+    char *path = efficientnet_path();
+    float *x = efficientnet_input();
     tm_error err = TAGMASK_ERROR_INIT;
     tm_graph *graph;
     const tm_gradient request = {NULL, names, TM_ARRAY_LEN(names), TM_FP32};
     assert_ok(tm_graph_load_gradient(test_gpu(), path, &request, NULL, 0, &graph, &err), &err);
-    float *x = calloc(3 * 224 * 224, sizeof *x);
-    assert_non_null(x);
-    draw(224, x);
-    tm_host_tensor inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, 224, 224), x)};
-    compare_network("efficientnet-lite0", classes, graph, inputs, 1000);
+    tm_host_tensor inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, SIDE, SIDE), x)};
+    compare_network("efficientnet-lite0", classes, graph, inputs, CLASSES);
     tm_graph_free(graph);
+    free(x);
+    free(path);
+}
+
+// Scores, features and gradient come out of one plan: the first two as without a gradient, and the gradient of what is
+// pooled and goes through a linear map is that map, over the number of pixels: Grad-CAM is CAM there.
+static void one_plan_gives_both(void **state) {
+    (void)state;
+    static const char *const features[] = {FEATURES};
+    char *path = efficientnet_path();
+    float *x = efficientnet_input(), seed[CLASSES] = {[CLASS] = 1};
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *plain, *graph;
+    tm_cam_head head;
+    const tm_gradient request = {NULL, features, 1, TM_FP32};
+    assert_ok(tm_graph_load(test_gpu(), path, features, 1, &plain, &err), &err);
+    assert_ok(tm_graph_load_gradient(test_gpu(), path, &request, features, 1, &graph, &err), &err);
+    assert_ok(tm_graph_cam_head(plain, &head, &err), &err);
+    tm_host_tensor inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, SIDE, SIDE), x),
+                                onnx_value(TM_FLOAT32, DIMS(1, CLASSES), seed)},
+                   expected[2], got[3];
+    assert_ok(tm_graph_run(plain, inputs, 1, expected, &err), &err);
+    assert_ok(tm_graph_run(graph, inputs, 2, got, &err), &err);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(tm_shape_equal(&expected[i].shape, &got[i].shape));
+        assert_close((const float *)got[i].data, (const float *)expected[i].data, elements(&got[i].shape), 1e-5);
+    }
+    size_t area = (size_t)(got[1].shape.dim[2] * got[1].shape.dim[3]), count = elements(&got[1].shape);
+    assert_true(tm_shape_equal(&got[1].shape, &got[2].shape));
+    float *weights = calloc(count, sizeof *weights);
+    assert_non_null(weights);
+    for (size_t i = 0; i < count; i++) weights[i] = head.weight[CLASS * (size_t)head.channels + i / area] / (float)area;
+    assert_close((const float *)got[2].data, weights, count, 1e-5);
+    for (size_t i = 0; i < 2; i++) free(expected[i].data);
+    for (size_t i = 0; i < 3; i++) free(got[i].data);
+    tm_graph_free(plain);
+    tm_graph_free(graph);
+    free(weights);
     free(x);
     free(path);
 }
@@ -187,6 +223,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(residual_network_agrees),
         cmocka_unit_test(efficientnet_agrees),
+        cmocka_unit_test(one_plan_gives_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,7 +143,8 @@ static void close_shape(tm_shape *shape, int pattern) {
     }
 }
 
-static bool plan(tm_graph *graph, int pattern) {
+// last: the shape of the last input, NULL: what the file says. first: becomes that of the first output; may be NULL.
+static bool plan(tm_graph *graph, int pattern, const tm_shape *last, tm_shape *first) {
     static int64_t values[16][LARGEST];
     tm_host_tensor inputs[16];
     const tm_value_info *infos;
@@ -151,6 +152,7 @@ static bool plan(tm_graph *graph, int pattern) {
     if (count > TM_ARRAY_LEN(inputs)) return false;
     for (size_t i = 0; i < count; i++) {
         tm_shape shape = infos[i].shape;
+        if (last && i + 1 == count) shape = *last;
         close_shape(&shape, pattern);
         bool known = tm_shape_count(&shape, &elements) && elements <= LARGEST;
         if (known) fill(values[i], elements, infos[i].dtype, pattern);
@@ -162,11 +164,27 @@ static bool plan(tm_graph *graph, int pattern) {
     tm_layer_info layer;
     for (size_t i = 0; tm_plan_layer(made, i, &layer); i++) touch(layer.name, strlen(layer.name));
     count = tm_graph_outputs(graph, &infos);
+    if (first) *first = tm_plan_output(made, 0).shape;
     for (size_t i = 0; i < count; i++) {
         const tm_host_tensor *host = tm_plan_output_host(made, i);
         if (host && tm_shape_count(&host->shape, &elements)) touch(host->data, elements);
     }
     return true;
+}
+
+// The same network for gradients of its first output by its first input. y: the output's shape.
+static void differentiate(const uint8_t *data, size_t size, const char *input, const tm_shape *y) {
+    tm_graph *graph = NULL;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const tm_gradient request = {NULL, &input, 1, TM_FP32};
+    tagmask_status status =
+        tm_graph_load_gradient_memory(NULL, data, size, "the network", &request, NULL, 0, &graph, &err);
+    if (!fuzz_ok(status, &err, "the network")) {
+        fuzz_require(!graph, "an output is left alone on failure");
+        return;
+    }
+    plan(graph, 0, y, NULL);
+    tm_graph_free(graph);
 }
 
 static bool read_onnx(const uint8_t *data, size_t size) {
@@ -181,8 +199,11 @@ static bool read_onnx(const uint8_t *data, size_t size) {
     if (tm_graph_cam_head(graph, &head, &err) == TAGMASK_OK) {
         touch(head.weight, (size_t)(head.classes * head.channels) * sizeof *head.weight);
     }
-    bool planned = plan(graph, 0);
-    for (int pattern = 1; pattern < PATTERNS; pattern++) plan(graph, pattern);
+    tm_shape y;
+    const tm_value_info *inputs;
+    bool planned = plan(graph, 0, NULL, &y);
+    for (int pattern = 1; pattern < PATTERNS; pattern++) plan(graph, pattern, NULL, NULL);
+    if (planned && tm_graph_inputs(graph, &inputs) > 0) differentiate(data, size, inputs[0].name, &y);
     tm_graph_free(graph);
     return planned;
 }

@@ -175,13 +175,27 @@ CHECK(
     {"Conv x,w a pads=1,1,1,1; BatchNormalization a,s,s,s,s b; Sigmoid b y",
      {X4, {"w", 4, {6, 6, 3, 3}}, {"s", 1, {6}, 0.5f, 2, true}}})
 
+// With weights of 16 bits: by each way that the gradient of a convolution is computed.
+static void halves(void **state) {
+    (void)state;
+    static const gradient_case cases[] = {
+        {"Conv x,w y", {{"x", 4, {1, 16, 6, 8}}, {"w", 4, {16, 16, 1, 1}}}},
+        {"Conv x,w y pads=1,1,1,1", {{"x", 4, {1, 16, 16, 16}}, {"w", 4, {16, 16, 3, 3}}}},
+        {"Conv x,w y pads=1,1,1,1 strides=2,2", {{"x", 4, {1, 16, 6, 8}}, {"w", 4, {16, 16, 3, 3}}}},
+        {"Conv x,w y group=16 pads=1,1,1,1", {{"x", 4, {1, 16, 6, 8}}, {"w", 4, {16, 1, 3, 3}}}},
+        {"Conv x,w y group=16 pads=0,0,1,1 strides=2,2", {{"x", 4, {1, 16, 6, 8}}, {"w", 4, {16, 1, 3, 3}}}},
+        {"MatMul x,w y", {{"x", 2, {8, 16}}, {"w", 2, {16, 12}}}},
+        {"Gemm x,w y transB=1", {{"x", 2, {8, 16}}, {"w", 2, {12, 16}}}}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) gradient_halves(&cases[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(activations),  cmocka_unit_test(functions),      cmocka_unit_test(arithmetic),
-        cmocka_unit_test(convolutions), cmocka_unit_test(products),       cmocka_unit_test(pools),
-        cmocka_unit_test(reductions),   cmocka_unit_test(views),          cmocka_unit_test(moves),
-        cmocka_unit_test(transposed),   cmocka_unit_test(einsums),        cmocka_unit_test(softmaxes),
-        cmocka_unit_test(resizes),      cmocka_unit_test(normalizations),
+        cmocka_unit_test(activations),  cmocka_unit_test(functions), cmocka_unit_test(arithmetic),
+        cmocka_unit_test(convolutions), cmocka_unit_test(products),  cmocka_unit_test(pools),
+        cmocka_unit_test(reductions),   cmocka_unit_test(views),     cmocka_unit_test(moves),
+        cmocka_unit_test(transposed),   cmocka_unit_test(einsums),   cmocka_unit_test(softmaxes),
+        cmocka_unit_test(halves),       cmocka_unit_test(resizes),   cmocka_unit_test(normalizations),
 
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

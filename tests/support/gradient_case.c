@@ -57,16 +57,21 @@ static onnx_model *make_model(const gradient_case *c, bool constants, bool c4) {
     return m;
 }
 
-tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_t count, tm_error *err) {
+static tm_graph *load_as(const onnx_model *model, tm_precision precision, const char *const *names, size_t count,
+                         tm_error *err) {
     size_t size;
     uint8_t *bytes = onnx_bytes(model, &size);
-    tm_gradient request = {"y", names, count, TM_FP32};
+    tm_gradient request = {"y", names, count, precision};
     tm_graph *graph = NULL;
     tagmask_status status =
         tm_graph_load_gradient_memory(test_gpu(), bytes, size, "model", &request, NULL, 0, &graph, err);
     assert_int_equal(status == TAGMASK_OK, graph != NULL);
     free(bytes);
     return graph;
+}
+
+tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_t count, tm_error *err) {
+    return load_as(model, TM_FP32, names, count, err);
 }
 
 static size_t list_inputs(const gradient_case *c, bool constants, float *const *data, tm_host_tensor *inputs) {
@@ -219,5 +224,32 @@ void gradient_compare(const gradient_case *c, tm_shape y, size_t tensor, gradien
     }
     for (size_t i = 0; i < tensor_count(c); i++) free(data[i]);
     free(expected);
+    free(g);
+}
+
+void gradient_halves(const gradient_case *c) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    float *data[5] = {NULL}, *g = NULL;
+    tm_host_tensor inputs[2], outputs[2][4];
+    make_data(c, data);
+    list_inputs(c, true, data, inputs);
+    onnx_model *m = make_model(c, true, false);
+    for (int half = 0; half < 2; half++) {
+        tm_graph *plain = onnx_load(m, test_gpu());
+        tm_shape y = shape_of_y(plain, inputs, 1);
+        tm_graph_free(plain);
+        if (!g) g = test_noise(99, elements(&y), -1, 1);
+        inputs[1] = onnx_value(TM_FLOAT32, (size_t)y.rank, y.dim, g);
+        tm_graph *graph = load_as(m, half ? TM_FP16 : TM_FP32, &c->tensors[0].name, 1, &err);
+        assert_ok(graph ? TAGMASK_OK : err.status, &err);
+        assert_ok(tm_graph_run(graph, inputs, 2, outputs[half], &err), &err);
+        tm_graph_free(graph);
+    }
+    // Winograd makes more of what is rounded.
+    assert_close((const float *)outputs[1][1].data, (const float *)outputs[0][1].data, element_count(&c->tensors[0]),
+                 1e-2);
+    for (int i = 0; i < 4; i++) free(outputs[i / 2][i % 2].data);
+    for (size_t i = 0; i < tensor_count(c); i++) free(data[i]);
+    onnx_free(m);
     free(g);
 }

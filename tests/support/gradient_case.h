@@ -31,6 +31,9 @@ typedef float *(*gradient_reference)(float *const *data, const float *g, const v
 void gradient_compare(const gradient_case *c, tm_shape y, size_t tensor, gradient_reference reference,
                       const void *user);
 
+// The gradient of the first tensor with weights of 16 bits against that with 32, where the others are constants.
+void gradient_halves(const gradient_case *c);
+
 // Loads the model for gradients of y by the tensors named.
 tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_t count, tm_error *err);
 

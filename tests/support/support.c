@@ -68,3 +68,18 @@ char *test_temporary_dir(void) {
     temporary_dirs[temporary_count++] = strdup(path);
     return strdup(path);
 }
+
+void test_draw_picture(int64_t height, int64_t width, float *rgb) {
+    int64_t least = height < width ? height : width;
+    for (int64_t y = 0; y < height; y++) {
+        for (int64_t x = 0; x < width; x++) {
+            int64_t color[] = {x * 255 / width, y * 255 / height, (x + y) * 255 / (width + height)};
+            const int64_t disc[] = {230, 90, 40}, checks[] = {20, 40, 200};
+            int64_t dx = x * 3 - width, dy = y * 3 - height;
+            if (dx * dx + dy * dy < least * least) memcpy(color, disc, sizeof color);
+            bool square = x * 8 > 5 * width && x * 8 < 7 * width && y * 8 > 4 * height && y * 8 < 7 * height;
+            if (square && (x / 4 + y / 4) % 2 == 0) memcpy(color, checks, sizeof color);
+            for (int64_t c = 0; c < 3; c++) rgb[(c * height + y) * width + x] = (float)color[c];
+        }
+    }
+}

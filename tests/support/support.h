@@ -37,6 +37,9 @@ typedef struct test_random {
 float test_uniform(test_random *random, float low, float high);
 float *test_noise(uint64_t seed, size_t count, float low, float high);  // malloc'ed
 
+// Red, green and blue planes, 0 to 255, of the picture that tests/data/networks/make.py draws, too.
+void test_draw_picture(int64_t height, int64_t width, float *rgb);
+
 // Largest |a - b| / max(1e-6, largest |b|), with NaN counted as infinite.
 double test_relative_error(const float *a, const float *b, size_t count);
 #define assert_close(a, b, count, tolerance)                                                                     \
