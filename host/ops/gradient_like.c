@@ -30,7 +30,7 @@ static tagmask_status shape_seed(tm_op_ctx *ctx, tm_error *err) {
 static tagmask_status shape_reshape_like(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_inputs(ctx, 2, 2, err));
     TM_TRY(tm_need_float(ctx, 0, "the gradient", err));
-    size_t a, b;
+    size_t a = 0, b = 0;
     if (!tm_shape_count(&ctx->in[0].shape, &a) || !tm_shape_count(&ctx->in[1].shape, &b) || a != b)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_INTERNAL, "its inputs have %zu and %zu elements", a, b);
     tm_set_output(ctx, 0, TM_FLOAT32, &ctx->in[1].shape);
