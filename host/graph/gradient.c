@@ -58,7 +58,7 @@ bool tm_back_wants(const tm_backward *back, size_t i) {
 
 bool tm_back_constant(const tm_backward *back, int32_t value, tm_host_tensor *tensor) {
     const tm_value *v = value < 0 ? NULL : &back->graph->values[value];
-    if (!v || !v->data) return false;
+    if (!v || !v->data || v->kept) return false;
     *tensor = (tm_host_tensor){v->dtype, v->shape, v->data};
     return true;
 }
@@ -415,11 +415,10 @@ tagmask_status tm_gradient_append(tm_graph *graph, const tm_gradient *request, t
     back.given = tm_calloc(graph->value_count, sizeof *back.given);
     tagmask_status status = wanted && back.depends && back.given ? TAGMASK_OK : tm_memory_fail(err);
     if (status == TAGMASK_OK) status = find_wanted(graph, request, &of, wanted, err);
-    // Rules want to know constants; what is computed from a weight that is differentiated by stays computed.
+    // Rules want to know constants. Weights that are differentiated by are none: somebody may change them.
     for (size_t i = 0; status == TAGMASK_OK && i < request->count; i++) graph->values[wanted[i]].kept = true;
     if (status == TAGMASK_OK) status = tm_pass_fold_constants(graph, err);
     if (status == TAGMASK_OK) status = append(&back, request, wanted, of);
-    for (size_t i = 0; status == TAGMASK_OK && i < request->count; i++) graph->values[wanted[i]].kept = false;
     free(wanted);
     free(back.depends);
     free(back.given);

@@ -78,7 +78,8 @@ static void mark_wanted(tm_graph *graph) {
 static bool can_prepare(const tm_graph *graph, const tm_node *node) {
     if (!node->op->prepare) return false;
     for (size_t i = 0; i < node->input_count && i < 32; i++)
-        if (node->op->constant_inputs >> i & 1 && node->inputs[i] >= 0 && !graph->values[node->inputs[i]].data)
+        if (node->op->constant_inputs >> i & 1 && node->inputs[i] >= 0 &&
+            (!graph->values[node->inputs[i]].data || graph->values[node->inputs[i]].kept))
             return false;
     return true;
 }
@@ -253,6 +254,20 @@ tagmask_status tm_graph_load_gradient_memory(tm_gpu *gpu, const uint8_t *data, s
                                              tm_error *err) {
     const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, false};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
+}
+
+tagmask_status tm_graph_weight(const tm_graph *graph, const char *name, tm_tensor *weight, tm_error *err) {
+    for (size_t v = 0; v < graph->value_count; v++) {
+        const tm_value *value = &graph->values[v];
+        if (!value->kept || !value->data || strcmp(value->name, name) != 0) continue;
+        if (!value->device[TM_LINEAR].buffer)
+            return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "weight '%.200s' is not there before the network is planned",
+                           name);
+        *weight = (tm_tensor){value->dtype, TM_LINEAR, value->shape, value->device[TM_LINEAR]};
+        weight->slice.size = tm_layout_bytes(&value->shape, TM_LINEAR);
+        return TAGMASK_OK;
+    }
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "'%.200s' is no weight that the network is differentiated by", name);
 }
 
 void tm_graph_free(tm_graph *graph) {

@@ -91,8 +91,8 @@ static inline tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *da
                                                   size_t extra_count, tm_graph **graph, tm_error *err) {
     return tm_graph_load_memory_as(gpu, TM_FP32, data, size, name_for_messages, extra_outputs, extra_count, graph, err);
 }
-// The network as far as inner tensors need it: they are its outputs, in the order of the model's own outputs and then in
-// theirs.
+// The network as far as inner tensors need it: they are its outputs, in the order of the model's own outputs and then
+// in theirs.
 tagmask_status tm_graph_load_layers(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *layers,
                                     size_t count, tm_graph **graph, tm_error *err);
 // The network from the inner tensor `from` (float32, rank 4) on, as a network with that one input. dilation: the taps
@@ -129,6 +129,10 @@ tagmask_status tm_graph_load_gradient_memory(tm_gpu *gpu, const uint8_t *data, s
                                              const char *name_for_messages, const tm_gradient *gradient,
                                              const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                              tm_error *err);
+// A weight that the network is differentiated by stays a tensor of its own on the device, linear and in the model's
+// shape, which plans read: what recordings write there between runs counts from then on. There once the network was
+// planned.
+tagmask_status tm_graph_weight(const tm_graph *graph, const char *name, tm_tensor *weight, tm_error *err);
 void tm_graph_free(tm_graph *graph);
 
 typedef struct tm_value_info {

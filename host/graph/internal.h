@@ -53,7 +53,7 @@ typedef struct tm_value {
     int32_t producer;    // node index; -1: constant or graph input
     int32_t input;       // position among the graph inputs; -1
     bool output;         // one of the graph's outputs: no pass may remove it
-    bool kept;           // a constant that no pass may compute with: it is differentiated by
+    bool kept;           // a constant that stays a tensor on the device: nothing is computed from it beforehand
     bool wanted_host;    // decides shapes: must be known on the host when planning
     tm_slice device[2];  // constant: its copy on the device by layout, made when a plan first needs it
 } tm_value;

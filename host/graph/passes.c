@@ -48,7 +48,7 @@ tm_node *tm_only_reader(const tm_graph *graph, const tm_uses *uses, int32_t valu
 const tm_value *tm_constant_input(const tm_graph *graph, const tm_node *node, size_t i) {
     if (i >= node->input_count || node->inputs[i] < 0) return NULL;
     const tm_value *value = &graph->values[node->inputs[i]];
-    return value->data ? value : NULL;
+    return value->data && !value->kept ? value : NULL;
 }
 
 // ---- Constant folding: what depends on constants only is computed once, now.

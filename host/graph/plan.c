@@ -63,7 +63,8 @@ static tagmask_status set_values(tm_plan *plan, const tm_host_tensor *inputs, tm
     for (size_t v = 0; v < graph->value_count; v++) {
         const tm_value *value = &graph->values[v];
         plan->values[v].tensor[0] = plan->values[v].tensor[1] = -1;
-        if (value->data) plan->values[v].host = (tm_host_tensor){value->dtype, value->shape, value->data};
+        void *data = value->kept ? NULL : value->data;
+        if (value->data) plan->values[v].host = (tm_host_tensor){value->dtype, value->shape, data};
     }
     for (size_t i = 0; i < graph->input_count; i++) {
         tm_host_tensor *host = &plan->values[graph->inputs[i]].host;

@@ -213,6 +213,8 @@ static void merge_in_place(tm_plan *plan) {
 // ---- All of it.
 static tagmask_status lower_inputs(tm_plan *plan, tm_error *err) {
     const tm_graph *graph = plan->graph;
+    for (size_t v = 0; v < graph->value_count; v++)
+        if (graph->values[v].kept && graph->values[v].data) TM_TRY(ensure_constant(plan, (int32_t)v, TM_LINEAR, err));
     for (size_t i = 0; i < graph->input_count; i++) {
         if (plan->values[graph->inputs[i]].host.data) continue;
         TM_TRY(add_value_tensor(plan, graph->inputs[i], TM_LINEAR, err));

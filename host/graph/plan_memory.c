@@ -143,7 +143,9 @@ tagmask_status tm_plan_place(tm_plan *plan, uint64_t alignment, tm_error *err) {
 // ---- Uploads.
 static tagmask_status make_words(const tm_plan *plan, const struct tm_upload *upload, uint32_t **words, size_t *bytes,
                                  tm_error *err) {
-    const tm_host_tensor *host = &plan->values[upload->value].host;
+    const tm_value *constant = &plan->graph->values[upload->value];
+    const tm_host_tensor kept = {constant->dtype, constant->shape, constant->data};
+    const tm_host_tensor *host = constant->data ? &kept : &plan->values[upload->value].host;
     const tm_plan_tensor *tensor = &plan->tensors[upload->tensor];
     size_t linear_bytes = tm_layout_bytes(&host->shape, TM_LINEAR);
     *bytes = tm_align_up(TM_MAX(tm_layout_bytes(&host->shape, tensor->layout), (size_t)16), 16);

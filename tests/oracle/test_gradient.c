@@ -175,6 +175,26 @@ CHECK(
     {"Conv x,w a pads=1,1,1,1; BatchNormalization a,s,s,s,s b; Sigmoid b y",
      {X4, {"w", 4, {6, 6, 3, 3}}, {"s", 1, {6}, 0.5f, 2, true}}})
 
+// Blocks of networks: attention as exporters write it (Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021),
+// a gated convolution (Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018), residual sums, skip connections.
+CHECK(blocks,
+      {"LayerNormalization x,s,b n; MatMul n,w qkv; Reshape qkv,[1:5:3:2:4] r; Transpose r t perm=2,0,3,1,4; "
+       "Split t,[1:1:1] q0,k0,v0 axis=0; Squeeze q0,[0] q; Squeeze k0,[-5] k; Squeeze v0,[00] v; "
+       "Transpose k kt perm=0,1,3,2; MatMul q,kt a; Softmax a p axis=-1; MatMul p,v o; Transpose o ot perm=0,2,1,3; "
+       "Reshape ot,[0:0:-1] f; MatMul f,u m; Add m,x y",
+       {{"x", 3, {1, 5, 8}}, {"s", 1, {8}}, {"b", 1, {8}}, {"w", 2, {8, 24}}, {"u", 2, {8, 8}}}},
+      {"Conv x,w c strides=2,2; Reshape c,[1:8:-1] r; Transpose r t perm=0,2,1; Concat e,t j axis=1; "
+       "Gather j,[0] g axis=1; Squeeze g,[1] h; Erf h i; Mul h,i y",
+       {{"x", 4, {1, 3, 4, 6}}, {"w", 4, {8, 3, 2, 2}}, {"e", 3, {1, 1, 8}}}},
+      {"Conv x,w c pads=1,1,1,1; GlobalAveragePool c p; Conv p,v q; Sigmoid q s; Mul c,s m; Sigmoid m n; Mul m,n o; "
+       "Add o,x y",
+       {{"x", 4, {1, 8, 5, 6}}, {"w", 4, {8, 8, 3, 3}}, {"v", 4, {8, 8, 1, 1}}}},
+      {"Conv x,w a pads=1,1,1,1; Add a,x r; Sigmoid r s; Conv s,v b pads=1,1,1,1; Add b,s t; Tanh t y",
+       {{"x", 4, {1, 8, 5, 6}}, {"w", 4, {8, 8, 3, 3}}, {"v", 4, {8, 8, 3, 3}}}},
+      {"Conv x,w a pads=1,1,1,1; AveragePool a p kernel_shape=2,2 strides=2,2; Conv p,v c pads=1,1,1,1; "
+       "Resize c,,,[1:8:6:6] d mode='linear'; Concat d,a e axis=1; Conv e,u y",
+       {{"x", 4, {1, 4, 6, 6}}, {"w", 4, {8, 4, 3, 3}}, {"v", 4, {8, 8, 3, 3}}, {"u", 4, {4, 16, 1, 1}}}})
+
 // With weights of 16 bits: by each way that the gradient of a convolution is computed.
 static void halves(void **state) {
     (void)state;
@@ -191,11 +211,12 @@ static void halves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(activations),  cmocka_unit_test(functions), cmocka_unit_test(arithmetic),
-        cmocka_unit_test(convolutions), cmocka_unit_test(products),  cmocka_unit_test(pools),
-        cmocka_unit_test(reductions),   cmocka_unit_test(views),     cmocka_unit_test(moves),
-        cmocka_unit_test(transposed),   cmocka_unit_test(einsums),   cmocka_unit_test(softmaxes),
-        cmocka_unit_test(halves),       cmocka_unit_test(resizes),   cmocka_unit_test(normalizations),
+        cmocka_unit_test(activations),    cmocka_unit_test(functions), cmocka_unit_test(arithmetic),
+        cmocka_unit_test(convolutions),   cmocka_unit_test(products),  cmocka_unit_test(pools),
+        cmocka_unit_test(reductions),     cmocka_unit_test(views),     cmocka_unit_test(moves),
+        cmocka_unit_test(transposed),     cmocka_unit_test(einsums),   cmocka_unit_test(softmaxes),
+        cmocka_unit_test(blocks),         cmocka_unit_test(halves),    cmocka_unit_test(resizes),
+        cmocka_unit_test(normalizations),
 
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,8 @@ typedef struct gradient_case {
 } gradient_case;
 
 // Differentiates a random combination of the elements of y by every tensor that is not fixed: with all of them as
-// inputs, with all but the first as constants, and then with the first in the C4 layout, too. Compares with central
-// differences.
+// inputs, with all but the first as constants, and by the first alone, which may arrive in the C4 layout. Compares with
+// central differences.
 void gradient_check(const gradient_case *c);
 
 // The same ways of running it against a reference in C, which gets the data of the tensors and the gradient g of y, of
@@ -34,6 +34,9 @@ void gradient_compare(const gradient_case *c, tm_shape y, size_t tensor, gradien
 // The gradient of the first tensor with weights of 16 bits against that with 32, where the others are constants.
 void gradient_halves(const gradient_case *c);
 
+// The model with all tensors but the first as constants, the second of them made anew: -1 to 1 of this seed.
+onnx_model *gradient_model(const gradient_case *c, uint64_t seed);
+tm_shape gradient_shape(const gradient_case *c);  // of y
 // Loads the model for gradients of y by the tensors named.
 tm_graph *gradient_load(const onnx_model *model, const char *const *names, size_t count, tm_error *err);
 
