@@ -60,11 +60,11 @@ const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i) {
 }
 
 // ---- Recording.
-tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err) {
+static tagmask_status record_from(tm_plan *plan, size_t first, tm_recorder *recorder, tm_error *err) {
     if (!plan->buffer || !plan->bound)
         return tm_fail(err, TAGMASK_ERROR_INTERNAL, "the plan is not bound to a device: plan the network again");
     TM_TRY(tm_arena_buffer_keep(plan->buffer, recorder, err));
-    for (size_t s = 0; s < plan->step_count; s++) {
+    for (size_t s = first; s < plan->step_count; s++) {
         const tm_step *step = &plan->steps[s];
         if (step->split) {
             TM_TRY(tm_split_record(plan, step, recorder, err));
@@ -77,6 +77,16 @@ tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *er
         }
     }
     return TAGMASK_OK;
+}
+
+tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err) {
+    return record_from(plan, 0, recorder, err);
+}
+
+tagmask_status tm_plan_record_gradient(tm_plan *plan, tm_recorder *recorder, tm_error *err) {
+    if (!plan->graph->repeats)
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "the network was not loaded to record its gradients repeatedly");
+    return record_from(plan, plan->backward, recorder, err);
 }
 
 // ---- Running on host tensors.

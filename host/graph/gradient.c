@@ -118,7 +118,7 @@ static void keep_node(tm_backward *back, tm_node *node, const char *type, const 
 
 void tm_back_add_many(tm_backward *back, const char *type, const int32_t *inputs, size_t count, int32_t *outputs,
                       size_t output_count) {
-    tm_node node = {.opset = STANDARD_OPSET, .fused = {.residual = -1}};
+    tm_node node = {.opset = STANDARD_OPSET, .fused = {.residual = -1}, .backward = true};
     node.op = tm_op_find("", type, node.opset, NULL);
     if (!node.op) {
         node.opset = back->node->opset;
@@ -165,7 +165,7 @@ void tm_back_inherit(tm_backward *back) {
 }
 
 int32_t tm_back_again(tm_backward *back, const int32_t *inputs, size_t count) {
-    tm_node node = {.op = back->node->op, .opset = back->node->opset, .fused = {.residual = -1}};
+    tm_node node = {.op = back->node->op, .opset = back->node->opset, .fused = {.residual = -1}, .backward = true};
     int32_t output;
     keep_node(back, &node, back->node->op_type, inputs, count, &output, 1);
     tm_back_inherit(back);
@@ -419,6 +419,7 @@ tagmask_status tm_gradient_append(tm_graph *graph, const tm_gradient *request, t
     for (size_t i = 0; status == TAGMASK_OK && i < request->count; i++) graph->values[wanted[i]].kept = true;
     if (status == TAGMASK_OK) status = tm_pass_fold_constants(graph, err);
     if (status == TAGMASK_OK) status = append(&back, request, wanted, of);
+    graph->repeats = request->repeats;
     free(wanted);
     free(back.depends);
     free(back.given);

@@ -121,6 +121,7 @@ typedef struct tm_gradient {
     const char *const *with_respect_to;
     size_t count;
     tm_precision precision;
+    bool repeats;  // tm_plan_record_gradient may follow; plans then hold what it reads for longer
 } tm_gradient;
 tagmask_status tm_graph_load_gradient(tm_gpu *gpu, const char *path, const tm_gradient *gradient,
                                       const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
@@ -176,6 +177,10 @@ const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i);  // no
 // Outputs that the caller wants linear: before recording. Changes the plan's memory: ask for tensors afterwards.
 tagmask_status tm_plan_output_linear(tm_plan *plan, size_t i, tm_error *err);
 tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err);
+// Once more the gradients alone, for another "gradient of OF" (the last input, written before), while the network's
+// other inputs are those of the last tm_plan_record, which must have been of this plan: its gradients are consumed by
+// then. Of a network that was loaded with tm_gradient.repeats.
+tagmask_status tm_plan_record_gradient(tm_plan *plan, tm_recorder *recorder, tm_error *err);
 typedef struct tm_plan_stats {
     uint64_t activation_bytes;  // planned arena size
     uint64_t liveness_bytes;    // lower bound: the largest sum of tensors alive at once

@@ -80,6 +80,7 @@ struct tm_graph {
     size_t input_count, output_count;
     tm_value_info *input_infos, *output_infos;
     tm_weight_pool pool;
+    bool repeats;                // what is made by gradient rules may be recorded again
     size_t folded, most_folded;  // elements that folding went through since the pass or plan began, and may
     tm_plan *plans;              // most recently used first
     size_t plan_count;

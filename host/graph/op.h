@@ -49,6 +49,7 @@ struct tm_node {
     tm_fused fused;
     struct tm_attr *attrs;
     size_t attr_count;
+    bool backward;   // made by a gradient rule; such nodes come after all others
     void *prepared;  // owned by the op: what `prepare` made (packed weights); freed by `release`
 };
 

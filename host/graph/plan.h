@@ -58,7 +58,7 @@ struct tm_plan {
 
     tm_arena memory;  // what lowering makes; made anew when an output becomes linear
     tm_step *steps;
-    size_t step_count;
+    size_t step_count, backward;  // backward: the first step of a gradient rule's node; step_count: none
     tm_plan_tensor *tensors;
     size_t tensor_count, tensor_capacity;
     tm_storage *storages;

@@ -210,6 +210,15 @@ static void merge_in_place(tm_plan *plan) {
     }
 }
 
+// ---- Repetition: what steps of gradient rules read of the steps before them stays.
+static void hold_for_repetition(tm_plan *plan) {
+    int32_t boundary = (int32_t)plan->backward, end = (int32_t)plan->step_count;
+    for (size_t i = 0; plan->graph->repeats && i < plan->storage_count; i++) {
+        tm_storage *storage = &plan->storages[i];
+        if (storage->first < boundary && storage->last >= boundary) storage->last = end;
+    }
+}
+
 // ---- All of it.
 static tagmask_status lower_inputs(tm_plan *plan, tm_error *err) {
     const tm_graph *graph = plan->graph;
@@ -246,9 +255,15 @@ static tagmask_status lower_all(tm_plan *plan, tm_error *err) {
     plan->steps = tm_arena_alloc(&plan->memory, steps * sizeof *plan->steps);
     if (!plan->steps) return tm_memory_fail(err);
     TM_TRY(lower_inputs(plan, err));
-    for (size_t n = 0; n < graph->node_count; n++)
+    plan->backward = SIZE_MAX;
+    for (size_t n = 0; n < graph->node_count; n++) {
+        if (plan->items[n].live && plan->items[n].node.backward)
+            plan->backward = TM_MIN(plan->backward, plan->step_count);
         if (plan->items[n].live) TM_TRY(lower_item(plan, &plan->items[n], err));
+    }
     TM_TRY(lower_results(plan, err));
+    plan->backward = TM_MIN(plan->backward, plan->step_count);
+    hold_for_repetition(plan);
     merge_in_place(plan);
     uint64_t alignment = graph->gpu ? tm_gpu_get_info(graph->gpu)->buffer_alignment : 256;
     TM_TRY(tm_plan_place(plan, TM_MAX(alignment, (uint64_t)16), err));

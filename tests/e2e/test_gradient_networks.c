@@ -138,6 +138,75 @@ static void one_plan_gives_both(void **state) {
     free(path);
 }
 
+static tagmask_status upload(tm_recorder *recorder, tm_plan *plan, size_t input, const void *data, tm_error *err) {
+    tm_tensor to = tm_plan_input(plan, input);
+    to.slice.size = tm_layout_bytes(&to.shape, TM_LINEAR);
+    return tm_upload(recorder, to.slice, data, err);
+}
+
+// One run of the network with the gradient of class 5, then twice that of the class alone; got: malloc'ed.
+static void run_again(tm_graph *graph, const tm_host_tensor *inputs, size_t class, float *got[3]) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_plan *plan;
+    tm_recorder *recorder;
+    float seed[CLASSES] = {[5] = 1};
+    assert_ok(tm_graph_plan(graph, inputs, 2, &plan, &err), &err);
+    for (size_t i = 0; i < 3; i++) assert_ok(tm_plan_output_linear(plan, 1 + i, &err), &err);
+    assert_ok(tm_recorder_begin(test_gpu(), &recorder, &err), &err);
+    assert_ok(upload(recorder, plan, 0, inputs[0].data, &err), &err);
+    assert_ok(upload(recorder, plan, 1, seed, &err), &err);
+    assert_ok(tm_plan_record(plan, recorder, &err), &err);
+    seed[5] = 0;
+    seed[class] = 1;
+    for (int again = 0; again < 2; again++) {
+        assert_ok(upload(recorder, plan, 1, seed, &err), &err);
+        assert_ok(tm_plan_record_gradient(plan, recorder, &err), &err);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        tm_tensor from = tm_plan_output(plan, 1 + i);
+        from.slice.size = elements(&from.shape) * sizeof **got;
+        got[i] = malloc(from.slice.size);
+        assert_non_null(got[i]);
+        assert_ok(tm_readback(recorder, from.slice, got[i], &err), &err);
+    }
+    assert_ok(tm_recorder_finish(recorder, &err), &err);
+}
+
+// Several scores on one run of the network: the same bits as with a run for each.
+static void gradients_are_repeated(void **state) {
+    (void)state;
+    static const char *const names[] = {FEATURES, "_blocks.10._bn2", "input"};
+    static const size_t classes[] = {285, 736};
+    char *path = efficientnet_path();
+    float *x = efficientnet_input();
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *once, *graph;
+    tm_plan *plan;
+    tm_gradient request = {NULL, names, TM_ARRAY_LEN(names), TM_FP32, false};
+    assert_ok(tm_graph_load_gradient(test_gpu(), path, &request, NULL, 0, &once, &err), &err);
+    request.repeats = true;
+    assert_ok(tm_graph_load_gradient(test_gpu(), path, &request, NULL, 0, &graph, &err), &err);
+    for (size_t k = 0; k < TM_ARRAY_LEN(classes); k++) {
+        float seed[CLASSES] = {0}, *got[3];
+        tm_host_tensor expected[4], inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, SIDE, SIDE), x),
+                                                 onnx_value(TM_FLOAT32, DIMS(1, CLASSES), seed)};
+        seed[classes[k]] = 1;
+        assert_ok(tm_graph_run(once, inputs, 2, expected, &err), &err);
+        run_again(graph, inputs, classes[k], got);
+        for (size_t i = 0; i < 3; i++) {
+            assert_memory_equal(got[i], expected[1 + i].data, elements(&expected[1 + i].shape) * sizeof **got);
+            free(got[i]);
+        }
+        for (size_t i = 0; i < 4; i++) free(expected[i].data);
+        assert_ok(tm_graph_plan(once, inputs, 2, &plan, &err), &err);
+        assert_int_equal(tm_plan_record_gradient(plan, NULL, &err), TAGMASK_ERROR_ARGUMENT);
+    }
+    tm_graph_free(once);
+    tm_graph_free(graph);
+    free(x);
+    free(path);
+}
+
 // ---- A network with residual sums, with weights by a multiplicative hash of the index.
 static float *made(uint32_t seed, size_t count, float low, float high) {
     float *values = calloc(count, sizeof *values);
@@ -224,6 +293,7 @@ int main(void) {
         cmocka_unit_test(residual_network_agrees),
         cmocka_unit_test(efficientnet_agrees),
         cmocka_unit_test(one_plan_gives_both),
+        cmocka_unit_test(gradients_are_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
