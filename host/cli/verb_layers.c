@@ -17,7 +17,10 @@ static void print_layers(const tagmask_network *network) {
             used += snprintf(shape + used, sizeof shape - (size_t)used, "%s%lld", d ? "x" : "",
                              (long long)layers[i].dims[d]);
         }
-        const char *mark = layers[i].cam ? "  <- CAM" : layers[i].map ? "  <- map" : "";
+        const char *mark = layers[i].cam         ? "  <- CAM"
+                           : layers[i].map       ? "  <- map"
+                           : layers[i].attention ? "  <- attention"
+                                                 : "";
         printf("%-20s %-18s %s%s\n", layers[i].op, shape, layers[i].name, mark);
     }
 }
@@ -56,8 +59,8 @@ const cli_verb cli_verb_layers = {
     .details =
         "One layer a line: operator, shape (batch x channels x height x width), name. '<- CAM' marks the layer whose\n"
         "map 'tagmask propose' takes unless --layer names another; in a network that no CAM can be made of, '<- map'\n"
-        "marks the one that other methods take. Layers that are merged into their neighbours (batch normalization,\n"
-        "activations) are not listed.",
+        "marks the one that other methods take. '<- attention' marks the blocks of transformers. Layers that are\n"
+        "merged into their neighbours (batch normalization, activations) are not listed.",
     .options = rows,
     .options_size = sizeof(layers_options),
     .min_args = 1,

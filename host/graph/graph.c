@@ -169,6 +169,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
         status = tm_tail_widen(graph, wanted->tail->dilation, wanted->tail->dense, err);
     if (status == TAGMASK_OK) mark_wanted(graph);
     if (status == TAGMASK_OK) tm_find_cam_head(graph, &graph->head, &graph->head_error);
+    if (status == TAGMASK_OK) status = tm_find_attentions(graph, err);
     if (status == TAGMASK_OK && gpu) status = tm_activations_get(gpu, &graph->activations, err);
     if (status == TAGMASK_OK && gpu) status = prepare(graph, err);
     if (status != TAGMASK_OK) {

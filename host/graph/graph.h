@@ -154,6 +154,14 @@ typedef struct tm_cam_head {
 } tm_cam_head;
 tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err);
 
+// The probabilities of the network's attention blocks, (batch, heads, queries, keys) or without the batch, in the order
+// of computation, at most TM_MAX_ATTENTIONS: names to load as extra outputs, owned by the graph. attention.c says what
+// a block is.
+#define TM_MAX_ATTENTIONS 64
+size_t tm_graph_attentions(const tm_graph *graph, const char *const **names);
+// Whether `layer` names the block: the probabilities, or what the operator Attention makes with them.
+bool tm_attention_is_of(const char *probabilities, const char *layer);
+
 // The tensor whose softmax output i is; the output itself where there is no softmax.
 const char *tm_graph_logits(const tm_graph *graph, size_t i);
 

@@ -378,6 +378,7 @@ static tagmask_status no_tensor(const tm_graph *graph, const char *name, tm_erro
 static tagmask_status add_output(import *im, const char *name, bool asked_for, tm_value_info declared, tm_error *err) {
     tm_graph *graph = im->graph;
     int32_t index = name ? tm_names_find(&im->names, name) : -1;
+    if (index < 0 && asked_for) TM_TRY(tm_attention_expose(graph, name ? name : "", &index, err));
     if (index < 0 && asked_for) return no_tensor(graph, name ? name : "", err);
     if (index < 0)
         return tm_fail(err, TAGMASK_ERROR_FORMAT, "output '%.200s' is made by no node of the model", name ? name : "");

@@ -87,6 +87,8 @@ struct tm_graph {
     struct tm_activations *activations;
     tm_cam_head head;  // found at load; features NULL: head_error says why there is none
     tm_error head_error;
+    const char **attentions;  // found at load; room for TM_MAX_ATTENTIONS
+    size_t attention_count;
 };
 
 // ---- prescan.c: walks the protobuf wire format with the descriptors of onnx.proto before protobuf-c allocates.
@@ -136,6 +138,12 @@ tagmask_status tm_tail_widen(tm_graph *graph, uint32_t dilation, bool dense, tm_
 
 // gradient.c: for tm_graph_load_gradient, between the import and the passes.
 tagmask_status tm_gradient_append(tm_graph *graph, const tm_gradient *gradient, tm_error *err);
+
+// attention.c
+tagmask_status tm_find_attentions(tm_graph *graph, tm_error *err);
+// For the import: the value of that name, which tm_graph_attentions gives, as one more output of an operator Attention;
+// -1 where there is no such operator.
+tagmask_status tm_attention_expose(tm_graph *graph, const char *name, int32_t *value, tm_error *err);
 
 // cam_head.c
 tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err);

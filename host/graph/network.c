@@ -169,6 +169,8 @@ size_t tagmask_network_layers(const tagmask_network *network, const tagmask_laye
                       : network->graph->plans ? tm_plan_last_features(network->graph->plans)
                                               : NULL;
     tagmask_network *owner = (tagmask_network *)(uintptr_t)network;  // the list is a cache of what the graph says
+    const char *const *names;
+    size_t attentions = tm_graph_attentions(network->graph, &names);
     free(owner->layers);
     owner->layers = tm_calloc(count, sizeof *owner->layers);
     if (!owner->layers) count = 0;
@@ -179,6 +181,7 @@ size_t tagmask_network_layers(const tagmask_network *network, const tagmask_laye
         for (int32_t d = 0; d < info.shape.rank; d++) layer->dims[d] = info.shape.dim[d];
         layer->cam = head.features && !strcmp(head.features, info.name);
         layer->map = map && !strcmp(map, info.name);
+        for (size_t a = 0; a < attentions; a++) layer->attention |= tm_attention_is_of(names[a], info.name);
     }
     if (layers) *layers = owner->layers;
     return count;

@@ -18,7 +18,10 @@ typedef struct tm_engine_tail {
 // The classifier's network loaded for more of it than its scores; weights are there once more.
 typedef enum tm_network_kind {
     TM_NETWORK_FEATURES = 0,  // of a layer
-    TM_NETWORK_GRADIENTS      // and how the scores change with them: one more input, as tm_graph_load_gradient says
+    TM_NETWORK_GRADIENTS,     // and how the scores change with them: one more input, as tm_graph_load_gradient says
+    TM_NETWORK_ATTENTION,     // one block, which `layer` names; "": the last
+    TM_NETWORK_ALL_ATTENTION,
+    TM_NETWORK_ATTENTION_GRADIENTS  // of all blocks, and how the scores change with them
 } tm_network_kind;
 #define TM_MAX_NETWORKS 4
 typedef struct tm_engine_network {
@@ -27,6 +30,10 @@ typedef struct tm_engine_network {
     tm_graph *graph;
     // Outputs of the graph. Affinity SIZE_MAX: no such layer.
     size_t features_output, affinity_output, gradient_output;
+    struct {
+        size_t probabilities, gradient;
+    } blocks[TM_MAX_ATTENTIONS];  // in the order of computation
+    size_t block_count;
     uint64_t used;
 } tm_engine_network;
 

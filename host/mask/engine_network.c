@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "mask/engine.h"
 
 size_t tm_engine_find_output(const tm_graph *graph, const char *name) {
@@ -78,6 +79,14 @@ static tagmask_status load_features(const tagmask_engine *engine, const char *la
     return TAGMASK_OK;
 }
 
+static tagmask_status find_gradient(const tm_graph *graph, const char *tensor, size_t *output, tm_error *err) {
+    char *name = tm_format("gradient of %s", tensor);
+    if (!name) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for a tensor's name");
+    *output = tm_engine_find_output(graph, name);
+    free(name);
+    return TAGMASK_OK;
+}
+
 static tagmask_status load_gradients(const tagmask_engine *engine, const char *layer, tm_engine_network *network,
                                      tm_error *err) {
     const tm_pack *pack = &engine->classifier;
@@ -85,21 +94,72 @@ static tagmask_status load_gradients(const tagmask_engine *engine, const char *l
     const tm_gradient gradient = {scores, &layer, 1, engine->precision};
     TM_TRY(tm_graph_load_gradient(engine->device ? engine->device->gpu : NULL, pack->model_path, &gradient, &layer, 1,
                                   &network->graph, err));
-    char *name = tm_format("gradient of %s", layer);
-    if (!name) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
-    network->gradient_output = tm_engine_find_output(network->graph, name);
-    free(name);
+    return find_gradient(network->graph, layer, &network->gradient_output, err);
+}
+
+// ---- Attention blocks
+
+static tagmask_status choose_blocks(const tagmask_engine *engine, tm_network_kind kind, const char *layer,
+                                    const char *const **names, size_t *count, tm_error *err) {
+    *count = tm_graph_attentions(engine->network.graph, names);
+    if (!*count)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: no attention was found: no operator Attention, and no softmax between two products of "
+                       "computed matrices",
+                       engine->classifier.model_path);
+    if (kind != TM_NETWORK_ATTENTION) return TAGMASK_OK;
+    size_t at = *layer ? 0 : *count - 1;
+    tm_nearest nearest;
+    tm_nearest_begin(&nearest, layer, 3);
+    for (; at < *count && *layer && !tm_attention_is_of((*names)[at], layer); at++)
+        tm_nearest_offer(&nearest, (*names)[at], (*names)[at]);
+    if (at == *count) {
+        char text[600];
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "%s: '%.200s' is no attention block%s%.500s%s; 'tagmask layers' marks those that there are",
+                       engine->classifier.model_path, layer, nearest.count ? "; did you mean " : "",
+                       tm_nearest_text(&nearest, text, sizeof text), nearest.count ? "?" : "");
+    }
+    *names += at;
+    *count = 1;
+    return TAGMASK_OK;
+}
+
+static tagmask_status load_blocks(const tagmask_engine *engine, tm_network_kind kind, const char *layer,
+                                  tm_engine_network *network, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    tm_gpu *gpu = engine->device ? engine->device->gpu : NULL;
+    const char *const *names;
+    size_t count;
+    TM_TRY(choose_blocks(engine, kind, layer, &names, &count, err));
+    bool gradients = kind == TM_NETWORK_ATTENTION_GRADIENTS;
+    const tm_gradient gradient = {tm_graph_logits(engine->network.graph, (size_t)pack->output), names, count,
+                                  engine->precision};
+    TM_TRY(gradients ? tm_graph_load_gradient(gpu, pack->model_path, &gradient, names, count, &network->graph, err)
+                     : tm_graph_load_as(gpu, engine->precision, pack->model_path, names, count, &network->graph, err));
+    for (size_t i = 0; i < count; i++) {
+        network->blocks[i].probabilities = tm_engine_find_output(network->graph, names[i]);
+        if (gradients) TM_TRY(find_gradient(network->graph, names[i], &network->blocks[i].gradient, err));
+    }
+    network->block_count = count;
     return TAGMASK_OK;
 }
 
 static tagmask_status load(const tagmask_engine *engine, tm_network_kind kind, const char *layer,
                            tm_engine_network *network, tm_error *err) {
-    static tagmask_status (*const loaders[])(const tagmask_engine *, const char *, tm_engine_network *, tm_error *) = {
-        [TM_NETWORK_FEATURES] = load_features, [TM_NETWORK_GRADIENTS] = load_gradients};
     network->kind = kind;
-    network->affinity_output = SIZE_MAX;
-    TM_TRY(loaders[kind](engine, layer, network, err));
-    network->features_output = tm_engine_find_output(network->graph, layer);
+    network->features_output = network->affinity_output = SIZE_MAX;
+    switch (kind) {
+        case TM_NETWORK_FEATURES:
+            TM_TRY(load_features(engine, layer, network, err));
+            break;
+        case TM_NETWORK_GRADIENTS:
+            TM_TRY(load_gradients(engine, layer, network, err));
+            break;
+        default:
+            TM_TRY(load_blocks(engine, kind, layer, network, err));
+    }
+    if (!network->block_count) network->features_output = tm_engine_find_output(network->graph, layer);
     network->layer = tm_strdup(layer);
     return network->layer ? TAGMASK_OK
                           : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", engine->classifier.model_path);
@@ -168,7 +228,8 @@ static tagmask_status load_checked(tagmask_engine *engine, tm_network_kind kind,
 
 tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kind, const char *layer,
                                      const tm_engine_network **network, tm_error *err) {
-    if (!*layer) layer = engine->network.layer;
+    bool of_features = kind == TM_NETWORK_FEATURES || kind == TM_NETWORK_GRADIENTS;
+    if (!*layer && of_features) layer = engine->network.layer;
     *network = &engine->network;
     if (is_wanted(&engine->network, kind, layer)) return TAGMASK_OK;
     tm_engine_network *place = &engine->networks[0];

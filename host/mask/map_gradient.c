@@ -19,26 +19,43 @@ static tagmask_status upload_seed(tm_work *work, const tagmask_engine *engine, c
     return status;
 }
 
-static tagmask_status record(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
-    tagmask_engine *engine = context->engine;
-    const tm_engine_network *network;
-    tm_plan *forward, *plan;
-    tm_map map;
-    TM_TRY(tm_engine_network_get(engine, TM_NETWORK_GRADIENTS, view->layer, &network, err));
+tagmask_status tm_map_plan(tagmask_engine *engine, const tm_engine_network *network, const tm_view *view,
+                           tm_plan **plan, tm_error *err) {
+    const tm_value_info *declared;
+    size_t count = tm_graph_inputs(network->graph, &declared);
+    tm_plan *forward;
     tm_host_tensor inputs[2] = {{TM_FLOAT32, {4, {1, 3, view->height, view->width}}, NULL}, {TM_FLOAT32, {0}, NULL}};
-    TM_TRY(tm_graph_plan(engine->network.graph, inputs, 1, &forward, err));
-    inputs[1].shape = tm_plan_output(forward, (size_t)engine->classifier.output).shape;
-    TM_TRY(tm_graph_plan(network->graph, inputs, 2, &plan, err));
-    tm_tensor picture = tm_plan_input(plan, 0), seed = tm_plan_input(plan, 1);
+    if (count == 2) {
+        TM_TRY(tm_graph_plan(engine->network.graph, inputs, 1, &forward, err));
+        inputs[1].shape = tm_plan_output(forward, (size_t)engine->classifier.output).shape;
+    }
+    return tm_graph_plan(network->graph, inputs, TM_MIN(count, (size_t)2), plan, err);
+}
+
+tagmask_status tm_map_record_plan(const tm_views_context *context, tm_work *work, const tm_view *view, tm_plan *plan,
+                                  bool gradients, tm_error *err) {
+    tm_tensor picture = tm_plan_input(plan, 0);
     TM_TRY(tm_view_record_input(context, work, view, &picture, err));
-    TM_TRY(upload_seed(work, engine, &inputs[1].shape, view->row, seed.slice, err));
-    TM_TRY(tm_plan_record(plan, work->recorder, err));
+    if (gradients) {
+        tm_tensor seed = tm_plan_input(plan, 1);
+        TM_TRY(upload_seed(work, context->engine, &seed.shape, view->row, seed.slice, err));
+    }
+    return tm_plan_record(plan, work->recorder, err);
+}
+
+static tagmask_status record(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
+    const tm_engine_network *network;
+    tm_plan *plan;
+    tm_map map;
+    TM_TRY(tm_engine_network_get(context->engine, view->method->network, view->layer, &network, err));
+    TM_TRY(tm_map_plan(context->engine, network, view, &plan, err));
+    TM_TRY(tm_map_record_plan(context, work, view, plan, true, err));
     tm_tensor features = tm_plan_output(plan, network->features_output),
               gradients = tm_plan_output(plan, network->gradient_output);
     bool fits = features.slice.buffer && gradients.slice.buffer && tm_has_places(features.dtype, &features.shape);
     if (!fits || !tm_shape_equal(&features.shape, &gradients.shape))
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: layer '%.200s' has no features that depend on the photo",
-                       engine->classifier.model_path, network->layer);
+                       context->engine->classifier.model_path, network->layer);
     TM_TRY(view->method->of_gradients(work, &features, &gradients, &map, err));
     return tm_view_keep_map(work, view, &map, err);
 }

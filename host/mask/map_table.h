@@ -6,22 +6,25 @@
 
 #include "mask/views.h"
 
-#define TM_MAP_METHODS(ROW)         \
-    ROW(cam, "cam")                 \
-    ROW(eigencam, "eigencam")       \
-    ROW(gradcam, "gradcam")         \
-    ROW(gradcam_pp, "gradcam++")    \
-    ROW(xgradcam, "xgradcam")       \
-    ROW(hirescam, "hirescam")       \
-    ROW(layercam, "layercam")       \
-    ROW(elementwise, "elementwise") \
-    ROW(eigengradcam, "eigengradcam")
+#define TM_MAP_METHODS(ROW)           \
+    ROW(cam, "cam")                   \
+    ROW(eigencam, "eigencam")         \
+    ROW(gradcam, "gradcam")           \
+    ROW(gradcam_pp, "gradcam++")      \
+    ROW(xgradcam, "xgradcam")         \
+    ROW(hirescam, "hirescam")         \
+    ROW(layercam, "layercam")         \
+    ROW(elementwise, "elementwise")   \
+    ROW(eigengradcam, "eigengradcam") \
+    ROW(attention, "attention")       \
+    ROW(rollout, "rollout")
 
 // What a method needs, one bit each.
 typedef enum tm_map_needs {
     TM_MAP_CLASS_WEIGHTS = 1,  // a network that ends in a global average pooling and one linear map to classes
     TM_MAP_FEATURES = 2,       // of a layer with height and width
     TM_MAP_GRADIENTS = 4,      // of a class's score by those features
+    TM_MAP_ATTENTION = 16,     // blocks of a transformer
     TM_MAP_RERUNS = 8,         // of the network, or of what follows the layer
 } tm_map_needs;
 
@@ -36,7 +39,8 @@ struct tm_map_method {
     const char *name;
     uint32_t needs;
     bool of_class;  // the map differs from class to class
-    bool of_layer;  // and from layer to layer: the member `layer` names any that has height and width
+    bool of_layer;  // and from layer to layer: the member `layer` names any that has height and width, or any block
+    tm_network_kind network;  // that `make` runs; that of features: none
     // Makes the map of a view, for view->row: in recordings of its own, from the features of view->source or from the
     // network's input on; ends with tm_view_keep_map. The caller holds the device's lock. NULL: the map is made anew
     // for every tag of the features that views keep, by tm_map_cam_record.
@@ -65,6 +69,12 @@ tagmask_status tm_map_class(tm_work *work, const tm_tensor *features, tm_slice w
 // map = relu(sum over channels k of weights[k] features[k]).
 tagmask_status tm_map_weighted(tm_work *work, const tm_tensor *features, tm_slice weights, tm_map *map, tm_error *err);
 
+// map_gradient.c: the plan of one of the classifier's networks for a view, and its run; with gradients, of the score of
+// the class `row`.
+tagmask_status tm_map_plan(tagmask_engine *engine, const tm_engine_network *network, const tm_view *view,
+                           tm_plan **plan, tm_error *err);
+tagmask_status tm_map_record_plan(const tm_views_context *context, tm_work *work, const tm_view *view, tm_plan *plan,
+                                  bool gradients, tm_error *err);
 // map_gradient.c: runs the network forward and backward for the class `row`, then method->of_gradients.
 tagmask_status tm_map_make_of_gradients(const tm_views_context *context, tm_view *view, tm_error *err);
 // One weight a channel k of features a and their gradients g, sums over its places; tm_map_weighted takes them.

@@ -17,7 +17,8 @@ static tm_view map_request(const tm_settings *settings, const tm_view *base, uin
                        .row = method->of_class ? row : 0,
                        .source = base,
                        .mask = base->mask};
-    memcpy(request.layer, base->layer, sizeof request.layer);
+    if (method->of_layer) memcpy(request.layer, settings->layer, sizeof request.layer);
+    if (method->needs & TM_MAP_ATTENTION) request.option = settings->head;
     return request;
 }
 
@@ -46,10 +47,12 @@ static tagmask_status check_networks(tagmask_engine *engine, const tm_map_method
                                      tm_error *err) {
     const tm_engine_network *network;
     if (engine->device) pthread_mutex_lock(&engine->device->lock);
-    tagmask_status status = tm_engine_network_get(engine, TM_NETWORK_FEATURES, layer, &network, err);
+    tagmask_status status = TAGMASK_OK;
+    if (method->needs & TM_MAP_FEATURES)
+        status = tm_engine_network_get(engine, TM_NETWORK_FEATURES, layer, &network, err);
     if (status) tm_fail_prefix(err, "parameter layer: \"%.200s\"", layer);
-    if (!status && method->needs & TM_MAP_GRADIENTS) {
-        status = tm_engine_network_get(engine, TM_NETWORK_GRADIENTS, layer, &network, err);
+    if (!status && method->network != TM_NETWORK_FEATURES) {
+        status = tm_engine_network_get(engine, method->network, layer, &network, err);
         if (status) tm_fail_prefix(err, "parameter method: %s", method->name);
     }
     if (engine->device) pthread_mutex_unlock(&engine->device->lock);
@@ -59,7 +62,8 @@ static tagmask_status check_networks(tagmask_engine *engine, const tm_map_method
 tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err) {
     const tm_map_method *method = tm_map_method_at(settings->method);
     if (!method->make) TM_TRY(check_cam(engine, settings->layer, err));
-    if (!strcmp(settings->layer, tm_engine_features(engine))) *settings->layer = 0;
+    bool of_features = method->needs & TM_MAP_FEATURES;
+    if (of_features && !strcmp(settings->layer, tm_engine_features(engine))) *settings->layer = 0;
     if (!method->make) return TAGMASK_OK;
     if (*settings->layer && !method->of_layer)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "parameter layer: \"%.200s\"; the method %s has none to choose",

@@ -140,8 +140,9 @@ static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind w
     TM_TRY(read_string(pack, cam, "layer", false, &pack->cam_layer, err));
     TM_TRY(read_string(pack, affinity, "layer", false, &pack->affinity_layer, err));
     TM_TRY(read_path(pack, root, "model", true, &pack->model_path, err));
-    if (pack->kind == TM_PACK_FEATURES) return read_features(pack, root, err);
     if (pack->kind == TM_PACK_SALIENCY) return TAGMASK_OK;
+    TM_TRY(read_features(pack, root, err));
+    if (pack->kind == TM_PACK_FEATURES) return TAGMASK_OK;
     TM_TRY(read_path(pack, root, "labels", false, &pack->labels_path, err));
     return read_path(pack, root, "tags", false, &pack->tags_path, err);
 }

@@ -154,7 +154,8 @@ static tm_view photo_request(const tagmask_session *session, const tm_settings *
                     .box = {0, 0, (float)session->base.width, (float)session->base.height}};
     if (!pack->width)
         scaled_size(session->base.width, session->base.height, scale, pack->multiple_of, 64, &view.width, &view.height);
-    if (role == TM_ROLE_CLASSIFIER) memcpy(view.layer, settings->layer, sizeof view.layer);
+    bool of_layer = tm_map_method_at(settings->method)->needs & TM_MAP_FEATURES;
+    if (role == TM_ROLE_CLASSIFIER && of_layer) memcpy(view.layer, settings->layer, sizeof view.layer);
     return view;
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "map_case.h"
-#include "mask/map_table.h"
+#include "mask/map_blocks.h"
 
 enum { W = 7, H = 5, P = W * H, CHANNELS = 11 };
 
@@ -239,6 +239,40 @@ static void test_nan_is_kept(void **state) {
     free(g);
 }
 
+// ---- Attention
+
+// Two of four heads, with and without gradients.
+static void test_attention_step(void **state) {
+    map_case *f = *state;
+    enum { TOKENS = 37, ALL = 4, FIRST = 1, SOME = 2, SIZE = ALL * TOKENS * TOKENS };
+    float *a = test_noise(51, SIZE, 0, 1), *g = test_noise(52, SIZE, -1, 1), *from = test_noise(53, TOKENS, 0, 1);
+    for (int with = 0; with < 2; with++) {
+        float wanted[TOKENS];
+        for (int j = 0; j < TOKENS; j++) {
+            double sum = 0;
+            for (int i = 0; i < TOKENS; i++) {
+                for (int h = FIRST; h < FIRST + SOME; h++) {
+                    double x = a[(h * TOKENS + i) * TOKENS + j], y = x * g[(h * TOKENS + i) * TOKENS + j];
+                    sum += from[i] * (with ? relu(y) : x) / SOME;
+                }
+            }
+            wanted[j] = (float)(0.25 * from[j] + 2 * sum);
+        }
+        if (with) assert_ok(tm_work_begin(&f->work, test_gpu(), &f->scratch, &f->err), &f->err);
+        const tm_block block = {device_map(f, TOKENS, ALL * TOKENS, a).slice,
+                                device_map(f, TOKENS, ALL * TOKENS, g).slice, ALL, TOKENS};
+        const tm_block_step step = {FIRST, SOME, 0.25f, 2, with};
+        tm_map source = device_map(f, TOKENS, 1, from), target = device_map(f, TOKENS, 1, NULL);
+        assert_ok(tm_block_record(&f->work, &block, &step, source.slice, target.slice, &f->err), &f->err);
+        float *got = fetch(f, &target);
+        assert_close(got, wanted, TOKENS, 1e-4);
+        free(got);
+    }
+    free(a);
+    free(g);
+    free(from);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DEVICE(test_eigen_linear),
@@ -252,6 +286,7 @@ int main(void) {
         WITH_DEVICE(test_products_c4),
         WITH_DEVICE(test_products_of_both_layouts),
         WITH_DEVICE(test_nan_is_kept),
+        WITH_DEVICE(test_attention_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

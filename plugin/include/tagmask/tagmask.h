@@ -182,10 +182,9 @@ typedef struct tagmask_load_options {
     const char *precision;
     /* Of engines only: two more packs, named as the first two are, which are loaded when a preset first asks for them.
      * "none": not at all. NULL: the default, if its pack is installed.
-     * second: a classifier of the same classes, asked beside the first. Default: "efficientnet-lite1" where the first is
-     * the default one.
-     * features: a network that describes places (docs/packs.md), so that places of one object are known to belong
-     * together. Default: "vit-s-focus". */
+     * second: a classifier of the same classes, asked beside the first. Default: "efficientnet-lite1" where the first
+     * is the default one. features: a network that describes places (docs/packs.md), so that places of one object are
+     * known to belong together. Default: "vit-s-focus". */
     const char *second, *features;
 } tagmask_load_options;
 /* tagmask_network_load with options (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any thread] */
@@ -218,6 +217,7 @@ typedef struct tagmask_layer {
     int64_t dims[8]; /* -1: unknown */
     bool cam;        /* the layer whose map a CAM takes by default: the features before the last pooling */
     bool map;        /* the layer whose map other methods take by default: that one, or the last with places */
+    bool attention;  /* the probabilities of an attention block, or the operator Attention */
 } tagmask_layer;
 /* The layers in the order of computation, with the shapes of the run that came last (unknown before the first run).
  * Layers that were merged into their neighbours are not listed. Valid until the next run. [one thread] */

@@ -1,0 +1,131 @@
+// Where a network attends: the probabilities of its attention blocks, found without names. A block is the operator
+// Attention, or the chain that it stands for: a product of two computed matrices, scaled and masked, softmax, and a
+// product of that with a third (Vaswani et al., "Attention Is All You Need", NIPS 2017, equation 1).
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/internal.h"
+
+#define PREFIX "probabilities of "
+enum { STEPS_MAX = 8 };  // between a product and its softmax
+
+static bool is_op(const tm_node *node, const char *const *types, size_t count) {
+    for (size_t i = 0; !*node->op->domain && i < count; i++) {
+        if (!strcmp(node->op_type, types[i])) return true;
+    }
+    return false;
+}
+#define IS_OP(node, ...) \
+    is_op(node, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static bool is_computed(const tm_graph *graph, const tm_node *node, size_t input) {
+    return input < node->input_count && node->inputs[input] >= 0 && graph->values[node->inputs[input]].producer >= 0;
+}
+
+static bool is_product(const tm_graph *graph, const tm_node *node) {
+    return IS_OP(node, "MatMul", "Einsum", "Gemm") && is_computed(graph, node, 0) && is_computed(graph, node, 1);
+}
+
+// From the softmax back to the product of queries and keys.
+static bool comes_from_product(const tm_graph *graph, int32_t value, int steps) {
+    int32_t n = value < 0 ? -1 : graph->values[value].producer;
+    if (n < 0 || !steps) return false;
+    const tm_node *node = &graph->nodes[n];
+    if (is_product(graph, node)) return true;
+    if (!IS_OP(node, "Add", "Sub", "Mul", "Div", "Where", "Clip", "Reshape", "Cast", "Identity")) return false;
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (comes_from_product(graph, node->inputs[i], steps - 1)) return true;
+    }
+    return false;
+}
+
+// And on to the product with the values.
+static bool goes_into_product(const tm_graph *graph, int32_t value, int steps) {
+    for (size_t n = 0; steps && n < graph->node_count; n++) {
+        const tm_node *node = &graph->nodes[n];
+        bool reads = false;
+        for (size_t i = 0; i < node->input_count; i++) reads |= node->inputs[i] == value;
+        if (!reads) continue;
+        if (is_product(graph, node)) return true;
+        if (IS_OP(node, "Dropout", "Reshape", "Cast", "Identity", "Where", "Mul") &&
+            goes_into_product(graph, node->outputs[0], steps - 1))
+            return true;
+    }
+    return false;
+}
+
+// The name of a node's probabilities in the graph's arena; NULL: it has none. *memory is false when there is none left.
+static const char *probabilities_of(tm_graph *graph, const tm_node *node, bool *memory) {
+    if (node->output_count < 1 || node->outputs[0] < 0) return NULL;
+    const char *name = graph->values[node->outputs[0]].name;
+    if (IS_OP(node, "Attention")) {
+        bool own = node->output_count > 3 && node->outputs[3] >= 0;
+        if (own)
+            return tm_attr_int(node, "qk_matmul_output_mode", 0) == 3 ? graph->values[node->outputs[3]].name : NULL;
+        char *made = tm_arena_alloc(&graph->arena, strlen(PREFIX) + strlen(name) + 1);
+        *memory &= made != NULL;
+        if (made) strcat(strcpy(made, PREFIX), name);
+        return made;
+    }
+    bool attends = IS_OP(node, "Softmax") && comes_from_product(graph, node->inputs[0], STEPS_MAX) &&
+                   goes_into_product(graph, node->outputs[0], 3);
+    return attends ? name : NULL;
+}
+
+tagmask_status tm_find_attentions(tm_graph *graph, tm_error *err) {
+    bool memory = true;
+    graph->attentions = tm_arena_alloc(&graph->arena, TM_MAX_ATTENTIONS * sizeof *graph->attentions);
+    if (!graph->attentions) return tm_memory_fail(err);
+    for (size_t n = 0; n < graph->node_count && graph->attention_count < TM_MAX_ATTENTIONS; n++) {
+        const char *name = probabilities_of(graph, &graph->nodes[n], &memory);
+        if (name) graph->attentions[graph->attention_count++] = name;
+    }
+    return memory ? TAGMASK_OK : tm_memory_fail(err);
+}
+
+size_t tm_graph_attentions(const tm_graph *graph, const char *const **names) {
+    *names = graph->attentions;
+    return graph->attention_count;
+}
+
+bool tm_attention_is_of(const char *probabilities, const char *layer) {
+    size_t prefix = strlen(PREFIX);
+    return !strcmp(probabilities, layer) ||
+           (!strncmp(probabilities, PREFIX, prefix) && !strcmp(probabilities + prefix, layer));
+}
+
+// ---- The operator's optional output
+
+static bool add_output(tm_graph *graph, tm_node *node, const char *name, int32_t *value) {
+    struct tm_attr *attrs = tm_arena_alloc(&graph->arena, (node->attr_count + 1) * sizeof *attrs);
+    int32_t *outputs = tm_arena_alloc(&graph->arena, 4 * sizeof *outputs);
+    *value = attrs && outputs ? tm_add_value(graph, name) : -1;
+    if (*value < 0) return false;
+    for (size_t i = 0; i < 4; i++) outputs[i] = i < node->output_count ? node->outputs[i] : -1;
+    outputs[3] = *value;
+    size_t kept = 0;
+    for (size_t i = 0; i < node->attr_count; i++)
+        if (strcmp(node->attrs[i].name, "qk_matmul_output_mode")) attrs[kept++] = node->attrs[i];
+    attrs[kept] = (struct tm_attr){.name = "qk_matmul_output_mode", .kind = TM_ATTR_INT, .i = 3};
+    node->attrs = attrs;
+    node->attr_count = kept + 1;
+    node->outputs = outputs;
+    node->output_count = 4;
+    graph->values[*value].producer = (int32_t)(node - graph->nodes);
+    return true;
+}
+
+tagmask_status tm_attention_expose(tm_graph *graph, const char *name, int32_t *value, tm_error *err) {
+    size_t prefix = strlen(PREFIX);
+    *value = -1;
+    if (strncmp(name, PREFIX, prefix)) return TAGMASK_OK;
+    for (size_t n = 0; n < graph->node_count; n++) {
+        tm_node *node = &graph->nodes[n];
+        bool wanted = IS_OP(node, "Attention") && node->output_count && node->outputs[0] >= 0 &&
+                      !strcmp(graph->values[node->outputs[0]].name, name + prefix);
+        if (!wanted || (node->output_count > 3 && node->outputs[3] >= 0)) continue;
+        return add_output(graph, node, name, value) ? TAGMASK_OK : tm_memory_fail(err);
+    }
+    return TAGMASK_OK;
+}
