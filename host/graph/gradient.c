@@ -200,6 +200,12 @@ void tm_back_ints(tm_backward *back, const char *name, const int64_t *values, si
         memcpy(attr->ints, values, count * sizeof *values);
 }
 
+int32_t *tm_back_values(tm_backward *back, size_t count) {
+    int32_t *values = tm_arena_alloc(&back->graph->arena, count * sizeof *values);
+    if (!values) stop_memory(back);
+    return values;
+}
+
 static int32_t add_constant(tm_backward *back, tm_dtype dtype, const tm_shape *shape, const void *data, size_t size) {
     if (back->status != TAGMASK_OK) return -1;
     int32_t index = tm_add_constant(back->graph, "constant of a gradient", dtype, shape);

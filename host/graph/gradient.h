@@ -43,6 +43,8 @@ void tm_back_int(tm_backward *back, const char *name, int64_t value);
 void tm_back_float(tm_backward *back, const char *name, float value);
 void tm_back_string(tm_backward *back, const char *name, const char *value);
 void tm_back_ints(tm_backward *back, const char *name, const int64_t *values, size_t count);
+// Room for this many values, as long as the graph lives; NULL: the failure is kept.
+int32_t *tm_back_values(tm_backward *back, size_t count);
 // Constants.
 int32_t tm_back_scalar(tm_backward *back, float value);
 int32_t tm_back_vector(tm_backward *back, const int64_t *values, size_t count);

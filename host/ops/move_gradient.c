@@ -20,25 +20,18 @@ void tm_gradient_slice(tm_backward *back) {
 
 void tm_gradient_concat(tm_backward *back) {
     const tm_node *node = tm_back_node(back);
-    int32_t *inputs = tm_calloc(node->input_count + 1, sizeof *inputs);
-    int32_t *outputs = tm_calloc(node->input_count, sizeof *outputs);
-    if (inputs && outputs) {
-        inputs[0] = tm_back_from(back, 0);
-        memcpy(inputs + 1, node->inputs, node->input_count * sizeof *inputs);
-        tm_back_add_many(back, "SplitLike", inputs, node->input_count + 1, outputs, node->input_count);
-        tm_back_inherit(back);
-        for (size_t i = 0; i < node->input_count; i++) tm_back_give(back, i, outputs[i]);
-    } else {
-        tm_back_refuse(back, "for want of memory");
-    }
-    free(inputs);
-    free(outputs);
+    int32_t *inputs = tm_back_values(back, node->input_count + 1), *outputs = tm_back_values(back, node->input_count);
+    if (!inputs || !outputs) return;
+    inputs[0] = tm_back_from(back, 0);
+    memcpy(inputs + 1, node->inputs, node->input_count * sizeof *inputs);
+    tm_back_add_many(back, "SplitLike", inputs, node->input_count + 1, outputs, node->input_count);
+    tm_back_inherit(back);
+    for (size_t i = 0; i < node->input_count; i++) tm_back_give(back, i, outputs[i]);
 }
 
 void tm_gradient_split(tm_backward *back) {
     const tm_node *node = tm_back_node(back);
-    int32_t *parts = tm_calloc(node->output_count, sizeof *parts);
-    if (!parts) tm_back_refuse(back, "for want of memory");
+    int32_t *parts = tm_back_values(back, node->output_count);
     for (size_t i = 0; parts && i < node->output_count; i++) {
         parts[i] = tm_back_from(back, i);
         if (parts[i] >= 0) continue;
@@ -47,12 +40,10 @@ void tm_gradient_split(tm_backward *back) {
         else
             parts[i] = TM_BACK(back, "ZerosLike", tm_back_out(back, i));
     }
-    if (parts) {
-        int32_t value = tm_back_add(back, "Concat", parts, node->output_count);
-        tm_back_int(back, "axis", tm_attr_int(node, "axis", 0));
-        tm_back_give(back, 0, value);
-    }
-    free(parts);
+    if (!parts) return;
+    int32_t value = tm_back_add(back, "Concat", parts, node->output_count);
+    tm_back_int(back, "axis", tm_attr_int(node, "axis", 0));
+    tm_back_give(back, 0, value);
 }
 
 void tm_gradient_transpose(tm_backward *back) {

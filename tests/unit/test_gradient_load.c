@@ -6,6 +6,28 @@
 #include "graph/op.h"
 #include "models.h"
 
+// ---- Every allocation of the process, counted; number `refused` fails.
+static size_t allocations, refused;
+
+static bool refuse(void) {
+    return refused && ++allocations == refused;
+}
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size) {
+    return refuse() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t count, size_t size) {
+    return refuse() ? NULL : __real_calloc(count, size);
+}
+void *__wrap_realloc(void *memory, size_t size) {
+    return refuse() ? NULL : __real_realloc(memory, size);
+}
+
 // x -> features -> pool -> logits, and a branch that nothing of it needs.
 static onnx_model *classifier(void) {
     onnx_model *m = chain_model(
@@ -121,6 +143,56 @@ static void activations_stay_fused(void **state) {
     onnx_free(m);
 }
 
+// Shapes only: no device is needed to plan.
+static tagmask_status load_and_plan(const uint8_t *bytes, size_t size, const tm_shape *y, tm_error *err) {
+    const char *names[] = {"x", "w"};
+    const tm_gradient request = {"y", names, 2, TM_FP32, false};
+    tm_graph *graph = NULL;
+    TM_TRY(tm_graph_load_gradient_memory(NULL, bytes, size, "model", &request, NULL, 0, &graph, err));
+    const int64_t s[] = {1, 2};
+    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 4, 6, 8), NULL), onnx_value(TM_FLOAT32, DIMS(8, 6), NULL),
+                               onnx_value(TM_INT64, DIMS(2), s), onnx_value(TM_FLOAT32, (size_t)y->rank, y->dim, NULL)};
+    tm_plan *plan;
+    tagmask_status status = tm_graph_plan(graph, inputs, 4, &plan, err);
+    tm_graph_free(graph);
+    return status;
+}
+
+static void refused_memory_is_an_error(void **state) {
+    (void)state;
+    static const struct {
+        const char *chain;
+        tm_shape y;
+    } cases[] = {
+        {"Conv x,w,k a pads=1,1,1,1; BatchNormalization a,k,k,k,k b; Relu b c; MaxPool c d kernel_shape=2,2; "
+         "Concat d,d e axis=1; Split e f,g axis=1; Mul f,g h; Softmax h i axis=1; Resize i,,scales y mode='linear'",
+         {4, {1, 4, 10, 14}}},
+        {"Conv x,w a pads=1,1,1,1; InstanceNormalization a,k,k b; Pad b,[0:0:1:1:0:0:1:1] c; Pow c,half d; "
+         "ReduceMean d e axes=2,3; Flatten e f; Gemm f,n4 y transB=1",
+         {2, {1, 5}}}};
+    for (size_t c = 0; c < TM_ARRAY_LEN(cases); c++) {
+        onnx_model *m = chain_model(cases[c].chain);
+        size_t size, n = 0;
+        uint8_t *bytes = onnx_bytes(m, &size);
+        tagmask_status status;
+        tm_error err = TAGMASK_ERROR_INIT;
+        assert_ok(load_and_plan(bytes, size, &cases[c].y, &err), &err);
+        do {
+            allocations = 0;
+            refused = ++n;
+            status = load_and_plan(bytes, size, &cases[c].y, &err);
+            bool done = allocations < refused;
+            refused = 0;
+            if (done) break;
+            if (status != TAGMASK_ERROR_MEMORY && status != TAGMASK_OK) fail_msg("allocation %zu: %s", n, err.message);
+        } while (n < 100000);
+        assert_ok(status, &err);
+        assert_true(n > 50);
+        free(bytes);
+        onnx_free(m);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_what_is_wrong),
@@ -128,6 +200,7 @@ int main(void) {
         cmocka_unit_test(models_cannot_name_its_operators),
         cmocka_unit_test(seed_has_the_shape_of_the_output),
         cmocka_unit_test(activations_stay_fused),
+        cmocka_unit_test(refused_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
