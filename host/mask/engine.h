@@ -21,7 +21,8 @@ typedef enum tm_network_kind {
     TM_NETWORK_GRADIENTS,     // and how the scores change with them: one more input, as tm_graph_load_gradient says
     TM_NETWORK_ATTENTION,     // one block, which `layer` names; "": the last
     TM_NETWORK_ALL_ATTENTION,
-    TM_NETWORK_ATTENTION_GRADIENTS  // of all blocks, and how the scores change with them
+    TM_NETWORK_ATTENTION_GRADIENTS,  // of all blocks, and how the scores change with them
+    TM_NETWORK_TAIL                  // what follows a layer, whose features are the input
 } tm_network_kind;
 #define TM_MAX_NETWORKS 4
 typedef struct tm_engine_network {

@@ -145,6 +145,13 @@ static tagmask_status load_blocks(const tagmask_engine *engine, tm_network_kind 
     return TAGMASK_OK;
 }
 
+static tagmask_status load_tail(const tagmask_engine *engine, const char *layer, tm_engine_network *network,
+                                tm_error *err) {
+    const tm_tail tail = {layer, 1, false, engine->precision};
+    return tm_graph_load_tail(engine->device ? engine->device->gpu : NULL, engine->classifier.model_path, &tail, NULL,
+                              0, &network->graph, err);
+}
+
 static tagmask_status load(const tagmask_engine *engine, tm_network_kind kind, const char *layer,
                            tm_engine_network *network, tm_error *err) {
     network->kind = kind;
@@ -155,6 +162,9 @@ static tagmask_status load(const tagmask_engine *engine, tm_network_kind kind, c
             break;
         case TM_NETWORK_GRADIENTS:
             TM_TRY(load_gradients(engine, layer, network, err));
+            break;
+        case TM_NETWORK_TAIL:
+            TM_TRY(load_tail(engine, layer, network, err));
             break;
         default:
             TM_TRY(load_blocks(engine, kind, layer, network, err));
@@ -228,8 +238,8 @@ static tagmask_status load_checked(tagmask_engine *engine, tm_network_kind kind,
 
 tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kind, const char *layer,
                                      const tm_engine_network **network, tm_error *err) {
-    bool of_features = kind == TM_NETWORK_FEATURES || kind == TM_NETWORK_GRADIENTS;
-    if (!*layer && of_features) layer = engine->network.layer;
+    bool of_layer = kind == TM_NETWORK_FEATURES || kind == TM_NETWORK_GRADIENTS || kind == TM_NETWORK_TAIL;
+    if (!*layer && of_layer) layer = engine->network.layer;
     *network = &engine->network;
     if (is_wanted(&engine->network, kind, layer)) return TAGMASK_OK;
     tm_engine_network *place = &engine->networks[0];

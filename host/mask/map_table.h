@@ -17,7 +17,10 @@
     ROW(elementwise, "elementwise")   \
     ROW(eigengradcam, "eigengradcam") \
     ROW(attention, "attention")       \
-    ROW(rollout, "rollout")
+    ROW(rollout, "rollout")           \
+    ROW(relevance, "relevance")       \
+    ROW(scorecam, "scorecam")         \
+    ROW(ablationcam, "ablationcam")
 
 // What a method needs, one bit each.
 typedef enum tm_map_needs {

@@ -19,6 +19,7 @@ static tm_view map_request(const tm_settings *settings, const tm_view *base, uin
                        .mask = base->mask};
     if (method->of_layer) memcpy(request.layer, settings->layer, sizeof request.layer);
     if (method->needs & TM_MAP_ATTENTION) request.option = settings->head;
+    if (method->needs & TM_MAP_RERUNS) request.option = settings->tried_channels;
     return request;
 }
 

@@ -5,7 +5,9 @@
 #include "base/platform.h"
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
-#define VIEWS_COMMON .classifiers = 1, .expand_size = 448, .cutout_share = 0.3f, .cutout_cell = 56, .mixup_weight = 0.5f
+#define VIEWS_COMMON                                                                                     \
+    .classifiers = 1, .tried_channels = 64, .expand_size = 448, .cutout_share = 0.3f, .cutout_cell = 56, \
+    .mixup_weight = 0.5f
 #define CAM_COMMON                                                                                          \
     .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f,              \
     .affinity_temperature = 0.15f, .affinity_steps = 1, .features_size = 518, .features_temperature = 0.2f, \

@@ -37,6 +37,7 @@ typedef struct tm_settings {
     const char *preset;  // the built-in one that it starts from
     uint32_t method;
     char layer[TM_LAYER_LENGTH];  // whose map is wanted; "": the method's
+    uint32_t tried_channels;      // of methods that run the network again for each: those with the most energy; 0: all
     uint32_t head;                // of the method attention, from 1 on; 0: the mean of all
     // Classifier views: long sides in px, each also mirrored when mirror is set.
     uint32_t scales[TM_MAX_SCALES], scale_count;

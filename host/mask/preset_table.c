@@ -39,6 +39,7 @@ static const tm_member members[] = {
     CHOICE(VIEWS, method, methods),
     ROW(VIEWS, TM_MEMBER_TEXT, "layer", offsetof(tm_settings, layer), 0, 0, false),
     WHOLE(VIEWS, head, 0, 256),
+    WHOLE(VIEWS, tried_channels, 0, 65536),
     LIST(VIEWS, TM_MEMBER_WHOLES, scales, scale_count, 64, 2048, TM_MAX_SCALES),
     FLAG(VIEWS, mirror),
     WHOLE(VIEWS, classifiers, 1, 2),

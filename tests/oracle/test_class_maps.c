@@ -5,6 +5,7 @@
 
 #include "map_case.h"
 #include "mask/map_blocks.h"
+#include "mask/map_reruns.h"
 
 enum { W = 7, H = 5, P = W * H, CHANNELS = 11 };
 
@@ -273,6 +274,59 @@ static void test_attention_step(void **state) {
     free(from);
 }
 
+// ---- Runs again for each channel
+
+static double aligned(const float *plane, double x, double y) {
+    int left = (int)x, top = (int)y, right = TM_MIN(left + 1, W - 1), bottom = TM_MIN(top + 1, H - 1);
+    double u = x - left, v = y - top;
+    return (1 - v) * ((1 - u) * plane[top * W + left] + u * plane[top * W + right]) +
+           v * ((1 - u) * plane[bottom * W + left] + u * plane[bottom * W + right]);
+}
+
+static void check_reruns(map_case *f, tm_layout layout) {
+    enum { WIDE = 24, TALL = 18, PIXELS = WIDE * TALL, CHANNEL = 6 };
+    float *x = test_noise(61, CHANNELS * P, -1, 2), *picture = test_noise(62, 3 * PIXELS, -2, 2);
+    float mask[PIXELS], wanted[3 * PIXELS], energies[CHANNELS];
+    for (int i = 0; i < PIXELS; i++)
+        mask[i] = (float)aligned(x + CHANNEL * P, (i % WIDE) * (W - 1) / (double)(WIDE - 1),
+                                 (i / WIDE) * (H - 1) / (double)(TALL - 1));
+    min_max(mask, PIXELS);
+    for (int i = 0; i < 3 * PIXELS; i++) wanted[i] = picture[i] * mask[i % PIXELS];
+    tm_tensor features = features_of(f, x, layout);
+    tm_rerun run = {.features = &features, .channel = CHANNEL};
+    run.picture = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, 3, TALL, WIDE}}, {NULL, 0, 0}};
+    run.picture.slice = device_map(f, WIDE, 3 * TALL, picture).slice;
+    tm_map input = device_map(f, WIDE, 3 * TALL, NULL), ablated = device_map(f, W, CHANNELS * H, NULL);
+    run.input.slice = input.slice;
+    tm_slice found;
+    float got_ablated[CHANNELS * P], got_energies[CHANNELS];
+    assert_ok(tm_rerun_mask(&f->work, &run, &f->err), &f->err);
+    run.input.slice = ablated.slice;
+    assert_ok(tm_rerun_ablate(&f->work, &run, &f->err), &f->err);
+    assert_ok(tm_channel_energies(&f->work, &features, &found, &f->err), &f->err);
+    assert_ok(tm_readback(f->work.recorder, ablated.slice, got_ablated, &f->err), &f->err);
+    assert_ok(tm_readback(f->work.recorder, found, got_energies, &f->err), &f->err);
+    float *got = fetch(f, &input);
+    assert_close(got, wanted, 3 * PIXELS, 1e-4);
+    for (int k = 0; k < CHANNELS; k++) {
+        energies[k] = 0;
+        for (int i = 0; i < P; i++) {
+            energies[k] += x[k * P + i] * x[k * P + i];
+            assert_true(got_ablated[k * P + i] == (k == CHANNEL ? 0 : x[k * P + i]));
+        }
+    }
+    assert_close(got_energies, energies, CHANNELS, 1e-4);
+    free(x);
+    free(picture);
+    free(got);
+}
+static void test_reruns_linear(void **state) {
+    check_reruns(*state, TM_LINEAR);
+}
+static void test_reruns_c4(void **state) {
+    check_reruns(*state, TM_C4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DEVICE(test_eigen_linear),
@@ -287,6 +341,8 @@ int main(void) {
         WITH_DEVICE(test_products_of_both_layouts),
         WITH_DEVICE(test_nan_is_kept),
         WITH_DEVICE(test_attention_step),
+        WITH_DEVICE(test_reruns_linear),
+        WITH_DEVICE(test_reruns_c4),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

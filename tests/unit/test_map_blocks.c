@@ -229,44 +229,56 @@ static tagmask_image picture(void) {
     return (tagmask_image){sizeof(tagmask_image), WIDTH, HEIGHT, 0, pixels};
 }
 
-// Probabilities of both blocks, (heads, tokens, tokens) each.
+// Probabilities and gradients of both blocks, (heads, tokens, tokens) each.
 typedef struct blocks {
     int tokens;
-    double a[BLOCKS][HEADS * MOST * MOST];
+    double a[BLOCKS][HEADS * MOST * MOST], g[BLOCKS][HEADS * MOST * MOST];
 } blocks;
 
-static void run_blocks(const onnx_model *m, blocks *b) {
+static void run_blocks(const onnx_model *m, int row, blocks *b) {
     static const char *const names[BLOCKS] = {"aattention", "battention"};
     tm_error err = TAGMASK_ERROR_INIT;
     tm_graph *graph = NULL;
     tagmask_image photo = picture();
     static float x[3 * WIDTH * HEIGHT];
+    float seed[CLASSES] = {0};
     size_t size;
     uint8_t *bytes = onnx_bytes(m, &size);
+    const tm_gradient request = {"logits", names, BLOCKS, TM_FP32};
     for (int i = 0; i < 3 * WIDTH * HEIGHT; i++)
         x[i] = ((float)photo.pixels[i % (WIDTH * HEIGHT) * 3 + i / (WIDTH * HEIGHT)] - 127) / 64;
-    assert_ok(tm_graph_load_memory(test_gpu(), bytes, size, "model", names, BLOCKS, &graph, &err), &err);
-    tm_host_tensor input = onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), x), outputs[1 + BLOCKS];
-    assert_ok(tm_graph_run(graph, &input, 1, outputs, &err), &err);
+    seed[row] = 1;
+    assert_ok(tm_graph_load_gradient_memory(test_gpu(), bytes, size, "model", &request, names, BLOCKS, &graph, &err),
+              &err);
+    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), x),
+                               onnx_value(TM_FLOAT32, DIMS(1, CLASSES), seed)},
+                   outputs[1 + 2 * BLOCKS];
+    assert_ok(tm_graph_run(graph, inputs, 2, outputs, &err), &err);
     b->tokens = (int)outputs[1].shape.dim[3];
     for (int k = 0; k < BLOCKS; k++) {
-        const float *a = outputs[1 + k].data;
-        for (int i = 0; i < HEADS * b->tokens * b->tokens; i++) b->a[k][i] = a[i];
+        const float *a = outputs[1 + k].data, *g = outputs[1 + BLOCKS + k].data;
+        for (int i = 0; i < HEADS * b->tokens * b->tokens; i++) {
+            b->a[k][i] = a[i];
+            b->g[k][i] = g[i];
+        }
     }
-    for (int i = 0; i < 1 + BLOCKS; i++) free(outputs[i].data);
+    for (int i = 0; i < 1 + 2 * BLOCKS; i++) free(outputs[i].data);
     tm_graph_free(graph);
     free(bytes);
 }
 
-// The mean over the heads of a block.
-static double mean_of(const blocks *b, int block, int i, int j) {
+// The mean over the heads of a block, or with gradients of relu(g a).
+static double mean_of(const blocks *b, int block, int i, int j, bool gradients) {
     double sum = 0;
-    for (int h = 0; h < HEADS; h++) sum += b->a[block][(h * b->tokens + i) * b->tokens + j];
+    for (int h = 0; h < HEADS; h++) {
+        int at = (h * b->tokens + i) * b->tokens + j;
+        sum += gradients ? fmax(b->g[block][at] * b->a[block][at], 0) : b->a[block][at];
+    }
     return sum / HEADS;
 }
 
-// R = (0.5 A + 0.5 I) R for each block, from R = I.
-static void ref_flow(const blocks *b, double *flow) {
+// R = M R for each block, from R = I: M = 0.5 A + 0.5 I, or I + A.
+static void ref_flow(const blocks *b, bool gradients, double *flow) {
     static double r[MOST * MOST], next[MOST * MOST];
     int n = b->tokens;
     for (int i = 0; i < n * n; i++) r[i] = i % n == i / n;
@@ -274,8 +286,8 @@ static void ref_flow(const blocks *b, double *flow) {
         for (int i = 0; i < n; i++) {
             for (int j = 0; j < n; j++) {
                 double sum = 0;
-                for (int t = 0; t < n; t++) sum += mean_of(b, k, i, t) * r[t * n + j];
-                next[i * n + j] = 0.5 * r[i * n + j] + 0.5 * sum;
+                for (int t = 0; t < n; t++) sum += mean_of(b, k, i, t, gradients) * r[t * n + j];
+                next[i * n + j] = gradients ? r[i * n + j] + sum : 0.5 * r[i * n + j] + 0.5 * sum;
             }
         }
         memcpy(r, next, sizeof r);
@@ -291,11 +303,11 @@ static void ref_map(const blocks *b, const char *method, int block, int head, fl
     double flow[MOST] = {0};
     int n = b->tokens;
     if (strcmp(method, "attention")) {
-        ref_flow(b, flow);
+        ref_flow(b, !strcmp(method, "relevance"), flow);
     } else {
         for (int j = 0; j < n; j++) {
             for (int i = 0; i < (n > PLACES ? 1 : n); i++) {
-                double a = head ? b->a[block][((head - 1) * n + i) * n + j] : mean_of(b, block, i, j);
+                double a = head ? b->a[block][((head - 1) * n + i) * n + j] : mean_of(b, block, i, j, false);
                 flow[j] += n > PLACES ? a : a / n;
             }
         }
@@ -339,11 +351,8 @@ static tagmask_status propose(tagmask_session *session, const char *method, cons
 static const struct {
     const char *method, *layer;
     int block, head;
-} maps[] = {{"attention", NULL, 1, 0},
-            {"attention", "battention", 1, 0},
-            {"attention", "aattention", 0, 0},
-            {"attention", "aattention", 0, 2},
-            {"rollout", NULL, 0, 0}};
+} maps[] = {{"attention", NULL, 1, 0},         {"attention", "battention", 1, 0}, {"attention", "aattention", 0, 0},
+            {"attention", "aattention", 0, 2}, {"rollout", NULL, 0, 0},           {"relevance", NULL, 0, 0}};
 
 static void check_maps(bool class_token) {
     onnx_model *m = transformer(class_token);
@@ -353,7 +362,7 @@ static void check_maps(bool class_token) {
     tagmask_session *session = NULL;
     tagmask_image photo = picture();
     static blocks b;
-    run_blocks(m, &b);
+    run_blocks(m, 1, &b);
     assert_int_equal(b.tokens, PLACES + class_token);
     assert_ok(tagmask_engine_create(device, folder, "none", &engine, &err), &err);
     assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
@@ -407,7 +416,7 @@ static void what_is_wrong_is_told(void **state) {
     assert_ok(tagmask_engine_create(device, tiny_classifier(), "none", &engine, &err), &err);
     session = tiny_session(engine);
     expect_error(session, "attention", NULL, 0, "no attention was found");
-    expect_error(session, "rollout", NULL, 0, "no attention was found");
+    expect_error(session, "relevance", NULL, 0, "no attention was found");
     tagmask_session_free(session);
     tagmask_engine_free(engine);
     onnx_free(m);
