@@ -316,10 +316,20 @@ static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_r
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
+// By images. The scratch memory of all of them is bound whole.
+static void cut_conv_gradient(tm_op_ctx *ctx, tm_cut *cut) {
+    size_t axis = tm_cut_add(cut, ctx->out[0].shape.dim[0], 1);
+    cut->dim[0][axis] = cut->dim[ctx->input_count][axis] = 0;
+    if (ctx->node->fused.residual >= 0) cut->dim[ctx->node->fused.residual][axis] = 0;
+    cut->hidden[0].bytes = ctx->scratch_bytes;
+    cut->hidden[0].axes = 1u << axis;
+}
+
 static tagmask_status record_conv_gradient(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     forward f;
     tm_conv conv;
     TM_TRY(read_forward(ctx, &f, &conv, err));
+    conv.batch = (int32_t)ctx->gout[0].shape.dim[0];
     tm_transpose t = transpose_of(&conv);
     tm_conv turned = turn(&conv);
     switch (way_of(ctx)) {
@@ -351,6 +361,7 @@ const tm_op tm_ops_conv_gradient[] = {
      .release = release_conv_gradient,
      .constant_inputs = 2,
      .shape_inputs = 4,
+     .cut = cut_conv_gradient,
      .fuses = TM_FUSES_RESIDUAL,
      .record = record_conv_gradient},
     {.type = NULL},

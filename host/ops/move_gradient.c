@@ -272,6 +272,14 @@ static tagmask_status record_crop(tm_op_ctx *ctx, const tm_pad_plan *plan, const
     return any ? tm_strided_copy(ctx, recorder, &copy, err) : TAGMASK_OK;
 }
 
+// A copy is made in parts; sums are not.
+static void cut_pad_gradient(tm_op_ctx *ctx, tm_cut *cut) {
+    tm_pad_plan plan;
+    size_t gradient;
+    tm_error ignored;
+    cut->itself = read_pad(ctx, &plan, &gradient, &ignored) == TAGMASK_OK && plan.mode == TM_PAD_CONSTANT;
+}
+
 static tagmask_status record_pad_gradient(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     tm_pad_plan plan;
     tm_axis_sums sums;
@@ -289,17 +297,19 @@ static tagmask_status record_pad_gradient(tm_op_ctx *ctx, tm_recorder *recorder,
     .type = name, .domain = TM_GRADIENT_DOMAIN, .since = 1, .shape = shape_##family, .shape_inputs = 1, \
     .record = record_##family
 const tm_op tm_ops_move_gradient[] = {
-    {LIKE_FIRST("SliceGradient", slice_gradient), .host_inputs = 30},
+    {LIKE_FIRST("SliceGradient", slice_gradient), .host_inputs = 30, .cut = tm_cut_itself},
     {LIKE_FIRST("GatherGradient", gather_gradient)},
-    {LIKE_FIRST("PadGradient", pad_gradient), .layout = layout_pad_gradient, .host_inputs = 14},
+    {LIKE_FIRST("PadGradient", pad_gradient), .cut = cut_pad_gradient, .layout = layout_pad_gradient,
+     .host_inputs = 14},
     {LIKE_FIRST("TileGradient", pad_gradient), .host_inputs = 2},
-    {LIKE_FIRST("ZerosLike", zeros_like)},
+    {LIKE_FIRST("ZerosLike", zeros_like), .cut = tm_cut_itself},
     {.type = "SplitLike",
      .domain = TM_GRADIENT_DOMAIN,
      .since = 1,
      .shape = shape_split_like,
      .layout = layout_split_like,
      .shape_inputs = ~1u,
+     .cut = tm_cut_itself,
      .record = record_split_like},
     {.type = NULL},
 };

@@ -130,6 +130,15 @@ static void layout_scale(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     out[0] = in[0];
 }
 
+static void cut_scale(tm_op_ctx *ctx, tm_cut *cut) {
+    const tm_shape *g = &ctx->in[0].shape;
+    for (int8_t d = 0; d < g->rank; d++) {
+        size_t axis = tm_cut_add(cut, g->dim[d], 1);
+        cut->dim[0][axis] = cut->dim[2][axis] = d;
+        if (d == (g->rank > 1)) cut->dim[1][axis] = 0;
+    }
+}
+
 static tagmask_status record_scale(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     // The scale as a tensor that broadcasts.
     tm_tensor scale = ctx->gin[1];
@@ -146,6 +155,7 @@ const tm_op tm_ops_norm_gradient[] = {
      .shape = shape_scale,
      .layout = layout_scale,
      .alias_inputs = 1,
+     .cut = cut_scale,
      .record = record_scale},
     {.type = "NormGradient",
      .domain = TM_GRADIENT_DOMAIN,

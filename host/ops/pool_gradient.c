@@ -42,6 +42,16 @@ static void layout_pool_gradient(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) 
     in[1] = out[0] = in[0];
 }
 
+// By planes.
+static void cut_pool_gradient(tm_op_ctx *ctx, tm_cut *cut) {
+    for (int8_t d = 0; d < 2; d++) {
+        size_t axis = tm_cut_add(cut, ctx->in[0].shape.dim[d], 1);
+        cut->dim[0][axis] = cut->dim[1][axis] = cut->dim[2][axis] = d;
+        cut->hidden[0].axes |= 1u << axis;
+    }
+    cut->hidden[0].bytes = ctx->scratch_bytes;
+}
+
 static tagmask_status record_pool_gradient(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     tm_pool_plan p;
     TM_TRY(tm_pool_plan_make(ctx, &p, err));
@@ -64,6 +74,7 @@ static tagmask_status record_pool_gradient(tm_op_ctx *ctx, tm_recorder *recorder
     uint32_t planes = (uint32_t)tm_span(&dims, 0, 2);
     uint32_t mode = maximum ? MAXIMUM : tm_attr_int(ctx->node, "count_include_pad", 0) ? MEAN_PADDED : MEAN_INSIDE;
     tm_slice g = ctx->gin[1].slice, found = maximum ? ctx->scratch : g;
+    if (maximum) found.size = TM_MAX(tm_layout_bytes(&ctx->gin[1].shape, ctx->gin[1].layout), (size_t)16);
     for (uint32_t pass = maximum ? 0 : 1; pass < 2; pass++) {
         push.count = planes * (uint32_t)(pass ? push.in[0] * push.in[1] : push.out[0] * push.out[1]);
         tm_launch launch = {.shader = c4 ? "nn/pool_gradient_c4" : "nn/pool_gradient",
@@ -87,6 +98,7 @@ const tm_op tm_ops_pool_gradient[] = {
      .since = 1,
      .shape = shape_pool_gradient,
      .layout = layout_pool_gradient,
+     .cut = cut_pool_gradient,
      .record = record_pool_gradient},
     {.type = "AveragePoolGradient",
      .domain = TM_GRADIENT_DOMAIN,
@@ -94,6 +106,7 @@ const tm_op tm_ops_pool_gradient[] = {
      .shape = shape_pool_gradient,
      .layout = layout_pool_gradient,
      .shape_inputs = 1,
+     .cut = cut_pool_gradient,
      .record = record_pool_gradient},
     {.type = NULL},
 };

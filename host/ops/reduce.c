@@ -173,6 +173,20 @@ static void cut_reduce(tm_op_ctx *ctx, tm_cut *cut) {
     if (reduced_axes(ctx, gone, &keep, &ignored) == TAGMASK_OK) cut_kept(ctx, cut, gone, keep);
 }
 
+// Dimensions are aligned at the last one, as for broadcasting.
+static void cut_sum_like(tm_op_ctx *ctx, tm_cut *cut) {
+    bool gone[TM_MAX_RANK];
+    tm_error ignored;
+    const tm_shape *in = &ctx->in[0].shape;
+    if (axes_unlike(ctx, gone, &ignored) != TAGMASK_OK) return;
+    for (int8_t d = 0; d < in->rank; d++) {
+        if (gone[d]) continue;
+        size_t axis = tm_cut_add(cut, in->dim[d], 1);
+        cut->dim[0][axis] = d;
+        cut->dim[ctx->input_count][axis] = (int8_t)(d - (in->rank - ctx->in[1].shape.rank));
+    }
+}
+
 // Rounds of nn/reduce: a log-sum-exp walks twice, and with several dimensions each element's place takes a loop.
 static uint64_t reduce_rounds(uint64_t length, uint32_t dims, uint32_t op) {
     uint64_t walk = length / 8 + length / 256 + 2 + (dims > 1 ? length * dims : 0);
@@ -314,7 +328,7 @@ const tm_op tm_ops_reduce[] = {
      .shape = shape_reduce,
      .layout = layout_reduce,
      .shape_inputs = 2,
-     .cut = cut_reduce,
+     .cut = cut_sum_like,
      .record = record_reduce},
     {.type = "ChannelSum",
      .domain = TM_GRADIENT_DOMAIN,

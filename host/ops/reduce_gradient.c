@@ -79,6 +79,20 @@ static void layout_spread(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     in[1] = TM_LINEAR;
 }
 
+static void cut_spread(tm_op_ctx *ctx, tm_cut *cut) {
+    bool gone[TM_MAX_RANK], keep;
+    tm_error ignored;
+    int8_t own = 0;
+    if (spread_axes(ctx, gone, &keep, &ignored) != TAGMASK_OK) return;
+    keep = ctx->in[2].shape.rank == ctx->in[0].shape.rank;
+    for (int8_t d = 0; d < ctx->in[0].shape.rank; d++) {
+        size_t axis = tm_cut_add(cut, ctx->in[0].shape.dim[d], 1);
+        cut->dim[ctx->input_count][axis] = d;
+        if (!gone[d]) cut->dim[2][axis] = own;
+        if (keep || !gone[d]) own++;
+    }
+}
+
 static tagmask_status record_spread(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     bool gone[TM_MAX_RANK], keep, c4 = ctx->gout[0].layout == TM_C4;
     TM_TRY(spread_axes(ctx, gone, &keep, err));
@@ -94,7 +108,7 @@ static tagmask_status record_spread(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
         if (gone[d]) reduced.dim[d] = 1;
     tm_row_major(shape.rank, reduced.dim, stride);
     for (int32_t d = 0; d < shape.rank; d++) {
-        if (gone[d] && tm_attr_int(ctx->node, "mean", 0)) push.scale /= (float)shape.dim[d];
+        if (gone[d] && tm_attr_int(ctx->node, "mean", 0)) push.scale /= (float)ctx->in[0].shape.dim[d];
         if (gone[d]) stride[d] = 0;
     }
     int32_t rank = tm_collapse(shape.rank, shape.dim, (int64_t *const[]){stride}, 1);
@@ -121,6 +135,7 @@ const tm_op tm_ops_reduce_gradient[] = {
      .layout = layout_spread,
      .host_inputs = 2,
      .shape_inputs = 1,
+     .cut = cut_spread,
      .record = record_spread},
     {.type = NULL},
 };

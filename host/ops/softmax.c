@@ -24,9 +24,15 @@ static tagmask_status shape_softmax(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
-static void cut_softmax(tm_op_ctx *ctx, tm_cut *cut) {
+void tm_softmax_cut(tm_op_ctx *ctx, tm_cut *cut, size_t count) {
     int32_t rank = ctx->in[0].shape.rank, axis = softmax_axis(ctx, rank);
     tm_cut_dims(ctx, cut, ctx->node->opset < 13 ? (1u << axis) - 1 : ~(1u << axis));
+    for (size_t i = 1; i < count; i++)
+        for (size_t a = 0; a < cut->axis_count; a++) cut->dim[i][a] = cut->dim[0][a];
+}
+
+static void cut_softmax(tm_op_ctx *ctx, tm_cut *cut) {
+    tm_softmax_cut(ctx, cut, 1);
 }
 
 void tm_softmax_lines(const tm_op_ctx *ctx, const tm_shape *in, uint32_t *count, uint32_t *length, uint32_t *apart) {

@@ -21,6 +21,10 @@ static tagmask_status shape_softmax_gradient(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+static void cut_softmax_gradient(tm_op_ctx *ctx, tm_cut *cut) {
+    tm_softmax_cut(ctx, cut, 2);
+}
+
 static tagmask_status record_softmax_gradient(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
     struct {
         uint32_t count, axis, inner;
@@ -45,6 +49,7 @@ const tm_op tm_ops_softmax_gradient[] = {
      .domain = TM_GRADIENT_DOMAIN,
      .since = 1,
      .shape = shape_softmax_gradient,
+     .cut = cut_softmax_gradient,
      .record = record_softmax_gradient},
     {.type = NULL},
 };

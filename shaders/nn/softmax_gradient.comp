@@ -19,12 +19,12 @@ layout(binding = 2) writeonly buffer Out {
 
 #define SUM(i) \
     { \
-        uint at = base + (b + i) * inner; \
+        uint at = base + (b + (i)) * inner; \
         part += LOGARITHM ? g[at] : g[at] * y[at]; \
     }
 #define STORE(i) \
     { \
-        uint at = base + i * inner; \
+        uint at = base + (i) * inner; \
         x[at] = LOGARITHM ? g[at] - exp(y[at]) * total : y[at] * (g[at] - total); \
     }
 

@@ -155,7 +155,8 @@ CHECK(einsums, {"Einsum x,b y equation='ij,kj->ik'", {{"x", 2, {3, 4}}, {"b", 2,
       {"Einsum x y equation='ijk->ki'", {{"x", 3, {2, 3, 4}}}})
 
 CHECK(softmaxes, {"Softmax x y", {{"x", 2, {3, 5}}}}, {"Softmax x y axis=1", {X4}},
-      {"Softmax x y axis=1", {{"x", 3, {2, 3, 4}}}, 11}, {"LogSoftmax x y axis=-2", {X4}},
+      {"Softmax x y axis=1", {{"x", 3, {2, 3, 4}}}, 11}, {"Softmax x y axis=1", {{"x", 3, {2, 21, 3}}}},
+      {"LogSoftmax x y axis=1", {{"x", 3, {2, 21, 3}}}}, {"LogSoftmax x y axis=-2", {X4}},
       {"LogSoftmax x y axis=3", {{"x", 3, {2, 3, 4}}}, 11})
 
 CHECK(

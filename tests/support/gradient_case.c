@@ -65,8 +65,10 @@ static onnx_model *make_model(const gradient_case *c, bool constants, bool c4) {
 onnx_model *gradient_model(const gradient_case *c, uint64_t seed) {
     float *data[5];
     make_data(c, data);
-    free(data[1]);
-    data[1] = test_noise(seed, element_count(&c->tensors[1]), -1, 1);
+    if (tensor_count(c) > 1) {
+        free(data[1]);
+        data[1] = test_noise(seed, element_count(&c->tensors[1]), -1, 1);
+    }
     return model_of(c, true, false, data);
 }
 
