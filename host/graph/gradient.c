@@ -253,13 +253,14 @@ void tm_gradient_zero(tm_backward *back) {
 
 // ---- The tensors of a request.
 static tagmask_status find_tensor(const tm_graph *graph, const char *name, int32_t *value, tm_error *err) {
-    tm_nearest nearest;
-    tm_nearest_begin(&nearest, name, 3);
     for (size_t v = 0; v < graph->value_count; v++) {
         *value = (int32_t)v;
         if (!strcmp(graph->values[v].name, name)) return TAGMASK_OK;
-        tm_nearest_offer(&nearest, graph->values[v].name, graph->values[v].name);
     }
+    tm_nearest nearest;
+    tm_nearest_begin(&nearest, name, 3);
+    for (size_t v = 0; v < graph->value_count; v++)
+        tm_nearest_offer(&nearest, graph->values[v].name, graph->values[v].name);
     char text[300];
     const char *names = tm_nearest_text(&nearest, text, sizeof text);
     return tm_fail(err, TAGMASK_ERROR_ARGUMENT,

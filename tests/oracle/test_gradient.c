@@ -196,6 +196,17 @@ CHECK(blocks,
        "Resize c,,,[1:8:6:6] d mode='linear'; Concat d,a e axis=1; Conv e,u y",
        {{"x", 4, {1, 4, 6, 6}}, {"w", 4, {8, 4, 3, 3}}, {"v", 4, {8, 8, 3, 3}}, {"u", 4, {4, 16, 1, 1}}}})
 
+// Longer than what a round of a shader's loop takes, or a block of its sums.
+CHECK(long_lines, {"InstanceNormalization x,s,b y", {{"x", 4, {1, 3, 19, 21}}, {"s", 1, {3}}, {"b", 1, {3}}}},
+      {"GroupNormalization x,s,b y num_groups=2", {{"x", 4, {1, 4, 19, 17}}, {"s", 1, {4}}, {"b", 1, {4}}}, 21},
+      {"MatMul x,b y", {{"x", 3, {2, 17, 40}}, {"b", 2, {40, 24}}}},
+      {"MatMul x,b y", {{"x", 3, {2, 40, 36}}, {"b", 3, {2, 36, 41}}}},
+      {"Gemm x,w,b y transB=1", {{"x", 2, {19, 37}}, {"w", 2, {22, 37}}, {"b", 1, {22}}}},
+      {"ReduceMean x y axes=0,2 keepdims=0", {{"x", 4, {3, 5, 23, 21}}}, 13},
+      {"Mul x,b y", {{"x", 4, {1, 5, 19, 23}}, {"b", 4, {1, 5, 1, 1}}}},
+      {"Expand x,[3:19:5:23] y", {{"x", 3, {19, 1, 23}}}}, {"Tile x,[11:1:9] y", {{"x", 3, {2, 3, 2}}}},
+      {"Tile [2:0:-1],[20] k; Gather x,k y axis=1", {{"x", 3, {2, 3, 5}}}})
+
 // With weights of 16 bits: by each way that the gradient of a convolution is computed.
 static void halves(void **state) {
     (void)state;
@@ -212,12 +223,12 @@ static void halves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(activations),    cmocka_unit_test(functions), cmocka_unit_test(arithmetic),
-        cmocka_unit_test(convolutions),   cmocka_unit_test(products),  cmocka_unit_test(pools),
-        cmocka_unit_test(reductions),     cmocka_unit_test(views),     cmocka_unit_test(moves),
-        cmocka_unit_test(transposed),     cmocka_unit_test(einsums),   cmocka_unit_test(softmaxes),
-        cmocka_unit_test(blocks),         cmocka_unit_test(halves),    cmocka_unit_test(resizes),
-        cmocka_unit_test(normalizations),
+        cmocka_unit_test(activations),  cmocka_unit_test(functions),      cmocka_unit_test(arithmetic),
+        cmocka_unit_test(convolutions), cmocka_unit_test(products),       cmocka_unit_test(pools),
+        cmocka_unit_test(reductions),   cmocka_unit_test(views),          cmocka_unit_test(moves),
+        cmocka_unit_test(transposed),   cmocka_unit_test(einsums),        cmocka_unit_test(softmaxes),
+        cmocka_unit_test(blocks),       cmocka_unit_test(long_lines),     cmocka_unit_test(halves),
+        cmocka_unit_test(resizes),      cmocka_unit_test(normalizations),
 
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
