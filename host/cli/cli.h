@@ -156,12 +156,12 @@ typedef struct cli_packs {
          "P",                                                                                                         \
          CLI_REAL,                                                                                                    \
          offsetof(type, member.score_limit),                                                                          \
-         0,                                                                                                           \
+         -1,                                                                                                          \
          1,                                                                                                           \
          -1,                                                                                                          \
          .help =                                                                                                      \
-             "a tag whose class is less than this as probable as the photo's most probable one gets no "              \
-             "region; 0: every tag gets one (default: 0)"},                                                           \
+             "a tag gets no region when the classifier sees it nowhere: the largest share of a place that "           \
+             "its classes have is less than this; 0 or -1: every tag gets one (default: 0.016)"},                     \
         {"working-size",                                                                                              \
          "PX",                                                                                                        \
          CLI_UINT,                                                                                                    \

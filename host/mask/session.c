@@ -122,17 +122,6 @@ tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask
     return TAGMASK_OK;
 }
 
-// How probable a tag's likeliest class is beside the photo's: 1 for the most probable class. 1 without a class, of
-// which nothing is known.
-static float presence(const tagmask_session *session, const tagmask_tag_info *info) {
-    float best = -INFINITY, own = -INFINITY;
-    size_t classes = (size_t)session->engine->class_count;
-    if (!info->class_count) return 1;
-    for (size_t c = 0; c < classes; c++) best = TM_MAX(best, session->scores[c]);
-    for (size_t i = 0; i < info->class_count; i++) own = TM_MAX(own, session->scores[info->classes[i]]);
-    return expf(own - best);
-}
-
 // Labels from probabilities: the most probable tag of a pixel, if it reaches the threshold; absent tags take none. In
 // pieces that stay in the processor's cache, a tag at a time, in a form that compilers turn into vector code.
 static uint8_t *make_labels(const tagmask_session *session, size_t tag_count, float threshold, const bool *absent) {
@@ -170,8 +159,8 @@ static tagmask_status note_tags(const tagmask_session *session, const tm_setting
     made->texts = tm_calloc(tag_count, sizeof *made->texts);
     if (!made->texts) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the notes of %zu tags", tag_count);
     for (size_t t = 0; t < tag_count; t++) {
-        float score = presence(session, &infos[t]);
-        bool unseen = score < settings->score_limit;
+        float presence = settings->score_limit > 0 ? tm_session_presence(session, &infos[t]) : 1;
+        bool unseen = presence < settings->score_limit;
         made->absent[t] = unseen || session->flat[t];
         made->names[t] = infos[t].name;
         made->notes[t] =
@@ -180,9 +169,9 @@ static tagmask_status note_tags(const tagmask_session *session, const tm_setting
         made->notes[t] = made->texts[t];
         if (unseen)
             (void)snprintf(made->texts[t], sizeof made->texts[t],
-                           "the classifier does not see it: %.2g as probable as the photo's most probable class, the "
-                           "score limit is %.2g",
-                           (double)score, (double)settings->score_limit);
+                           "the classifier does not see it (%.2g, the score limit is %.2g); score_limit -1 "
+                           "(--score-limit -1) proposes it anyway",
+                           (double)presence, (double)settings->score_limit);
         else
             (void)snprintf(made->texts[t], sizeof made->texts[t],
                            "the map of the method %s is the same everywhere, so it shows no place",
@@ -214,6 +203,7 @@ static tagmask_status run_stages(tagmask_session *session, const tm_settings *se
     TM_TRY(tm_session_images(session, settings, err));
     TM_TRY(tm_session_progress(settings, 0.05f, "networks", err));
     TM_TRY(tm_session_views(session, settings, err));
+    TM_TRY(tm_session_look(session, settings, err));
     TM_TRY(tm_session_progress(settings, 0.6f, "maps", err));
     TM_TRY(tm_session_fuse(session, settings, infos, tag_count, err));
     TM_TRY(tm_session_progress(settings, 0.8f, "refinement", err));

@@ -125,6 +125,14 @@ tagmask_status tm_session_record_cam(tagmask_session *session, tm_work *work, co
                                      const tm_map *disagreement, tm_error *err);
 // stage_map.c: gives the result of the last proposal its class maps.
 tagmask_status tm_session_attach_maps(tagmask_session *session, tagmask_result *result, tm_error *err);
+// presence.c: what the views see of each class, for tm_session_presence; nothing without a score limit. The views must
+// hold.
+tagmask_status tm_session_look(tagmask_session *session, const tm_settings *settings, tm_error *err);
+// How sure the classifier is that the tag's thing is somewhere in the photo, 0..1: over the tag's classes the most that
+// a view sees, the geometric mean over the views, less for tags of many classes. 1 without a class, of which nothing is
+// known. Where the network has no class weights for the views' features, or they are too large to be bound: how
+// probable the tag's likeliest class is beside the photo's.
+float tm_session_presence(const tagmask_session *session, const tagmask_tag_info *info);
 // map_views.c: whether the method and the layer fit the engine. *settings: a layer that need not be named is "".
 tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err);
 // In place of a part's view the one that the method makes of it for a class, run; nothing where the method needs none.

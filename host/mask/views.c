@@ -9,7 +9,8 @@
 void tm_view_clear(tm_view *view) {
     for (size_t i = 0; i < view->output_count; i++) tm_buffer_destroy(view->outputs[i].slice.buffer);
     free(view->scores);
-    view->scores = NULL;
+    free(view->seen);
+    view->scores = view->seen = NULL;
     view->output_count = 0;
     view->ready = false;
 }

@@ -37,6 +37,7 @@ typedef struct tm_view {
     size_t output_count;
     float *scores;        // classifiers, without a method: class_count logits
     size_t score_places;  // numbers that each of them was the mean of
+    float *seen;          // class_count: what it sees of each class (presence.h); NULL until asked for
     uint64_t asked;       // the session's proposal that asked for it last
 } tm_view;
 void tm_view_clear(tm_view *view);  // frees the result

@@ -220,7 +220,8 @@ static void test_targets(void **state) {
         "\"imagePath\":\"disc.png\",\"imageWidth\":96,\"imageHeight\":64}";
     mkdir(path_of("drawn"), 0777);
     write_text("drawn/disc.json", drawn);
-    expect_command(run(WORDS("propose", "a/disc.png", "--tag", "cat", "--out", "drawn", QUICK)), 0, NULL, NULL);
+    expect_command(run(WORDS("propose", "a/disc.png", "--tag", "cat", "--score-limit", "-1", "--out", "drawn", QUICK)),
+                   0, NULL, NULL);
     tm_error err = TAGMASK_ERROR_INIT;
     uint8_t *text;
     size_t size;

@@ -146,6 +146,30 @@ static void test_auto_tags(void **state) {
     tagmask_session_free(session);
 }
 
+// What the photos show is proposed, also where the photo's scores are another thing's; what they do not show is
+// refused.
+static void test_absent_things_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *photo, *there, *absent;
+    } cases[] = {{"chelsea.png", "cat", "bus"},
+                 {"coffee.png", "cup", "cat"},
+                 {"rocket.jpg", "rocket", "dog"},
+                 {"motorcycle_left.png", "motorcycle", "cat"}};
+    const tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .crf_iterations = -1};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tagmask_session *session = open_photo(cases[i].photo);
+        tagmask_result *result = propose(session, cases[i].there, &params);
+        assert_true(tagmask_result_region_count(result) > 0);
+        tagmask_result_free(result);
+        result = propose(session, cases[i].absent, &params);
+        assert_int_equal(tagmask_result_region_count(result), 0);
+        assert_non_null(strstr(tagmask_result_note(result, 0), "the classifier does not see it"));
+        tagmask_result_free(result);
+        tagmask_session_free(session);
+    }
+}
+
 static bool stop_at_half(void *user, float done, const char *stage) {
     (void)user;
     (void)stage;
@@ -317,10 +341,15 @@ static void test_stage_maps(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cat),        cmocka_unit_test(test_stages_are_kept),
-        cmocka_unit_test(test_stage_maps), cmocka_unit_test(test_tags_compete),
-        cmocka_unit_test(test_auto_tags),  cmocka_unit_test(test_errors_leave_the_session_usable),
-        cmocka_unit_test(test_cache),      cmocka_unit_test(test_odd_photos),
+        cmocka_unit_test(test_cat),
+        cmocka_unit_test(test_stages_are_kept),
+        cmocka_unit_test(test_stage_maps),
+        cmocka_unit_test(test_tags_compete),
+        cmocka_unit_test(test_absent_things_are_refused),
+        cmocka_unit_test(test_auto_tags),
+        cmocka_unit_test(test_errors_leave_the_session_usable),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_odd_photos),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

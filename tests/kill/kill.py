@@ -32,7 +32,7 @@ FORMATS = "labelme,coco,coco-rle,coco-rle-crowd,voc,yolo,cvat,label-studio,label
 COCO_FILES = ("coco.json", "coco-rle.json", "coco-rle-crowd.json")
 TAGS = ("cat", "cup")
 PHOTOS = ("1.png", "a/1.png", "a/2.png", "a/deep/1.png", "b/1.png", "b/2.png")
-SETTINGS = ("--preset", "fast", "--crf-iterations", "0", "--working-size", "128")
+SETTINGS = ("--preset", "fast", "--crf-iterations", "0", "--working-size", "128", "--score-limit", "-1")
 TIMEOUT = 120
 
 

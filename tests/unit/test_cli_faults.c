@@ -20,7 +20,7 @@ static void count_events(void) {
     tagmask_device_stats stats = {.struct_size = sizeof stats};
     const char *tag = "cat";
     tagmask_image photo = tiny_photo();
-    tagmask_params params = {.struct_size = sizeof params, .preset = "fast"};
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .score_limit = -1};
     assert_ok(tagmask_device_open(NULL, &device, &err), &err);
     assert_ok(tagmask_engine_create(device, tiny_classifier(), tiny_saliency(), &engine, &err), &err);
     assert_int_equal(tagmask_device_get_stats(device, &stats), TAGMASK_OK);

@@ -1,7 +1,8 @@
 // What of a photo comes back to the host between its upload and its probabilities. Class scores come with the
-// classifier's passes: a few KB that choose which classes compete. After them everything stays on the device, except
-// two numbers a tag that tell whether its map shows anything, and in presets with crops of the photo around what is
-// found: their boxes are found on the host in a small map.
+// classifier's passes, and of each class how much a pass sees of it: a few KB that choose which classes compete and
+// which tags are refused. After them everything stays on the device, except two numbers a tag that tell whether its map
+// shows anything, and in presets with crops of the photo around what is found: their boxes are found on the host in a
+// small map.
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,14 +63,14 @@ static bytes_back propose(const char *preset, const char *const *tags, size_t ta
     return back;
 }
 
-enum { CONTENT = 2 * sizeof(float) };
+enum { CONTENT = 2 * sizeof(float), A_VIEW = 2 * TINY_CLASSES * sizeof(float) };
 static const char *const tags[] = {"cat", "dog"};
 
 static void maps_stay_on_the_device(void **state) {
     (void)state;
     bytes_back back = propose("fast", tags, 2);
     assert_true(back.views > 0);
-    assert_int_equal(back.networks, back.views * TINY_CLASSES * sizeof(float));
+    assert_int_equal(back.networks, back.views * A_VIEW);
     assert_int_equal(back.maps, 2 * CONTENT);
     assert_int_equal(back.probabilities, back.pixels * 2 * sizeof(float));
 }
@@ -79,7 +80,7 @@ static void crops_follow_a_small_map(void **state) {
     static const char *const presets[] = {"balanced", "best"};
     for (size_t i = 0; i < TM_ARRAY_LEN(presets); i++) {
         bytes_back back = propose(presets[i], tags, 2);
-        assert_int_equal(back.networks, back.views * TINY_CLASSES * sizeof(float));
+        assert_int_equal(back.networks, back.views * A_VIEW);
         assert_int_equal(back.maps, 2 * (CONTENT + back.eighth));
         assert_int_equal(back.probabilities, back.pixels * 2 * sizeof(float));
     }

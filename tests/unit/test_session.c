@@ -434,7 +434,7 @@ static void an_absent_tag_gets_no_region(void **state) {
         tagmask_result_free(result);
     }
     assert_int_equal(refused[0], 0);
-    assert_int_equal(refused[1], 3);  // all but the most probable class and the word without a class
+    assert_int_equal(refused[1], 4);  // all but the word without a class
     tagmask_params wrong = {.struct_size = sizeof wrong, .score_limit = 2};
     tagmask_result *none = NULL;
     assert_int_equal(tagmask_propose(session, tags, 1, &wrong, &none, &err), TAGMASK_ERROR_ARGUMENT);

@@ -297,8 +297,10 @@ typedef struct tagmask_params {
     tagmask_progress_fn progress; /* NULL: none */
     void *progress_user;
     uint32_t max_parts; /* of each tag the largest parts are kept, at most this many (1: one shape a tag); 0: all */
-    /* A tag gets no region when its class is less than this as probable as the photo's most probable class, 0..1; its
-     * probability is made all the same and its note says so. Default -1: every tag gets one. */
+    /* A tag gets no region when the classifier sees its classes nowhere in the photo: the largest share that they have
+     * of a place (a softmax over all classes, place by place) is less than this, 0..1. Its probability is made all the
+     * same and its note says so. Default 0.016; -1: every tag gets one. Networks without class weights for their
+     * features (docs/maps.md) compare how probable the class is beside the photo's most probable one. */
     float score_limit;
     bool keep_maps; /* results hold the class maps, which the formats "map" and "map-npy" write: 4 bytes a pixel of the
                        working size */
