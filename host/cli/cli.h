@@ -126,7 +126,7 @@ typedef struct cli_packs {
         {"features", "PACK", CLI_TEXT, offsetof(type, packs.features),                                            \
          .help =                                                                                                  \
              "network whose features tell some presets which places belong together, or 'none' (default: "        \
-             "vit-s-focus, if installed)"},                                                                       \
+             "vit-s-focus beside the default classifier, if installed)"},                                         \
         CLI_OPTION_PRECISION(type, packs.precision)
 
 // Rows for the members of a tagmask_params.

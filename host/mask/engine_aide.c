@@ -108,9 +108,9 @@ static tagmask_status choose(tagmask_engine *engine, tm_role role, const char *g
 
 tagmask_status tm_engine_choose_aides(tagmask_engine *engine, const char *classifier,
                                       const tagmask_load_options *options, tm_error *err) {
-    // The classes of a default are those of the default classifier.
+    // The defaults are the default classifier's company: whoever brings another one chooses the others, too.
     TM_TRY(choose(engine, TM_ROLE_SECOND, options->second, classifier ? NULL : "efficientnet-lite1", err));
-    return choose(engine, TM_ROLE_FEATURES, options->features, "vit-s-focus", err);
+    return choose(engine, TM_ROLE_FEATURES, options->features, classifier ? NULL : "vit-s-focus", err);
 }
 
 void tm_engine_free_aides(tagmask_engine *engine) {

@@ -5,13 +5,12 @@
 #include "base/platform.h"
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
-#define VIEWS_COMMON                                                                                     \
-    .classifiers = 1, .tried_channels = 64, .expand_size = 448, .cutout_share = 0.3f, .cutout_cell = 56, \
-    .mixup_weight = 0.5f
-#define CAM_COMMON                                                                                          \
-    .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f,              \
-    .affinity_temperature = 0.15f, .affinity_steps = 1, .features_size = 518, .features_temperature = 0.2f, \
-    .crop_source = TM_CROP_FUSED, .crop_above = 0.4f
+#define VIEWS_COMMON .tried_channels = 64, .cutout_share = 0.3f, .cutout_cell = 56, .mixup_weight = 0.5f
+#define CAM_COMMON                                                                                           \
+    .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f,               \
+    .affinity_temperature = 0.15f, .affinity_steps = 1, .features_size = 518, .features_temperature = 0.2f,  \
+    .features_strength = 0.45f, .features_high = 0.8f, .features_above = 0.6f, .crop_source = TM_CROP_FUSED, \
+    .crop_above = 0.4f
 #define FUSION_COMMON                                                                                     \
     .gate_low = 0.25f, .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, \
     .eps_share = 0.5f
@@ -24,11 +23,13 @@
 #define COMMON VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, EDGE_COMMON, CRF_COMMON, MASK_COMMON
 
 static const tm_settings presets[] = {
-    {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .affinity_size = 448, .ridge = 3},
-    {COMMON, .preset = "balanced", .scales = {448, 832}, .scale_count = 2, .affinity_size = 448, .ridge = 3,
-     .crops = {1.4f}, .crop_count = 1},
-    {COMMON, .preset = "best", .scales = {288, 448, 640, 832}, .scale_count = 4, .mirror = true, .affinity_size = 640,
-     .ridge = 6, .saliency_mirror = true, .crops = {1.4f, 2.0f}, .crop_count = 2},
+    {COMMON, .preset = "fast", .scales = {448}, .scale_count = 1, .classifiers = 1, .expand_size = 448,
+     .affinity_size = 448, .ridge = 3},
+    {COMMON, .preset = "balanced", .scales = {640}, .scale_count = 1, .classifiers = 2, .expand_size = 640,
+     .affinity_from = TM_AFFINITY_FEATURES, .affinity_size = 640, .ridge = 3, .crops = {1.4f}, .crop_count = 1},
+    {COMMON, .preset = "best", .scales = {448, 640, 832}, .scale_count = 3, .mirror = true, .classifiers = 2,
+     .expand_size = 448, .affinity_from = TM_AFFINITY_FEATURES, .affinity_size = 640, .ridge = 6,
+     .saliency_mirror = true, .crops = {1.4f, 2.0f}, .crop_count = 2},
 };
 
 tagmask_status tm_preset_builtin(const char *name, const char *source, tm_settings *settings, tm_error *err) {

@@ -64,6 +64,8 @@ typedef struct tm_settings {
     // Or those of the engine's features network, if it has one: TM_AFFINITY_FEATURES.
     uint32_t affinity_from, features_size;
     float features_temperature;
+    // These take the place of gate_strength, cam_high and crop_above then: such a map deserves more trust.
+    float features_strength, features_high, features_above;
     float ridge;  // lambda of the regression on the features (affinity.c); 0: none
     // Class competition (class_map.comp): the tag's map less `rivalry` times the best of the `rivals` other classes.
     uint32_t rivals;

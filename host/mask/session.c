@@ -83,6 +83,7 @@ tagmask_status tm_session_progress(const tm_settings *settings, float done, cons
 static tagmask_status resolve(tagmask_engine *engine, const tagmask_params *params, tm_settings *settings,
                               tm_error *err) {
     TM_TRY(tm_settings_resolve(params, settings, err));
+    tm_session_adapt(engine, settings);
     return tm_map_check(engine, settings, err);
 }
 

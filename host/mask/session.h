@@ -81,6 +81,8 @@ struct tagmask_session {
     size_t tag_count;
 };
 
+// Puts the preset's values for an engine with a features network in place, where it has one and the preset asks for it.
+void tm_session_adapt(const tagmask_engine *engine, tm_settings *settings);
 // Each makes its stage hold for the settings (and tags); does nothing when it does already.
 tagmask_status tm_session_images(tagmask_session *session, const tm_settings *settings, tm_error *err);
 tagmask_status tm_session_views(tagmask_session *session, const tm_settings *settings, tm_error *err);

@@ -174,7 +174,14 @@ static size_t count_classifiers(const tagmask_engine *engine, const tm_settings 
 }
 
 static bool wants_features(const tagmask_engine *engine, const tm_settings *settings) {
-    return settings->affinity_from == TM_AFFINITY_FEATURES && engine->features.wanted;
+    return settings->affinity_from == TM_AFFINITY_FEATURES && settings->affinity_size && engine->features.wanted;
+}
+
+void tm_session_adapt(const tagmask_engine *engine, tm_settings *settings) {
+    if (!wants_features(engine, settings)) return;
+    settings->gate_strength = settings->features_strength;
+    settings->cam_high = settings->features_high;
+    settings->crop_above = settings->features_above;
 }
 
 // The views of the settings, in order.

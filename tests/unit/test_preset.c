@@ -112,7 +112,7 @@ static void test_bad_files(void **state) {
         {"{\"scales\": [448, \"x\"]}", "scales: expected a list of whole numbers"},
         {"{\"scales\": [1,2,3,4,5,6,7,8,9]}", "scales: 9 numbers; expected at most 8"},
         {"{\"scales\": [448, 5000]}", "scales: 5000 is outside"},
-        {"{\"scales\": [320]}", "affinity_size: 448 is none of the scales"},
+        {"{\"scales\": [320]}", "affinity_size: 640 is none of the scales"},
         {"{\"method\": \"magic\"}", "method: \"magic\" is unknown; expected cam"},
         {"{\"fusion\": \"mean\"}", "fusion: \"mean\" is unknown; expected gate, product, max, eps, agreement"},
         {"{\"unary\": \"label\"}", "unary: \"label\" is unknown; expected logit, seeds"},

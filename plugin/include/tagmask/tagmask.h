@@ -181,10 +181,11 @@ typedef struct tagmask_load_options {
      * float cannot hold (beyond 65504, or all too small) stay 32-bit ones. */
     const char *precision;
     /* Of engines only: two more packs, named as the first two are, which are loaded when a preset first asks for them.
-     * "none": not at all. NULL: the default, if its pack is installed.
-     * second: a classifier of the same classes, asked beside the first. Default: "efficientnet-lite1" where the first
-     * is the default one. features: a network that describes places (docs/packs.md), so that places of one object are
-     * known to belong together. Default: "vit-s-focus". */
+     * "none": not at all. NULL: beside the default classifier the default, if its pack is installed; else none.
+     * second: a classifier of the same classes, asked beside the first. Default: "efficientnet-lite1".
+     *
+     * features: a network that describes places (docs/packs.md), so that places of one object are known to belong
+     * together. Default: "vit-s-focus". */
     const char *second, *features;
 } tagmask_load_options;
 /* tagmask_network_load with options (NULL: the defaults). Errors also: ARGUMENT (an unknown precision). [any thread] */
