@@ -18,7 +18,8 @@
 #define CRF_COMMON                                                                                                  \
     .unary_gain = 16, .unary_centre = 0.5f, .seed_high = 0.5f, .seed_low = 0.25f, .gt_prob = 0.7f,                  \
     .colour_iterations = 2, .working_size = 640, .crf_divisor = 2, .crf_gaussian_sxy = 3, .crf_gaussian_compat = 3, \
-    .crf_bilateral_sxy = 50, .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5
+    .crf_bilateral_sxy = 50, .crf_bilateral_srgb = 5, .crf_bilateral_compat = 5, .crf_iterations = 5,               \
+    .crf_share = 0.5f
 #define MASK_COMMON .threshold = 0.5f, .score_limit = 0.016f, .regions = {.min_part = 0.05f, .tolerance = 1}
 #define COMMON VIEWS_COMMON, CAM_COMMON, FUSION_COMMON, EDGE_COMMON, CRF_COMMON, MASK_COMMON
 

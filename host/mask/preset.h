@@ -95,6 +95,7 @@ typedef struct tm_settings {
     uint32_t working_size, crf_divisor;
     float crf_gaussian_sxy, crf_gaussian_compat, crf_bilateral_sxy, crf_bilateral_srgb, crf_bilateral_compat;
     uint32_t crf_iterations;  // 0: no CRF
+    float crf_share;          // of the CRF in the probability; the rest is the map it started from
     float threshold;
     float score_limit;        // a tag whose presence (tm_session_presence) is less gets no region; negative: any does
     tm_region_rules regions;  // as tm_result_create takes them

@@ -105,6 +105,7 @@ static const tm_member members[] = {
     REAL(CRF, crf_bilateral_srgb, 0.5, 1000),
     REAL(CRF, crf_bilateral_compat, 0.001, 1000),
     WHOLE(CRF, crf_iterations, 0, 50),
+    REAL(CRF, crf_share, 0, 1),
     REAL(RESULT, threshold, 1e-4, 0.9999),
     ROW(RESULT, TM_MEMBER_REAL, "score_limit", offsetof(tm_settings, score_limit), 0, 1, true),
     ROW(RESULT, TM_MEMBER_REAL, "min_part", offsetof(tm_settings, regions.min_part), 0, 1, true),

@@ -150,12 +150,34 @@ static tagmask_status record_band(tagmask_session *session, tm_work *work, tm_up
     return TAGMASK_OK;
 }
 
+// share of the CRF's marginals and the rest of the maps that it started from, in place.
+static tagmask_status record_shares(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                    size_t tag_count, tm_slice marginals, tm_error *err) {
+    uint64_t plane = crf_plane_bytes(session);
+    TM_TRY(prepare_refined(session, settings, tag_count, err));
+    TM_TRY(record_refined(session, work, settings, tag_count, err));
+    uint64_t stride = tm_plane_bytes(session->crf_width, session->crf_height);
+    struct {
+        uint32_t count, stride, total;
+        float share;
+    } push = {(uint32_t)(plane / 4), (uint32_t)(stride / 4), (uint32_t)(plane / 4 * tag_count), settings->crf_share};
+    tm_map_call call = {.shader = "fuse/share",
+                        .bindings = {{session->refined, 0, stride * tag_count}, marginals},
+                        .push = &push,
+                        .push_size = sizeof push,
+                        .elements = push.total,
+                        .flops_per_element = 3};
+    return tm_map_dispatch(work, &call, err);
+}
+
 // What the bands read: the tags' marginals (plane 0 of them is the background), or without a CRF the refined maps.
 static tagmask_status gather_maps(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                   size_t tag_count, tm_slice maps, tm_error *err) {
     uint64_t plane = crf_plane_bytes(session);
-    if (settings->crf_iterations)
-        return tm_copy(work->recorder, (tm_slice){session->marginals, plane, plane * tag_count}, maps, err);
+    if (settings->crf_iterations) {
+        TM_TRY(tm_copy(work->recorder, (tm_slice){session->marginals, plane, plane * tag_count}, maps, err));
+        return settings->crf_share < 1 ? record_shares(session, work, settings, tag_count, maps, err) : TAGMASK_OK;
+    }
     TM_TRY(record_refined(session, work, settings, tag_count, err));
     for (size_t t = 0; t < tag_count; t++) {
         tm_slice to = {maps.buffer, maps.offset + plane * t, plane};

@@ -1,5 +1,6 @@
 // What a session computes anew after each kind of change, counted in dispatches by stage, and that the result is bit
 // for bit that of a session that never saw anything else.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -484,6 +485,44 @@ static void test_precisions(void **state) {
     free(folder);
 }
 
+// The probability of "cat" with so much of the CRF in it.
+static float *shared_probability(tagmask_session *session, const char *path, double share) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    char text[128];
+    (void)snprintf(text, sizeof text, "{\"preset\": \"fast\", \"score_limit\": -1, \"crf_share\": %.9g}", share);
+    assert_ok(tm_write_file(path, text, strlen(text), &err), &err);
+    tagmask_result *result = propose(session, "cat", PARAMS(.preset = path), &(counts){{0}});
+    tagmask_image photo = tiny_photo();
+    size_t bytes = (size_t)photo.width * photo.height * sizeof(float);
+    float *probability = malloc(bytes);
+    memcpy(probability, tagmask_result_probability(result, 0), bytes);
+    tagmask_result_free(result);
+    return probability;
+}
+
+// Enlarging is linear in the maps, so the probability of a share is that share of both ends.
+static void test_share_of_the_crf(void **state) {
+    (void)state;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "p.json");
+    tagmask_session *session = tiny_session(engine);
+    float *map = shared_probability(session, path, 0), *crf = shared_probability(session, path, 1),
+          *shared = shared_probability(session, path, 0.3);
+    tagmask_image photo = tiny_photo();
+    size_t differ = 0;
+    for (size_t i = 0; i < (size_t)photo.width * photo.height; i++) {
+        differ += fabsf(map[i] - crf[i]) > 0.05f;
+        if (fabsf(shared[i] - (0.3f * crf[i] + 0.7f * map[i])) > 1e-5f)
+            fail_msg("pixel %zu: %g, of %g and %g", i, (double)shared[i], (double)crf[i], (double)map[i]);
+    }
+    assert_true(differ > 100);
+    free(map);
+    free(crf);
+    free(shared);
+    tagmask_session_free(session);
+    free(path);
+    free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_absent_tag_gets_no_region),
@@ -500,6 +539,7 @@ int main(void) {
         cmocka_unit_test(test_check_params),
         cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_stops_between_passes),
+        cmocka_unit_test(test_share_of_the_crf),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
