@@ -139,8 +139,8 @@ typedef struct cli_packs {
         {"method", "NAME", CLI_TEXT, offsetof(type, member.method),                                                   \
          .help =                                                                                                      \
              "how the map of the classifier is made: cam, or for networks of any kind gradcam, gradcam++, xgradcam, " \
-             "hirescam, layercam, elementwise, eigencam, eigengradcam, scorecam, ablationcam, for transformers "      \
-             "attention, rollout, relevance (docs/maps.md; default: cam)"},                                           \
+             "hirescam, layercam, elementwise, eigencam, eigengradcam, fullgrad, scorecam, ablationcam, for "         \
+             "transformers attention, rollout, relevance (docs/maps.md; default: cam)"},                              \
         {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
          .help =                                                                                                      \
              "layer of the classifier whose map is taken, of those that 'tagmask layers' lists; the method cam has "  \

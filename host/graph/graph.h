@@ -162,6 +162,16 @@ size_t tm_graph_attentions(const tm_graph *graph, const char *const **names);
 // Whether `layer` names the block: the probabilities, or what the operator Attention makes with them.
 bool tm_attention_is_of(const char *probabilities, const char *layer);
 
+// The constant biases of the network's convolutions and batch normalizations (there what does not depend on the input),
+// in the order of computation, at most TM_MAX_BIASES; owned by the graph.
+#define TM_MAX_BIASES 256
+typedef struct tm_bias {
+    const char *tensor;  // that it is part of: usable as extra output
+    const float *values;
+    int64_t channels;
+} tm_bias;
+size_t tm_graph_biases(const tm_graph *graph, const tm_bias **biases);
+
 // The tensor whose softmax output i is; the output itself where there is no softmax.
 const char *tm_graph_logits(const tm_graph *graph, size_t i);
 

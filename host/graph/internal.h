@@ -89,6 +89,8 @@ struct tm_graph {
     tm_error head_error;
     const char **attentions;  // found at load; room for TM_MAX_ATTENTIONS
     size_t attention_count;
+    tm_bias *biases;  // found before the passes; room for TM_MAX_BIASES
+    size_t bias_count;
 };
 
 // ---- prescan.c: walks the protobuf wire format with the descriptors of onnx.proto before protobuf-c allocates.
@@ -138,6 +140,9 @@ tagmask_status tm_tail_widen(tm_graph *graph, uint32_t dilation, bool dense, tm_
 
 // gradient.c: for tm_graph_load_gradient, between the import and the passes.
 tagmask_status tm_gradient_append(tm_graph *graph, const tm_gradient *gradient, tm_error *err);
+
+// bias.c
+tagmask_status tm_find_biases(tm_graph *graph, tm_error *err);
 
 // attention.c
 tagmask_status tm_find_attentions(tm_graph *graph, tm_error *err);

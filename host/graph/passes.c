@@ -7,6 +7,7 @@
 
 tagmask_status tm_run_passes(tm_graph *graph, tm_error *err) {
     TM_TRY(tm_pass_fold_constants(graph, err));
+    TM_TRY(tm_find_biases(graph, err));  // before others merge or change them
     tm_pass_remove_identities(graph);
     TM_TRY(tm_pass_remove_dead(graph, err));
     TM_TRY(tm_pass_fold_affine(graph, err));

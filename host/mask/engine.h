@@ -22,6 +22,7 @@ typedef enum tm_network_kind {
     TM_NETWORK_ATTENTION,     // one block, which `layer` names; "": the last
     TM_NETWORK_ALL_ATTENTION,
     TM_NETWORK_ATTENTION_GRADIENTS,  // of all blocks, and how the scores change with them
+    TM_NETWORK_BIASES,               // how the scores change with the picture, and with all that biases are part of
     TM_NETWORK_TAIL                  // what follows a layer, whose features are the input
 } tm_network_kind;
 #define TM_MAX_NETWORKS 4
@@ -33,7 +34,7 @@ typedef struct tm_engine_network {
     size_t features_output, affinity_output, gradient_output;
     struct {
         size_t probabilities, gradient;
-    } blocks[TM_MAX_ATTENTIONS];  // in the order of computation
+    } blocks[TM_MAX_BIASES];  // or what has biases, in the order of computation
     size_t block_count;
     uint64_t used;
 } tm_engine_network;

@@ -145,6 +145,25 @@ static tagmask_status load_blocks(const tagmask_engine *engine, tm_network_kind 
     return TAGMASK_OK;
 }
 
+static tagmask_status load_biases(const tagmask_engine *engine, tm_engine_network *network, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    const tm_bias *biases;
+    const tm_value_info *inputs;
+    const char *names[TM_MAX_BIASES + 1];
+    size_t count = tm_graph_biases(engine->network.graph, &biases);
+    (void)tm_graph_inputs(engine->network.graph, &inputs);
+    for (size_t i = 0; i < count; i++) names[i] = biases[i].tensor;
+    names[count] = inputs[0].name;
+    const tm_gradient gradient = {tm_graph_logits(engine->network.graph, (size_t)pack->output), names, count + 1,
+                                  engine->precision};
+    TM_TRY(tm_graph_load_gradient(engine->device ? engine->device->gpu : NULL, pack->model_path, &gradient, NULL, 0,
+                                  &network->graph, err));
+    for (size_t i = 0; i < count; i++)
+        TM_TRY(find_gradient(network->graph, names[i], &network->blocks[i].gradient, err));
+    network->block_count = count;
+    return find_gradient(network->graph, names[count], &network->gradient_output, err);
+}
+
 static tagmask_status load_tail(const tagmask_engine *engine, const char *layer, tm_engine_network *network,
                                 tm_error *err) {
     const tm_tail tail = {layer, 1, false, engine->precision};
@@ -162,6 +181,9 @@ static tagmask_status load(const tagmask_engine *engine, tm_network_kind kind, c
             break;
         case TM_NETWORK_GRADIENTS:
             TM_TRY(load_gradients(engine, layer, network, err));
+            break;
+        case TM_NETWORK_BIASES:
+            TM_TRY(load_biases(engine, network, err));
             break;
         case TM_NETWORK_TAIL:
             TM_TRY(load_tail(engine, layer, network, err));

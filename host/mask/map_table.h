@@ -16,6 +16,7 @@
     ROW(layercam, "layercam")         \
     ROW(elementwise, "elementwise")   \
     ROW(eigengradcam, "eigengradcam") \
+    ROW(fullgrad, "fullgrad")         \
     ROW(attention, "attention")       \
     ROW(rollout, "rollout")           \
     ROW(relevance, "relevance")       \

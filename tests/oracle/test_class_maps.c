@@ -5,6 +5,7 @@
 
 #include "map_case.h"
 #include "mask/map_blocks.h"
+#include "mask/map_fullgrad.h"
 #include "mask/map_reruns.h"
 
 enum { W = 7, H = 5, P = W * H, CHANNELS = 11 };
@@ -327,6 +328,34 @@ static void test_reruns_c4(void **state) {
     check_reruns(*state, TM_C4);
 }
 
+// ---- Full gradients
+
+// A part as large as the sum, so that nothing is resized: 0.5 plus the channels' min-max of |g f|.
+static void check_full(map_case *f, tm_layout layout, bool picture) {
+    float *g = test_noise(71, CHANNELS * P, -1, 1), *factors = test_noise(72, CHANNELS * P, -2, 2), wanted[P], start[P];
+    for (int i = 0; i < P; i++) wanted[i] = start[i] = 0.5f;
+    for (int k = 0; k < CHANNELS; k++) {
+        float plane[P];
+        for (int i = 0; i < P; i++) plane[i] = fabsf(g[k * P + i] * factors[picture ? k * P + i : k]);
+        min_max(plane, P);
+        for (int i = 0; i < P; i++) wanted[i] += plane[i];
+    }
+    const tm_full_part part = {features_of(f, g, layout), device_map(f, W, CHANNELS * H, factors).slice, picture};
+    tm_map sum = device_map(f, W, H, start);
+    assert_ok(tm_full_record(&f->work, &part, &sum, &f->err), &f->err);
+    float *got = fetch(f, &sum);
+    assert_close(got, wanted, P, 1e-4);
+    free(g);
+    free(factors);
+    free(got);
+}
+static void test_full_of_biases(void **state) {
+    check_full(*state, TM_C4, false);
+}
+static void test_full_of_the_picture(void **state) {
+    check_full(*state, TM_LINEAR, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DEVICE(test_eigen_linear),
@@ -343,6 +372,8 @@ int main(void) {
         WITH_DEVICE(test_attention_step),
         WITH_DEVICE(test_reruns_linear),
         WITH_DEVICE(test_reruns_c4),
+        WITH_DEVICE(test_full_of_biases),
+        WITH_DEVICE(test_full_of_the_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ WIDTH, HEIGHT, CLASSES, LIMIT = 128, 96, 3, 0.999
 MEAN, SCALE = [120.0, 115.0, 100.0], [60.0, 58.0, 57.0]
 METHODS = {"eigencam": peer.EigenCAM, "gradcam": peer.GradCAM, "gradcam++": peer.GradCAMPlusPlus,
            "xgradcam": peer.XGradCAM, "hirescam": peer.HiResCAM, "layercam": peer.LayerCAM,
-           "elementwise": peer.GradCAMElementWise, "eigengradcam": peer.EigenGradCAM, "scorecam": peer.ScoreCAM, "ablationcam": peer.AblationCAM}
+           "elementwise": peer.GradCAMElementWise, "eigengradcam": peer.EigenGradCAM, "scorecam": peer.ScoreCAM, "ablationcam": peer.AblationCAM,
+           "fullgrad": peer.FullGrad}
 
 
 class Network(torch.nn.Module):
@@ -29,8 +30,8 @@ class Network(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv1, self.norm1 = torch.nn.Conv2d(3, 6, 3, 2, 1), torch.nn.BatchNorm2d(6)
-        self.conv2, self.norm2 = torch.nn.Conv2d(6, 8, 3, 2, 1), torch.nn.BatchNorm2d(8)
+        self.conv1, self.norm1 = torch.nn.Conv2d(3, 6, 3, 2, 1, bias=False), torch.nn.BatchNorm2d(6)
+        self.conv2, self.norm2 = torch.nn.Conv2d(6, 8, 3, 2, 1, bias=False), torch.nn.BatchNorm2d(8)
         self.act2 = torch.nn.LeakyReLU(0.3)
         self.conv3 = torch.nn.Conv2d(8, 12, 3, 2, 1)
         self.conv4 = torch.nn.Conv2d(12, 12, 3, 1, 1)
@@ -92,7 +93,7 @@ def tagmask_maps(tagmask, folder, method, layer):
     with tempfile.TemporaryDirectory() as out:
         tags = [word for k in range(CLASSES) for word in ("--tag", f"thing {k}")]
         subprocess.run([tagmask, "propose", os.path.join(folder, "picture.png"), *tags, "--model", folder, "--saliency",
-                        "none", "--preset", os.path.join(folder, "preset.json"), "--method", method, "--layer", layer,
+                        "none", "--preset", os.path.join(folder, "preset.json"), "--method", method, *(["--layer", layer] if layer else []),
                         "--format", "map-npy", "--out", out], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         return [np.load(os.path.join(out, f"picture.thing_{k}.map.npy")) for k in range(CLASSES)]
@@ -110,7 +111,8 @@ def peer_maps(method, network, layer, x, row):
     """One map, or both that a principal component may be."""
     targets = [ClassifierOutputTarget(row)]
     if method not in ("eigencam", "eigengradcam"):
-        return [METHODS[method](model=network, target_layers=[layer])(input_tensor=x, targets=targets)[0]]
+        layers = [] if method == "fullgrad" else [layer]
+        return [METHODS[method](model=network, target_layers=layers)(input_tensor=x, targets=targets)[0]]
     cam = Kept(model=network, target_layers=[layer])
     cam(input_tensor=x, targets=targets)
     activations, grads = cam.kept
@@ -144,8 +146,8 @@ def write_expected(folder, network, layers, x):
     with open(os.path.join(folder, "maps.bin"), "wb") as file:
         for method in METHODS:
             for part, name in layers.items():
-                if method == "ablationcam" and part == "act2":
-                    continue
+                if method == "fullgrad" or (method == "ablationcam" and part == "act2"):
+                    continue  # fullgrad has no layer, and its map is as large as the picture
                 for row in range(1 if part == "act2" or method == "eigencam" else CLASSES):
                     small = small_map(method, network, getattr(network, part), x, row).astype("<f4")
                     file.write(struct.pack("<5i", len(method), len(name), row, *small.shape))
@@ -165,9 +167,9 @@ def main():
         layers = write_pack(folder, network, picture)
         for method in METHODS:
             for part, name in layers.items():
-                if method == "ablationcam" and part == "act2":
-                    continue  # the peer takes features below 0 far below it, not to 0
-                maps = tagmask_maps(args.tagmask, folder, method, name)
+                if method in ("ablationcam", "fullgrad") and part == "act2":
+                    continue  # ablationcam: the peer takes features below 0 far below it, not to 0
+                maps = tagmask_maps(args.tagmask, folder, method, None if method == "fullgrad" else name)
                 for row in range(CLASSES):
                     wanted = peer_maps(method, network, getattr(network, part), x, row)
                     share = max(correlation(maps[row], each) for each in wanted)

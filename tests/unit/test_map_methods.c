@@ -137,7 +137,7 @@ static const struct {
 } methods[] = {{"cam", true, false, false},     {"eigencam", false, true, false},  {"gradcam", true, true, true},
                {"gradcam++", true, true, true}, {"xgradcam", true, true, true},    {"hirescam", true, true, true},
                {"layercam", true, true, true},  {"elementwise", true, true, true}, {"eigengradcam", true, true, true},
-               {"scorecam", true, true, false}, {"ablationcam", true, true, true}};
+               {"fullgrad", true, false, true}, {"scorecam", true, true, false},   {"ablationcam", true, true, true}};
 
 static void each_method_makes_its_own_map(void **state) {
     (void)state;
