@@ -30,7 +30,7 @@ static const float *batch_bias(tm_graph *graph, const tm_node *node, int64_t *co
 tagmask_status tm_find_biases(tm_graph *graph, tm_error *err) {
     graph->biases = tm_arena_alloc(&graph->arena, TM_MAX_BIASES * sizeof *graph->biases);
     if (!graph->biases) return tm_memory_fail(err);
-    for (size_t n = 0; n < graph->node_count && graph->bias_count < TM_MAX_BIASES; n++) {
+    for (size_t n = 0; n < graph->node_count; n++) {
         const tm_node *node = &graph->nodes[n];
         if (*node->op->domain || !node->output_count || node->outputs[0] < 0) continue;
         tm_bias found = {.tensor = graph->values[node->outputs[0]].name};
@@ -43,7 +43,8 @@ tagmask_status tm_find_biases(tm_graph *graph, tm_error *err) {
             found.values = memcpy(copy, row->data, (size_t)found.channels * sizeof *copy);
         }
         if (!strcmp(node->op_type, "BatchNormalization")) found.values = batch_bias(graph, node, &found.channels);
-        if (found.values) graph->biases[graph->bias_count++] = found;
+        if (found.values && graph->bias_count < TM_MAX_BIASES) graph->biases[graph->bias_count] = found;
+        graph->bias_count += found.values != NULL;
     }
     return TAGMASK_OK;
 }

@@ -163,7 +163,7 @@ size_t tm_graph_attentions(const tm_graph *graph, const char *const **names);
 bool tm_attention_is_of(const char *probabilities, const char *layer);
 
 // The constant biases of the network's convolutions and batch normalizations (there what does not depend on the input),
-// in the order of computation, at most TM_MAX_BIASES; owned by the graph.
+// in the order of computation; owned by the graph. The count tells all, of which the first TM_MAX_BIASES are listed.
 #define TM_MAX_BIASES 256
 typedef struct tm_bias {
     const char *tensor;  // that it is part of: usable as extra output

@@ -152,6 +152,12 @@ static tagmask_status load_biases(const tagmask_engine *engine, tm_engine_networ
     const char *names[TM_MAX_BIASES + 1];
     size_t count = tm_graph_biases(engine->network.graph, &biases);
     (void)tm_graph_inputs(engine->network.graph, &inputs);
+    if (count > TM_MAX_BIASES)
+        return tm_fail(
+            err, TAGMASK_ERROR_UNSUPPORTED,
+            "%s: has %zu convolutions and batch normalizations with biases; the method fullgrad takes at most "
+            "%d",
+            pack->model_path, count, TM_MAX_BIASES);
     for (size_t i = 0; i < count; i++) names[i] = biases[i].tensor;
     names[count] = inputs[0].name;
     const tm_gradient gradient = {tm_graph_logits(engine->network.graph, (size_t)pack->output), names, count + 1,
