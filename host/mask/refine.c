@@ -150,23 +150,23 @@ static tagmask_status record_band(tagmask_session *session, tm_work *work, tm_up
     return TAGMASK_OK;
 }
 
-// share of the CRF's marginals and the rest of the maps that it started from, in place.
+// share of the CRF's marginals and the rest of the maps that it started from, in place. Where the maps of all tags add
+// up to more than 1 they are divided by that sum, so that probabilities stay a distribution over the tags.
 static tagmask_status record_shares(tagmask_session *session, tm_work *work, const tm_settings *settings,
                                     size_t tag_count, tm_slice marginals, tm_error *err) {
-    uint64_t plane = crf_plane_bytes(session);
+    uint64_t plane = crf_plane_bytes(session), stride = tm_plane_bytes(session->crf_width, session->crf_height);
     TM_TRY(prepare_refined(session, settings, tag_count, err));
     TM_TRY(record_refined(session, work, settings, tag_count, err));
-    uint64_t stride = tm_plane_bytes(session->crf_width, session->crf_height);
     struct {
-        uint32_t count, stride, total;
+        uint32_t count, stride, tags;
         float share;
-    } push = {(uint32_t)(plane / 4), (uint32_t)(stride / 4), (uint32_t)(plane / 4 * tag_count), settings->crf_share};
+    } push = {(uint32_t)(plane / 4), (uint32_t)(stride / 4), (uint32_t)tag_count, settings->crf_share};
     tm_map_call call = {.shader = "fuse/share",
                         .bindings = {{session->refined, 0, stride * tag_count}, marginals},
                         .push = &push,
                         .push_size = sizeof push,
-                        .elements = push.total,
-                        .flops_per_element = 3};
+                        .elements = push.count,
+                        .flops_per_element = 4.0 * (double)tag_count};
     return tm_map_dispatch(work, &call, err);
 }
 

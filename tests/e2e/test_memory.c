@@ -31,7 +31,7 @@ static void propose_crop(tagmask_engine *engine, const tagmask_image *photo, int
                           .height = HEIGHT,
                           .stride = (size_t)photo->width * 3,
                           .pixels = photo->pixels + ((size_t)top * photo->width + left) * 3};
-    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .working_size = 128};
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .working_size = 128, .keep_maps = 1};
     tagmask_session *session = NULL;
     tagmask_result *result = NULL;
     assert_ok(tagmask_session_create(engine, &crop, &session, &error), &error);

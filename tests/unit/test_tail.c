@@ -175,7 +175,7 @@ static void layers_alone(void **state) {
     tm_host_tensor both[2], alone;
     assert_ok(tm_graph_run(whole, &input, 1, both, &err), &err);
     assert_ok(tm_graph_run(part, &input, 1, &alone, &err), &err);
-    size_t count;
+    size_t count = 0;
     assert_true(tm_shape_equal(&both[1].shape, &alone.shape) && tm_shape_count(&alone.shape, &count));
     assert_memory_equal(both[1].data, alone.data, count * sizeof(float));
     const tm_value_info *outputs;
