@@ -14,6 +14,7 @@ static tagmask_status upload_seed(tm_work *work, const tagmask_engine *engine, c
     float *seed = tm_calloc(count, sizeof *seed);
     if (!seed) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu class scores", count);
     for (size_t i = 0; i < places; i++) seed[row * places + i] = 1 / (float)places;
+    to.size = count * sizeof *seed;  // the plan's is rounded up
     tagmask_status status = tm_upload(work->recorder, to, seed, err);
     free(seed);
     return status;
