@@ -96,7 +96,8 @@ static tagmask_status upload_bias(tm_op_ctx *ctx, const tm_transpose *t, const f
     for (size_t p = 0; p < phases; p++)
         for (size_t o = 0; bias && o < (size_t)t->group_out; o++) packed[p * padded + o] = bias[o];
     tagmask_status status = tm_op_alloc_weights(ctx, count * sizeof *packed, slice, err);
-    if (status == TAGMASK_OK) status = tm_upload(recorder, *slice, packed, err);
+    const tm_slice given = {slice->buffer, slice->offset, count * sizeof *packed};  // the slice itself is rounded up
+    if (status == TAGMASK_OK) status = tm_upload(recorder, given, packed, err);
     free(packed);
     return status;
 }
