@@ -171,6 +171,7 @@ VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC=1
 export LD_PRELOAD ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
 export TAGMASK_VALIDATION VK_LAYER_PATH VK_LAYER_VALIDATE_SYNC VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC
 run_tests sanitize-units build-sanitize "$lavapipe" -L unit
+run_tests sanitize-pieces build-sanitize "$lavapipe" -R split
 check sanitize-photo propose_photo
 run_tests sanitize-viewer build-sanitize "$lavapipe" -R test_viewer
 finish
