@@ -200,6 +200,12 @@ static tm_map map_of(const tagmask_session *session, tm_buffer *buffer) {
     return (tm_map){{buffer, 0, (uint64_t)width * height * 4}, width, height};
 }
 
+size_t tm_session_first_alike(const tagmask_session *session, size_t tag) {
+    size_t first = 0;
+    while (session->fused[first] != session->fused[tag]) first++;
+    return first;
+}
+
 tm_map tm_session_fused(const tagmask_session *session, size_t tag) {
     return map_of(session, session->fused[tag]);
 }

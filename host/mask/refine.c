@@ -215,6 +215,19 @@ static tagmask_status sharpen_maps(tagmask_session *session, const tm_settings *
     return TAGMASK_OK;
 }
 
+// Tags that nothing tells apart have shared their probability: the first of them gets it whole.
+static void join_alike(tagmask_session *session, size_t tag_count) {
+    size_t pixels = (size_t)session->width * session->height;
+    for (size_t t = 1; t < tag_count; t++) {
+        size_t first = tm_session_first_alike(session, t);
+        float *from = session->probability->data + t * pixels, *to = session->probability->data + first * pixels;
+        for (size_t i = 0; first != t && i < pixels; i++) {
+            to[i] = TM_MIN(to[i] + from[i], 1.0f);
+            from[i] = 0;
+        }
+    }
+}
+
 tagmask_status tm_session_probability(tagmask_session *session, const tm_settings *settings, size_t tag_count,
                                       tm_error *err) {
     bool sharpens = settings->crf_iterations || settings->edge != TM_EDGE_NONE;
@@ -227,6 +240,7 @@ tagmask_status tm_session_probability(tagmask_session *session, const tm_setting
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for %zu masks of %ux%u", tag_count, session->width,
                        session->height);
     TM_TRY(sharpens ? sharpen_maps(session, settings, tag_count, err) : enlarge_maps(session, tag_count, err));
+    join_alike(session, tag_count);
     session->probability_key = key;
     return TAGMASK_OK;
 }

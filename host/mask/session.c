@@ -162,13 +162,18 @@ static tagmask_status note_tags(const tagmask_session *session, const tm_setting
     for (size_t t = 0; t < tag_count; t++) {
         float presence = settings->score_limit > 0 ? tm_session_presence(session, &infos[t]) : 1;
         bool unseen = presence < settings->score_limit;
-        made->absent[t] = unseen || session->flat[t];
+        size_t first = tm_session_first_alike(session, t);
+        made->absent[t] = unseen || session->flat[t] || first != t;
         made->names[t] = infos[t].name;
         made->notes[t] =
             infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
         if (!made->absent[t]) continue;
         made->notes[t] = made->texts[t];
-        if (unseen)
+        if (first != t)
+            (void)snprintf(made->texts[t], sizeof made->texts[t],
+                           "nothing tells it from \"%.80s\", a tag before it, which gets the region",
+                           infos[first].name);
+        else if (unseen)
             (void)snprintf(made->texts[t], sizeof made->texts[t],
                            "the classifier does not see it (%.2g, the score limit is %.2g); score_limit -1 "
                            "(--score-limit -1) proposes it anyway",

@@ -106,6 +106,9 @@ tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings 
 
 // The fused map of a tag of the proposal whose maps hold.
 tm_map tm_session_fused(const tagmask_session *session, size_t tag);
+// The first tag of the proposal with the same fused map: words of the same classes, or two without any. The tag itself
+// where there is none before it.
+size_t tm_session_first_alike(const tagmask_session *session, size_t tag);
 // From the network, or a classical one that the settings ask for.
 bool tm_session_has_saliency(const tagmask_session *session, const tm_settings *settings);
 // The map that the CRF (or without one the upsampling) starts from.

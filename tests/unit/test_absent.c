@@ -137,12 +137,36 @@ static void a_photo_of_one_colour_has_numbers(void **state) {
     }
 }
 
+// Two words of the same class: the first gets the region that it has alone, the second a note.
+static void tags_alike(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .score_limit = -1};
+    tagmask_session *session = tiny_session(engine);
+    tagmask_result *both = NULL;
+    assert_ok(tagmask_propose(session, (const char *const[]){"cat", "dog", "#0"}, 3, &params, &both, &err), &err);
+    const float *first = tagmask_result_probability(both, 0), *second = tagmask_result_probability(both, 2);
+    const uint8_t *labels = tagmask_result_labels(both);
+    tagmask_image photo = tiny_photo();
+    float high = 0;
+    for (size_t i = 0; i < (size_t)photo.width * photo.height; i++) {
+        high = fmaxf(high, first[i]);
+        assert_true(first[i] <= 1 && second[i] == 0 && labels[i] != 3);
+    }
+    assert_true(high > 0.6f);
+    assert_non_null(strstr(tagmask_result_note(both, 2), "nothing tells it from \"cat\""));
+    assert_null(strstr(tagmask_result_note(both, 0), "nothing tells"));
+    tagmask_result_free(both);
+    tagmask_session_free(session);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_say_what_they_see),
         cmocka_unit_test(it_is_computed_when_asked_for),
         cmocka_unit_test(other_layers_compare_probabilities),
         cmocka_unit_test(a_photo_of_one_colour_has_numbers),
+        cmocka_unit_test(tags_alike),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
