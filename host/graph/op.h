@@ -159,6 +159,9 @@ const tm_op *tm_op_find(const char *domain, const char *type, int64_t opset, boo
 // Sub-allocates device memory that lives as long as the graph, for prepare(): packed weights of many nodes share few
 // buffers. The slice starts at buffer_alignment; nothing is freed by release() for it.
 tagmask_status tm_op_alloc_weights(tm_op_ctx *ctx, uint64_t size, tm_slice *slice, tm_error *err);
+// The same with content, of which just `bytes` are read: the slice is rounded up.
+tagmask_status tm_op_upload(tm_op_ctx *ctx, const void *data, uint64_t bytes, tm_slice *slice, tm_recorder *recorder,
+                            tm_error *err);
 
 // Constant weights on the device.
 typedef struct tm_weights {

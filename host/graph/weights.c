@@ -42,8 +42,8 @@ static bool round_all(const float *values, size_t count, uint16_t *halves) {
     return sqrt(moved) <= sqrt(norm) * 0x1p-11;  // false, too, for what is not a number
 }
 
-static tagmask_status upload(tm_op_ctx *ctx, const void *data, uint64_t bytes, tm_slice *slice, tm_recorder *recorder,
-                             tm_error *err) {
+tagmask_status tm_op_upload(tm_op_ctx *ctx, const void *data, uint64_t bytes, tm_slice *slice, tm_recorder *recorder,
+                            tm_error *err) {
     TM_TRY(tm_op_alloc_weights(ctx, bytes, slice, err));
     tm_slice given = {slice->buffer, slice->offset, bytes};  // the slice itself is rounded up
     return tm_upload(recorder, given, data, err);
@@ -53,13 +53,14 @@ tagmask_status tm_op_upload_weights(tm_op_ctx *ctx, const float *values, size_t 
                                     tm_recorder *recorder, tm_error *err) {
     *weights = (tm_weights){0};
     if (!tm_op_wants_halves(ctx) || count % 2)
-        return upload(ctx, values, count * sizeof *values, &weights->slice, recorder, err);
+        return tm_op_upload(ctx, values, count * sizeof *values, &weights->slice, recorder, err);
     uint16_t *halves = tm_calloc(count, sizeof *halves);
     if (!halves) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for %zu weights", count);
     weights->half = round_all(values, count, halves);
     if (!weights->half) tm_log(TAGMASK_LOG_DEBUG, "node '%.200s': weights stay 32-bit floats", ctx->node->name);
-    tagmask_status status = weights->half ? upload(ctx, halves, count * sizeof *halves, &weights->slice, recorder, err)
-                                          : upload(ctx, values, count * sizeof *values, &weights->slice, recorder, err);
+    tagmask_status status = weights->half
+                                ? tm_op_upload(ctx, halves, count * sizeof *halves, &weights->slice, recorder, err)
+                                : tm_op_upload(ctx, values, count * sizeof *values, &weights->slice, recorder, err);
     free(halves);
     return status;
 }

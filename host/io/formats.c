@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/platform.h"
+#include "io/npy.h"
 
 // The order is that of tagmask_format_name.
 static const tm_label_format *const formats[] = {
@@ -81,6 +82,24 @@ tagmask_status tm_label_path(const tm_label_job *job, const char *tag, const cha
     }
     *path = joined;
     return TAGMASK_OK;
+}
+
+tagmask_status tm_label_planes(const tm_label_job *job, const char *ending, float *planes, uint32_t width,
+                               uint32_t height, tm_error *err) {
+    const tagmask_result *r = job->result;
+    tagmask_status status = TAGMASK_OK;
+    for (size_t tag = 0; tag < r->tag_count && status == TAGMASK_OK; tag++) {
+        char *path = NULL;
+        tagmask_tensor plane = {.struct_size = sizeof plane,
+                                .dtype = TAGMASK_FLOAT32,
+                                .rank = 2,
+                                .dims = {height, width},
+                                .data = planes + tag * width * height};
+        TM_TRY(tm_label_path(job, r->tags[tag], ending, &path, err));
+        status = tm_npy_write(path, &plane, err);
+        free(path);
+    }
+    return status;
 }
 
 char *tm_path_from(const char *out, const char *photo_path) {

@@ -47,6 +47,9 @@ char *tm_label_file(const char *out, const char *stem, const char *tag, const ch
 bool tm_same_file(const char *a, const char *b);  // false also when one does not exist
 // The photo's path as seen from the folder `out`, with / between folders; malloc'ed, NULL when out of memory.
 char *tm_path_from(const char *out, const char *photo_path);
+// Writes a plane of numbers a tag, height x width each, one after the other in `planes`, as NAME.TAG and the ending.
+tagmask_status tm_label_planes(const tm_label_job *job, const char *ending, float *planes, uint32_t width,
+                               uint32_t height, tm_error *err);
 // Writes a picture whole or not at all, and marks it as ours. A file that is there already is replaced only when it
 // bears the mark and its pixels are as they were written: another's picture, or one that a person has painted on, is
 // never overwritten.

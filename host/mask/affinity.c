@@ -9,13 +9,11 @@ typedef struct grid {
     uint32_t positions, channels, width, height;
 } grid;
 
-// Means of the channels over all places.
-static tagmask_status record_means(tm_work *work, const tm_tensor *features, const grid *g, tm_map *means,
-                                   tm_error *err) {
-    TM_TRY(tm_scratch_map(work, g->channels, 1, means, err));
+tagmask_status tm_feature_means(tm_work *work, const tm_tensor *features, tm_map *means, tm_error *err) {
     struct {
         uint32_t positions, channels;
-    } push = {g->positions, g->channels};
+    } push = {(uint32_t)(features->shape.dim[2] * features->shape.dim[3]), (uint32_t)features->shape.dim[1]};
+    TM_TRY(tm_scratch_map(work, push.channels, 1, means, err));
     tm_map_call call = {.shader = "cam/feature_means",
                         .constants = {features->layout == TM_C4},
                         .constant_count = 1,
@@ -34,7 +32,7 @@ static tagmask_status record_unit(tm_work *work, const tm_tensor *features, bool
     g->positions = g->width * g->height;
     TM_TRY(tm_scratch_map(work, g->width, g->height * tm_div_up(g->channels, 4) * 4, &g->unit, err));
     tm_map means = {features->slice, 0, 0};  // a binding that is not read
-    if (centred) TM_TRY(record_means(work, features, g, &means, err));
+    if (centred) TM_TRY(tm_feature_means(work, features, &means, err));
     struct {
         uint32_t positions, channels;
     } push = {g->positions, g->channels};

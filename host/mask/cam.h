@@ -37,6 +37,9 @@ tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const 
                              const tm_cam_rows *rows, float rivalry, const tm_map *target, const tm_map *disagreement,
                              tm_error *err);
 
+// The mean of each channel of (1, channels, height, width) over its places: channels floats in scratch (affinity.c).
+tagmask_status tm_feature_means(tm_work *work, const tm_tensor *features, tm_map *means, tm_error *err);
+
 // Spreads a map over similar places, by the affinity features of `view` (affinity.c), or by all that a features network
 // says of them: target = min-max of the result.
 typedef struct tm_affinity {

@@ -41,7 +41,7 @@ static tagmask_status load_second(tagmask_engine *engine, tm_engine_aide *aide, 
     tm_gpu *gpu = engine->device->gpu;
     tm_graph *plain = NULL;
     tm_cam_head head;
-    TM_TRY(tm_graph_load(gpu, path, NULL, 0, &plain, err));
+    TM_TRY(tm_graph_load(NULL, path, NULL, 0, &plain, err));  // to find the head: nothing goes to the device
     tagmask_status status = tm_graph_cam_head(plain, &head, err);
     if (!status && head.classes != engine->class_count)
         status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,

@@ -9,10 +9,4 @@ static tagmask_status of_gradients(tm_work *work, const tm_tensor *features, con
     return tm_map_weighted(work, features, weights, map, err);
 }
 
-const tm_map_method tm_map_gradcam_pp = {.name = "gradcam++",
-                                         .needs = TM_MAP_FEATURES | TM_MAP_GRADIENTS,
-                                         .network = TM_NETWORK_GRADIENTS,
-                                         .of_class = true,
-                                         .of_layer = true,
-                                         .make = tm_map_make_of_gradients,
-                                         .of_gradients = of_gradients};
+const tm_map_method tm_map_gradcam_pp = TM_MAP_OF_GRADIENTS("gradcam++", of_gradients);

@@ -81,6 +81,12 @@ tagmask_status tm_map_record_plan(const tm_views_context *context, tm_work *work
                                   bool gradients, tm_error *err);
 // map_gradient.c: runs the network forward and backward for the class `row`, then method->of_gradients.
 tagmask_status tm_map_make_of_gradients(const tm_views_context *context, tm_view *view, tm_error *err);
+// The row of a method whose map is `function` of features and gradients of any layer.
+#define TM_MAP_OF_GRADIENTS(id, function)                                                                           \
+    {                                                                                                               \
+        .name = id, .needs = TM_MAP_FEATURES | TM_MAP_GRADIENTS, .network = TM_NETWORK_GRADIENTS, .of_class = true, \
+        .of_layer = true, .make = tm_map_make_of_gradients, .of_gradients = function                                \
+    }
 // One weight a channel k of features a and their gradients g, sums over its places; tm_map_weighted takes them.
 typedef enum tm_channel_rule {
     TM_CHANNEL_MEAN = 0,  // mean of g

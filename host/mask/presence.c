@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "mask/cam.h"
 #include "ops/matmul.h"
 
 // Places of a row of the matrices, so that rows can be read as vectors.
@@ -72,23 +73,12 @@ static tagmask_status multiply(recording *r, tm_slice weights, tm_slice right, b
 
 // What a class's score has beside its weights: scores - weights . mean of the features.
 static tagmask_status record_bias(recording *r, tm_slice weights, const float *scores, tm_slice *bias, tm_error *err) {
-    tm_slice mean, given;
-    TM_TRY(matrix(r, r->channels, 1, &mean, err));
+    tm_slice given;
+    tm_map mean;
+    TM_TRY(tm_feature_means(r->work, r->features, &mean, err));
     TM_TRY(matrix(r, r->classes, 1, &given, err));
     TM_TRY(tm_upload(r->work->recorder, given, scores, err));
-    struct {
-        uint32_t places, channels;
-    } push = {r->places, r->channels};
-    tm_map_call call = {.shader = "cam/feature_means",
-                        .constants = {r->features->layout == TM_C4},
-                        .constant_count = 1,
-                        .bindings = {r->features->slice, mean},
-                        .push = &push,
-                        .push_size = sizeof push,
-                        .elements = r->channels,
-                        .flops_per_element = r->places};
-    TM_TRY(tm_map_dispatch(r->work, &call, err));
-    return multiply(r, weights, mean, true, -1, given, bias, err);
+    return multiply(r, weights, mean.slice, true, -1, given, bias, err);
 }
 
 // Over the classes, place by place.

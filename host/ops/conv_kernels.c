@@ -110,19 +110,11 @@ static void pack_bias(const tm_conv *conv, tm_conv_kernel kernel, const float *b
     for (size_t c = 0; c < (size_t)conv->out_channels; c++) packed[c / out * step + c % out] = bias[c];
 }
 
-// Of what stays 32-bit floats.
-static tagmask_status upload(tm_op_ctx *ctx, const float *data, size_t count, tm_slice *slice, tm_recorder *recorder,
-                             tm_error *err) {
-    TM_TRY(tm_op_alloc_weights(ctx, count * sizeof *data, slice, err));
-    tm_slice given = {slice->buffer, slice->offset, count * sizeof *data};  // the slice itself is rounded up
-    return tm_upload(recorder, given, data, err);
-}
-
 static tagmask_status upload_raw(tm_op_ctx *ctx, const tm_conv *conv, const float *weights, tm_slice *slice,
                                  tm_recorder *recorder, tm_error *err) {
     size_t count = packed_weights(conv, TM_CONV_LINEAR);
     if (!count) return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "the weights have more than 2^31 elements");
-    return upload(ctx, weights, count, slice, recorder, err);
+    return tm_op_upload(ctx, weights, count * sizeof *weights, slice, recorder, err);
 }
 
 static tagmask_status pack_and_upload(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_kernel kernel, const float *weights,
@@ -151,7 +143,7 @@ tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *we
     size_t biases = bias_floats(conv, kernel);
     if (kernel == TM_CONV_LINEAR) {
         if (weights) TM_TRY(upload_raw(ctx, conv, weights, &prepared->weights.slice, recorder, err));
-        return bias ? upload(ctx, bias, biases, &prepared->bias, recorder, err) : TAGMASK_OK;
+        return bias ? tm_op_upload(ctx, bias, biases * sizeof *bias, &prepared->bias, recorder, err) : TAGMASK_OK;
     }
     if (kernel == TM_CONV_DEPTHWISE)
         TM_TRY(pack_and_upload(ctx, conv, kernel, weights, &prepared->weights, recorder, err));
@@ -163,7 +155,8 @@ tagmask_status tm_conv_pack(tm_op_ctx *ctx, const tm_conv *conv, const float *we
     float *packed_bias = tm_calloc(biases, sizeof *packed_bias);
     if (!packed_bias) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for the bias");
     if (bias) pack_bias(conv, kernel, bias, packed_bias);
-    tagmask_status status = upload(ctx, packed_bias, biases, &prepared->bias, recorder, err);
+    tagmask_status status =
+        tm_op_upload(ctx, packed_bias, biases * sizeof *packed_bias, &prepared->bias, recorder, err);
     free(packed_bias);
     return status;
 }

@@ -95,9 +95,7 @@ static tagmask_status upload_bias(tm_op_ctx *ctx, const tm_transpose *t, const f
     if (!packed) return tm_op_fail(ctx, err, TAGMASK_ERROR_MEMORY, "out of memory for the bias");
     for (size_t p = 0; p < phases; p++)
         for (size_t o = 0; bias && o < (size_t)t->group_out; o++) packed[p * padded + o] = bias[o];
-    tagmask_status status = tm_op_alloc_weights(ctx, count * sizeof *packed, slice, err);
-    const tm_slice given = {slice->buffer, slice->offset, count * sizeof *packed};  // the slice itself is rounded up
-    if (status == TAGMASK_OK) status = tm_upload(recorder, given, packed, err);
+    tagmask_status status = tm_op_upload(ctx, packed, count * sizeof *packed, slice, recorder, err);
     free(packed);
     return status;
 }
