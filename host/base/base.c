@@ -5,10 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Messages quote what files hold: a control character there must not reach a terminal, nor break the line.
+// Bytes of the character that text starts with; 0 where they are no UTF-8 (RFC 3629, table of section 4).
+static size_t utf8_length(const unsigned char *text) {
+    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    if (text[0] > 0xf4) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
+    bool beyond = (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf4 && text[1] > 0x8f);
+    return overlong || beyond ? 0 : length;
+}
+
+// Messages quote what files hold: a control character there must not reach a terminal, nor break the line, and what is
+// no UTF-8 (or a character that was cut) not whoever decodes the message.
 static void keep_printable(char *text) {
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
+    while (*text) {
+        size_t length = utf8_length((const unsigned char *)text);
+        if ((unsigned char)*text < 0x20 || *text == 0x7f || !length) *text = '?';
+        text += TM_MAX(length, (size_t)1);
     }
 }
 

@@ -6,9 +6,16 @@ tagmask_status cli_noise_input(const tagmask_network *network, const char *model
                                tm_error *err) {
     const tagmask_tensor *declared;
     size_t inputs = tagmask_network_inputs(network, &declared);
-    if (inputs != 1 || declared->dtype != TAGMASK_FLOAT32) {
+    if (inputs != 1) {
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                        "%s: has %zu inputs; expected one float32 picture (1 x 3 x height x width)", model, inputs);
+    }
+    bool ranked = declared->rank < 0 || (declared->rank == 4 && (declared->dims[1] < 0 || declared->dims[1] == 3));
+    if (declared->dtype != TAGMASK_FLOAT32 || !ranked) {
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: its input '%s' is no float32 picture (1 x 3 x height x width); only such networks are run "
+                       "on noise: tagmask run takes any input",
+                       model, declared->name);
     }
     size_t count = (size_t)3 * side * side;
     float *data = tm_calloc(count, sizeof *data);

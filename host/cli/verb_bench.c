@@ -130,7 +130,7 @@ static cli_exit run_bench(void *data, int count, char **arguments) {
 }
 
 static const cli_option rows[] = {
-    {"size", "N", CLI_UINT, offsetof(bench_options, size), 1, 8192, .help = "side of the picture in pixels"},
+    {"size", "N", CLI_UINT, offsetof(bench_options, size), 1, 8192, .help = "side of the picture in pixels (required)"},
     {"runs", "N", CLI_UINT, offsetof(bench_options, runs), 1, 100000, .help = "timed runs (default: 5)"},
     {"json", NULL, CLI_FLAG, offsetof(bench_options, json), .help = "print one JSON object"},
     CLI_OPTION_PRECISION(bench_options, precision),

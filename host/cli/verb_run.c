@@ -35,6 +35,9 @@ static tagmask_status read_input(const char *text, const tagmask_tensor *declare
     if (inputs[at].data) {
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--input %s: the input is given twice", text);
     }
+    if (!text[longest + 1]) {
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--input %s: names no file; expected NAME=FILE.npy", text);
+    }
     tagmask_tensor read = {.struct_size = sizeof read};
     TM_TRY(tm_npy_read(text + longest + 1, &read, err));
     inputs[at] = read;
@@ -71,28 +74,30 @@ static char *output_path(const char *folder, const char *name) {
     return path;
 }
 
-static tagmask_status write_outputs(const char *folder, const tagmask_tensor *outputs, size_t count, tm_error *err) {
-    TM_TRY(tm_make_dirs(folder, err));
-    cli_list written = {0};
-    tagmask_status status = TAGMASK_OK;
-    for (size_t i = 0; i < count && status == TAGMASK_OK; i++) {
-        char *path = output_path(folder, outputs[i].name ? outputs[i].name : "");
-        bool kept = path && cli_list_add(&written, path);
-        if (!kept) {
-            free(path);
-            status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to write the outputs");
-            break;
+// The outputs' files. Two outputs of one file are found before anything is computed.
+static tagmask_status output_paths(const char *folder, const tagmask_tensor *declared, size_t count, char **paths,
+                                   tm_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        paths[i] = output_path(folder, declared[i].name ? declared[i].name : "");
+        if (!paths[i]) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the outputs' paths");
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(paths[k], paths[i])) continue;
+            return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                           "%s: the outputs '%.200s' and '%.200s' would both be this file", paths[i], declared[k].name,
+                           declared[i].name);
         }
-        for (size_t k = 0; k + 1 < written.count && status == TAGMASK_OK; k++) {
-            if (strcmp(written.items[k], path)) continue;
-            status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: two outputs would have this file", path);
-        }
-        if (status == TAGMASK_OK) status = tm_npy_write(path, &outputs[i], err);
-        if (status == TAGMASK_OK) puts(path);
     }
-    for (size_t i = 0; i < written.count; i++) free((char *)written.items[i]);
-    free(written.items);
-    return status;
+    return TAGMASK_OK;
+}
+
+static tagmask_status write_outputs(const char *folder, char *const *paths, const tagmask_tensor *outputs, size_t count,
+                                    tm_error *err) {
+    TM_TRY(tm_make_dirs(folder, err));
+    for (size_t i = 0; i < count; i++) {
+        TM_TRY(tm_npy_write(paths[i], &outputs[i], err));
+        puts(paths[i]);
+    }
+    return TAGMASK_OK;
 }
 
 static tagmask_status run_network(const run_options *options, const char *model, tagmask_network *network,
@@ -101,16 +106,21 @@ static tagmask_status run_network(const run_options *options, const char *model,
     size_t count = tagmask_network_inputs(network, &declared),
            result_count = tagmask_network_outputs(network, &results);
     tagmask_tensor *inputs = tm_calloc(count, sizeof *inputs), *outputs = tm_calloc(result_count, sizeof *outputs);
+    char **paths = tm_calloc(result_count, sizeof *paths);
     tagmask_status status = TAGMASK_OK;
-    if (!inputs || !outputs) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tensors", model);
+    if (!inputs || !outputs || !paths)
+        status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tensors", model);
     for (size_t i = 0; outputs && i < result_count; i++) outputs[i].struct_size = sizeof outputs[i];
+    if (status == TAGMASK_OK) status = output_paths(options->output, results, result_count, paths, err);
     if (status == TAGMASK_OK) status = read_inputs(options, model, declared, count, inputs, err);
     if (status == TAGMASK_OK) status = tagmask_network_run(network, inputs, count, outputs, err);
     if (status == TAGMASK_OK) {
-        status = write_outputs(options->output, outputs, result_count, err);
+        status = write_outputs(options->output, paths, outputs, result_count, err);
         for (size_t i = 0; i < result_count; i++) tagmask_tensor_release(&outputs[i]);
     }
     for (size_t i = 0; inputs && i < count; i++) free(inputs[i].data);
+    for (size_t i = 0; paths && i < result_count; i++) free(paths[i]);
+    free(paths);
     free(inputs);
     free(outputs);
     return status;
@@ -137,9 +147,9 @@ static cli_exit run_run(void *data, int count, char **arguments) {
 
 static const cli_option rows[] = {
     {"input", "NAME=FILE.npy", CLI_REPEAT, offsetof(run_options, inputs),
-     .help = "array for the network's input NAME; once for each input"},
+     .help = "array for the network's input NAME; once for each input (required)"},
     {"output", "DIR", CLI_TEXT, offsetof(run_options, output),
-     .help = "folder for the results, made when it is missing"},
+     .help = "folder for the results, made when it is missing (required)"},
     CLI_OPTION_PRECISION(run_options, precision),
     CLI_OPTION_DEVICE(run_options),
     {0},
@@ -150,8 +160,13 @@ const cli_verb cli_verb_run = {
     .arguments = "MODEL.onnx",
     .summary = "runs a network on arrays: raw inference",
     .details =
-        "Every output NAME becomes DIR/NAME.npy, in the output's own type; characters of NAME other than letters,\n"
-        "digits, '.', '_' and '-' become '_'. The files' paths are printed. Existing files are replaced.",
+        "Every output NAME becomes DIR/NAME.npy, in the output's own type but for float16 and float64, which are "
+        "computed\n"
+        "and written as float32; characters of NAME other than letters, digits, '.', '_' and '-' become '_'. The "
+        "files'\n"
+        "paths are printed. Existing files are replaced. Inputs may have other sizes than the model declares, where "
+        "its\n"
+        "operators take them.",
     .options = rows,
     .options_size = sizeof(run_options),
     .min_args = 1,

@@ -12,7 +12,8 @@ static const char *reason_of(VkResult result) {
             return "the host's memory is exhausted";
         case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         case VK_ERROR_OUT_OF_POOL_MEMORY:
-            return "the device's memory is exhausted; use the preset fast, a smaller working size or another device";
+            return "the device's memory is exhausted; use a smaller input (the preset fast, a smaller working size) or "
+                   "another device";
         case VK_ERROR_DEVICE_LOST:
             return "the device was lost (driver reset, watchdog or unplugged); open it again";
         case VK_TIMEOUT:

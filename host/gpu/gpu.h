@@ -151,6 +151,10 @@ tm_gpu *tm_recorder_gpu(tm_recorder *recorder);
 // Calls release(user) once, when the recorder is finished or abandoned and the device is done with its work: keeps
 // alive what recorded dispatches use although its owner dropped it meanwhile.
 tagmask_status tm_recorder_defer(tm_recorder *recorder, void (*release)(void *user), void *user, tm_error *err);
+// The same, and where the recording succeeds tm_recorder_finish calls check(user) before, after the read-backs. What it
+// returns, finish returns: the first failure of several.
+tagmask_status tm_recorder_check(tm_recorder *recorder, tagmask_status (*check)(void *user, tm_error *err),
+                                 void (*release)(void *user), void *user, tm_error *err);
 
 // ---- Profiling (TAGMASK_PROFILE=1 or tm_gpu_profile(gpu, true)): device time by label from time-stamp queries.
 typedef struct tm_profile_row {

@@ -217,6 +217,7 @@ typedef struct tm_pending_read {
 } tm_pending_read;
 
 typedef struct tm_deferred {
+    tagmask_status (*check)(void *user, tm_error *err);  // NULL: none
     void (*release)(void *user);
     void *user;
 } tm_deferred;

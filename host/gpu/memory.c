@@ -107,7 +107,7 @@ static tagmask_status check_budget(tm_gpu *gpu, uint32_t heap, uint64_t size, tm
         return tm_fail(
             err, TAGMASK_ERROR_DEVICE_MEMORY,
             "%.1f MiB more on %s would exceed TAGMASK_MEMORY_LIMIT=%llu (MiB), of which %.1f MiB are in use; "
-            "raise the limit, or use the preset fast or a smaller working size",
+            "raise the limit, or use a smaller input (the preset fast, a smaller working size)",
             (double)size / 1048576, name, (unsigned long long)(gpu->memory_limit >> 20), (double)used / 1048576);
     }
     uint64_t available = heap_available(gpu, heap);
@@ -121,8 +121,8 @@ static tagmask_status check_budget(tm_gpu *gpu, uint32_t heap, uint64_t size, tm
     if (size > available) {
         return tm_fail(
             err, TAGMASK_ERROR_DEVICE_MEMORY,
-            "%.1f MiB of memory are needed on %s, which has %.1f MiB to spare; use the preset fast, a smaller "
-            "working size or another device",
+            "%.1f MiB of memory are needed on %s, which has %.1f MiB to spare; use a smaller input (the preset "
+            "fast, a smaller working size) or another device",
             (double)size / 1048576, name, (double)available / 1048576);
     }
     if (size > gpu->physical.max_allocation || gpu->device_allocations >= gpu->physical.max_allocations) {
@@ -334,8 +334,8 @@ tagmask_status tm_buffer_create(tm_gpu *gpu, uint64_t size, tm_memory memory, tm
         return tm_vk_fail(gpu, err, VK_ERROR_OUT_OF_DEVICE_MEMORY, "allocating a buffer");
     if (size > gpu->memory.memoryHeaps[gpu->pools[memory].heap].size) {
         return tm_fail(err, TAGMASK_ERROR_DEVICE_MEMORY,
-                       "%.1f MiB of memory are needed on %s, whose memory has %.1f MiB; use the preset fast, a smaller "
-                       "working size or another device",
+                       "%.1f MiB of memory are needed on %s, whose memory has %.1f MiB; use a smaller input (the "
+                       "preset fast, a smaller working size) or another device",
                        (double)size / 1048576, gpu->physical.info.name,
                        (double)gpu->memory.memoryHeaps[gpu->pools[memory].heap].size / 1048576);
     }

@@ -60,11 +60,16 @@ static void touch(tm_recorder *recorder, const tm_buffer *buffer) {
 }
 
 tagmask_status tm_recorder_defer(tm_recorder *recorder, void (*release)(void *user), void *user, tm_error *err) {
+    return tm_recorder_check(recorder, NULL, release, user, err);
+}
+
+tagmask_status tm_recorder_check(tm_recorder *recorder, tagmask_status (*check)(void *user, tm_error *err),
+                                 void (*release)(void *user), void *user, tm_error *err) {
     void *list = recorder->deferred;
     if (!tm_grow(&list, &recorder->deferred_capacity, recorder->deferred_count + 1, sizeof *recorder->deferred))
         return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to note what a recording uses");
     recorder->deferred = list;
-    recorder->deferred[recorder->deferred_count++] = (tm_deferred){release, user};
+    recorder->deferred[recorder->deferred_count++] = (tm_deferred){check, release, user};
     return TAGMASK_OK;
 }
 
@@ -181,7 +186,7 @@ static tagmask_status check_dispatch(const tm_gpu *gpu, const tm_dispatch_info *
     for (int i = 0; i < 3; i++) {
         if (info->groups[i] <= gpu->physical.info.max_groups[i]) continue;
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "shader %s: %u workgroups in dimension %d, but %s allows %u; use a smaller working size",
+                       "shader %s: %u workgroups in dimension %d, but %s allows %u; use a smaller input",
                        pipeline->name, info->groups[i], i, gpu->physical.info.name, gpu->physical.info.max_groups[i]);
     }
     for (uint32_t i = 0; i < TM_MAX_BINDINGS; i++) {

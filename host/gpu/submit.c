@@ -382,6 +382,10 @@ tagmask_status tm_recorder_finish(tm_recorder *recorder, tm_error *err) {
         const tm_pending_read *read = &recorder->reads[i];
         memcpy(read->to, read->from.buffer->mapped + read->from.offset, read->from.size);
     }
+    for (size_t i = 0; !status && i < recorder->deferred_count; i++) {
+        const tm_deferred *deferred = &recorder->deferred[i];
+        if (deferred->check) status = deferred->check(deferred->user, err);
+    }
     give_back(recorder);
     return status;
 }

@@ -60,23 +60,39 @@ const tm_host_tensor *tm_plan_output_host(const tm_plan *plan, size_t i) {
 }
 
 // ---- Recording.
-static tagmask_status record_from(tm_plan *plan, size_t first, tm_recorder *recorder, tm_error *err) {
+// What fails below the rule, in the recorder, does not know the node.
+static tagmask_status record_item(const tm_item *item, tm_recorder *recorder, tm_error *err) {
+    const tm_node *node = &item->node;
+    tagmask_status status = node->op->record(item->ctx, recorder, err);
+    if (status != TAGMASK_OK && err && !strstr(err->message, "node '"))
+        tm_fail_prefix(err, "node '%.200s' (%.60s)", node->name, node->op_type);
+    TM_TRY(status);
+    return tm_check_attributes(node, err);
+}
+
+static tagmask_status record_steps(tm_plan *plan, size_t first, tm_recorder *recorder, tm_error *err) {
     if (!plan->buffer || !plan->bound)
         return tm_fail(err, TAGMASK_ERROR_INTERNAL, "the plan is not bound to a device: plan the network again");
     TM_TRY(tm_arena_buffer_keep(plan->buffer, recorder, err));
+    TM_TRY(tm_alarm_begin(plan, recorder, err));
     for (size_t s = first; s < plan->step_count; s++) {
         const tm_step *step = &plan->steps[s];
         if (step->split) {
             TM_TRY(tm_split_record(plan, step, recorder, err));
         } else if (step->item) {
-            TM_TRY(step->item->node.op->record(step->item->ctx, recorder, err));
-            TM_TRY(tm_check_attributes(&step->item->node, err));
+            TM_TRY(record_item(step->item, recorder, err));
         } else {
             tm_tensor from = tm_plan_tensor_at(plan, step->from), to = tm_plan_tensor_at(plan, step->to);
             TM_TRY(tm_record_conversion(recorder, &from, &to, err));
         }
     }
-    return TAGMASK_OK;
+    return tm_alarm_end(plan, recorder, err);
+}
+
+static tagmask_status record_from(tm_plan *plan, size_t first, tm_recorder *recorder, tm_error *err) {
+    tagmask_status status = record_steps(plan, first, recorder, err);
+    if (status != TAGMASK_OK) tm_fail_prefix(err, "%.300s", plan->graph->name);
+    return status;
 }
 
 tagmask_status tm_plan_record(tm_plan *plan, tm_recorder *recorder, tm_error *err) {

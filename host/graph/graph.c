@@ -358,6 +358,9 @@ static tagmask_status check_outputs(const tm_op_ctx *ctx, tm_error *err) {
             return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "output %zu would have the impossible shape %s", i,
                               tm_shape_text(&out->shape, text, sizeof text));
         }
+        if (!tm_dtype_size(out->dtype) && i)
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has %zu outputs; expected at most %zu of this operator",
+                              ctx->output_count, i);
         if (!tm_dtype_size(out->dtype))
             return tm_op_fail(ctx, err, TAGMASK_ERROR_INTERNAL, "output %zu has no data type", i);
     }

@@ -177,8 +177,9 @@ static tagmask_status open_external(const char *folder, const char *location, co
     free(base);
     if (leaves)
         return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                       "%s wants its data from '%.200s', outside the model's own folder; that is refused", what,
-                       location);
+                       "%s wants its data from '%.200s', outside the model's own folder (links are followed); that is "
+                       "refused: put the model and its data into one folder",
+                       what, location);
     TM_TRY(kind);
     if (*fd < 0)
         return tm_fail(err, TAGMASK_ERROR_FILE, "%s: its data file '%.200s' cannot be opened: %s", what, location,

@@ -73,6 +73,10 @@ typedef struct tm_op_ctx {
     double flops;    // filled by shape(): multiply-adds count as two
     int32_t choice;  // filled by shape(), for cut() and record(): which of its ways the operator takes in this plan
     bool view;       // filled by shape(): output 0 is input 0 in this plan, as with tm_op.is_view
+    // Filled by shape() when a value that is not known before the network runs can make the operator fail: the message.
+    // A shader reports that by writing a 1 into the word `alarm` (graph/alarm.c).
+    const char *alarm_text;
+    tm_slice alarm;
     // For record of a piece (see tm_cut): where the piece starts on each axis. gin and gout are the piece's, with its
     // shapes and only its bytes; in and out stay those of the whole operator. NULL: nothing was cut.
     const int64_t *first;

@@ -69,6 +69,9 @@ struct tm_plan {
     size_t upload_count, upload_capacity;
     tm_buffer *constants;             // the uploads computed for this plan; the graph's constants are in its pool
     tm_arena_buffer *buffer, *bound;  // held; what the slices of the steps refer to
+    tm_buffer *alarms;                // NULL: no step can fail while it runs
+    uint32_t *alarm_words;            // as read back
+    bool alarm_waits;                 // a recording that is not finished looks at them
     tm_plan_stats stats;
 };
 
@@ -78,6 +81,12 @@ bool tm_item_reads(const tm_plan *plan, const tm_item *item, size_t i);
 tagmask_status tm_plan_lower(tm_plan *plan, tm_error *err);
 void tm_plan_unlower(tm_plan *plan);
 tagmask_status tm_plan_bind(tm_plan *plan, tm_error *err);
+// alarm.c: memory for the alarms of the plan's steps, and what a recording of them begins and ends with. What has
+// alarmed fails tm_recorder_finish.
+tagmask_status tm_alarm_make(tm_plan *plan, tm_error *err);
+void tm_alarm_free(tm_plan *plan);
+tagmask_status tm_alarm_begin(tm_plan *plan, tm_recorder *recorder, tm_error *err);
+tagmask_status tm_alarm_end(tm_plan *plan, tm_recorder *recorder, tm_error *err);
 // plan_memory.c: places storages in the arena.
 tagmask_status tm_plan_place(tm_plan *plan, uint64_t alignment, tm_error *err);
 int32_t tm_plan_root(const tm_plan *plan, int32_t storage);

@@ -268,7 +268,9 @@ static tagmask_status lower_all(tm_plan *plan, tm_error *err) {
     uint64_t alignment = graph->gpu ? tm_gpu_get_info(graph->gpu)->buffer_alignment : 256;
     TM_TRY(tm_plan_place(plan, TM_MAX(alignment, (uint64_t)16), err));
     plan->stats.dispatches = plan->step_count;
-    return graph->gpu ? tm_plan_upload(plan, err) : TAGMASK_OK;
+    if (!graph->gpu) return TAGMASK_OK;
+    TM_TRY(tm_alarm_make(plan, err));
+    return tm_plan_upload(plan, err);
 }
 
 tagmask_status tm_plan_lower(tm_plan *plan, tm_error *err) {
@@ -284,6 +286,7 @@ void tm_plan_unlower(tm_plan *plan) {
     }
     tm_buffer_destroy(plan->constants);
     plan->constants = NULL;
+    tm_alarm_free(plan);
     free(plan->tensors);
     free(plan->storages);
     free(plan->uploads);

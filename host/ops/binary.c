@@ -216,6 +216,7 @@ static tagmask_status record_nd(tm_op_ctx *ctx, tm_recorder *recorder, const ste
     }
     tm_launch launch = {
         .shader = "nn/binary_nd",
+        .alarm_shader = s->a->dtype != TM_FLOAT32 ? "nn/binary_nd_alarm" : NULL,
         .constants = {s->op, s->a->dtype != TM_FLOAT32, s->fused.act, 1},
         .constant_count = 4,
         .bindings = {s->a->slice, s->b->slice, s->y->slice},
@@ -225,7 +226,8 @@ static tagmask_status record_nd(tm_op_ctx *ctx, tm_recorder *recorder, const ste
         .threads = ((uint64_t)push.count + 3) / 4,
         .flops = push.count,
     };
-    return tm_launch_threads(ctx, recorder, &launch, err);
+    TM_TRY(tm_launch_threads(ctx, recorder, &launch, err));
+    return tm_record_narrow(ctx, recorder, s->y, err);
 }
 
 // What nn/binary and nn/binary_c4 can do; the rest is left to nn/binary_nd, in linear layout.
@@ -269,6 +271,14 @@ static tagmask_status check_types(tm_op_ctx *ctx, tm_error *err) {
     return TAGMASK_OK;
 }
 
+// Arithmetic with integers can fail while the network runs.
+static void set_alarm(tm_op_ctx *ctx, const binary *b) {
+    bool divides = b->op == DIV || b->op == MOD, arithmetic = divides || b->op <= POW || b->op == PRELU;
+    if (ctx->in[0].dtype == TM_FLOAT32 || !arithmetic) return;
+    tm_alarm_if_wide(ctx, ctx->in[0].dtype);
+    if (divides) ctx->alarm_text = "an integer is divided by zero, or a result does not fit 32 bits";
+}
+
 // Pow may mix floats and integers: it is computed with floats then.
 static bool mixed(tm_dtype a, tm_dtype b) {
     return (a == TM_FLOAT32) != (b == TM_FLOAT32);
@@ -292,6 +302,7 @@ static tagmask_status shape_binary(tm_op_ctx *ctx, tm_error *err) {
         size_t count = TM_MAX(tm_span(&shape, 0, shape.rank), (size_t)1);
         ctx->scratch_bytes = 2 * word_bytes(count);
     }
+    set_alarm(ctx, b);
     ctx->flops = (double)tm_span(&shape, 0, shape.rank);
     return TAGMASK_OK;
 }
@@ -361,6 +372,7 @@ static tagmask_status shape_variadic(tm_op_ctx *ctx, tm_error *err) {
     tm_shape shape;
     TM_TRY(tm_broadcast(ctx, 0, ctx->input_count - 1, &shape, err));
     tm_set_output(ctx, 0, ctx->in[0].dtype, &shape);
+    set_alarm(ctx, find_binary(ctx->node->op_type));
     ctx->flops = (double)tm_span(&shape, 0, shape.rank) * (double)ctx->input_count;
     return TAGMASK_OK;
 }

@@ -99,6 +99,25 @@ tagmask_status tm_host_int(tm_op_ctx *ctx, size_t i, int64_t *value, tm_error *e
     }
 }
 
+// ---- Alarms.
+bool tm_is_wide(tm_dtype dtype) {
+    return dtype == TM_INT64 || dtype == TM_UINT64 || dtype == TM_UINT32;
+}
+
+void tm_alarm_if_wide(tm_op_ctx *ctx, tm_dtype dtype) {
+    if (tm_is_wide(dtype)) ctx->alarm_text = "a result does not fit 32 bits; integers on the device are int32";
+}
+
+// The pipeline's constants and the bindings of a launch with an alarm.
+static const char *set_alarm(const tm_op_ctx *ctx, const tm_launch *launch, uint32_t constants[],
+                             tm_dispatch_info *dispatch) {
+    tm_dtype dtype = ctx->out[0].dtype;
+    dispatch->bindings[launch->binding_count] = ctx->alarm;
+    constants[8] = tm_is_wide(dtype);
+    constants[9] = dtype == TM_UINT64 || dtype == TM_UINT32;
+    return launch->alarm_shader;
+}
+
 // ---- Cutting.
 void tm_cut_itself(tm_op_ctx *ctx, tm_cut *cut) {
     (void)ctx;
@@ -185,10 +204,14 @@ tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm
                                  .label = launch->shader};
     for (uint32_t i = 0; i < launch->binding_count; i++)
         TM_TRY(widen(ctx, info, &launch->bindings[i], &dispatch.bindings[i], err));
-    uint32_t constants[TM_ARRAY_LEN(launch->constants) + 1] = {local};
+    uint32_t constants[TM_ARRAY_LEN(launch->constants) + 1] = {local}, constant_count = launch->constant_count + 1;
     for (uint32_t i = 0; i < launch->constant_count; i++) constants[i + 1] = launch->constants[i];
-    TM_TRY(tm_pipeline_get(ctx->gpu, use_texels(info, launch) ? launch->texel_shader : launch->shader, constants,
-                           launch->constant_count + 1, &dispatch.pipeline, err));
+    const char *shader = use_texels(info, launch) ? launch->texel_shader : launch->shader;
+    if (launch->alarm_shader && ctx->alarm_text) {
+        shader = set_alarm(ctx, launch, constants, &dispatch);
+        constant_count = TM_ARRAY_LEN(constants);
+    }
+    TM_TRY(tm_pipeline_get(ctx->gpu, shader, constants, constant_count, &dispatch.pipeline, err));
     return tm_dispatch(recorder, &dispatch, err);
 }
 

@@ -21,6 +21,10 @@ tagmask_status tm_host_float(tm_op_ctx *ctx, size_t i, float otherwise, float *v
 // Host data of an integer or bool scalar input.
 tagmask_status tm_host_int(tm_op_ctx *ctx, size_t i, int64_t *value, tm_error *err);
 
+// ---- Alarms (tm_op_ctx.alarm_text). Integers are int32 on the device: whether results of this type may not fit there.
+bool tm_is_wide(tm_dtype dtype);
+void tm_alarm_if_wide(tm_op_ctx *ctx, tm_dtype dtype);
+
 // ---- Rules for cutting (tm_op.cut).
 void tm_cut_itself(tm_op_ctx *ctx, tm_cut *cut);     // record() binds parts
 void tm_cut_broadcast(tm_op_ctx *ctx, tm_cut *cut);  // element by element, with broadcasting
@@ -50,9 +54,11 @@ typedef struct tm_launch {
     // A variant that reads its first texel_inputs bindings through texel buffers, for devices on the CPU; NULL: none.
     const char *texel_shader;
     uint32_t texel_inputs;
-    uint32_t half;          // bit i: binding i holds 16-bit floats
-    uint32_t constants[8];  // from constant 1 on; constant 0 is the workgroup's size
+    uint32_t half;  // bit i: binding i holds 16-bit floats
+    // From constant 1 on; constant 0 is the workgroup's size. With an alarm, constants 8 and 9 are set for it.
+    uint32_t constants[9];
     uint32_t constant_count;
+    const char *alarm_shader;  // instead of `shader` for operators with an alarm, which is bound behind the bindings
     tm_slice bindings[6];
     uint32_t binding_count;
     const void *push;
@@ -70,6 +76,8 @@ tagmask_status tm_launch_threads(tm_op_ctx *ctx, tm_recorder *recorder, const tm
 // Converts elements of one shape and layout from one type to another (unary.c).
 tagmask_status tm_record_cast(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *from, const tm_tensor *to,
                               tm_error *err);
+// After arithmetic with integers: those of 8 and 16 bits wrap to what the tensor's type holds (unary.c).
+tagmask_status tm_record_narrow(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *tensor, tm_error *err);
 
 // y = a * b, where b broadcasts to a, which has the shape and layout of y (binary.c). b is linear unless it has that
 // layout, too.

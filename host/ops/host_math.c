@@ -63,12 +63,17 @@ static void store_int(tm_host_tensor *t, size_t i, int64_t value) {
     }
 }
 
-// Float to integer as C does where that is defined; saturating elsewhere.
+// Float to integer as C does where that is defined. Elsewhere as on the device: the nearest integer of 32 or 64 bits, 0
+// for what is no number.
 static void store_real(tm_host_tensor *t, size_t i, double value) {
     if (t->dtype == TM_FLOAT32)
         ((float *)t->data)[i] = (float)value;
     else if (t->dtype == TM_BOOL)
         ((uint8_t *)t->data)[i] = value != 0;
+    else if (isnan(value))
+        store_int(t, i, 0);
+    else if (tm_dtype_size(t->dtype) < 8 && t->dtype != TM_UINT32)
+        store_int(t, i, (int64_t)TM_CLAMP(value, (double)INT32_MIN, (double)INT32_MAX));
     else
         store_int(t, i, saturate(value));
 }

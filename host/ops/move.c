@@ -308,6 +308,21 @@ static tagmask_status record_depth(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
 }
 
 // ---- Gather.
+// Indices that are known are checked now, the others by the shader.
+static tagmask_status check_indices(tm_op_ctx *ctx, int64_t length, tm_error *err) {
+    const tm_host_tensor *index = &ctx->in[1];
+    size_t count = 0;
+    tm_shape_count(&index->shape, &count);
+    for (size_t i = 0; index->data && i < count; i++) {
+        int64_t at = index->dtype == TM_INT64 ? ((const int64_t *)index->data)[i] : ((const int32_t *)index->data)[i];
+        if (at < -length || at >= length)
+            return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "index %zu is %lld; expected %lld to %lld", i,
+                              (long long)at, (long long)-length, (long long)length - 1);
+    }
+    if (!index->data && count) ctx->alarm_text = "an index lies outside of the axis that is gathered from";
+    return TAGMASK_OK;
+}
+
 static tagmask_status shape_gather(tm_op_ctx *ctx, tm_error *err) {
     TM_TRY(tm_need_inputs(ctx, 2, 2, err));
     TM_TRY(tm_need_words(ctx, 0, "the input", err));
@@ -329,7 +344,7 @@ static tagmask_status shape_gather(tm_op_ctx *ctx, tm_error *err) {
     for (int32_t d = 0; d < index->rank; d++) shape.dim[to++] = index->dim[d];
     for (int32_t d = axis + 1; d < in->rank; d++) shape.dim[to++] = in->dim[d];
     tm_set_output(ctx, 0, ctx->in[0].dtype, &shape);
-    return TAGMASK_OK;
+    return check_indices(ctx, in->dim[axis], err);
 }
 
 // What lies before and after the axis is kept; of the indices, all that are taken.
@@ -358,6 +373,7 @@ static tagmask_status record_gather(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
               .indices = (uint32_t)tm_span(index, 0, index->rank),
               .inner = (uint32_t)tm_span(in, axis + 1, in->rank)};
     tm_launch launch = {.shader = "nn/gather",
+                        .alarm_shader = "nn/gather_alarm",
                         .bindings = {ctx->gin[0].slice, ctx->gin[1].slice, ctx->gout[0].slice},
                         .binding_count = 3,
                         .push = &push,

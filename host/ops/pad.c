@@ -37,6 +37,11 @@ static tagmask_status pad_dimension(tm_op_ctx *ctx, tm_pad_plan *plan, int32_t d
                           (long long)size, (long long)begin, (long long)end);
     if (plan->mode != TM_PAD_CONSTANT && size == 0 && begin + end > 0)
         return tm_op_fail(ctx, err, TAGMASK_ERROR_FORMAT, "has nothing to repeat in the empty dimension %d", (int)d);
+    // The standard does not say whether what wraps around was cut before.
+    if (plan->mode == TM_PAD_WRAP && (begin < 0 || end < 0))
+        return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED,
+                          "pads dimension %d by %lld and %lld in mode wrap; expected no negative pads there", (int)d,
+                          (long long)begin, (long long)end);
     plan->begin[d] = begin;
     plan->shape.dim[d] = size + begin + end;
     return TAGMASK_OK;

@@ -114,6 +114,7 @@ static tagmask_status shape_reduce(tm_op_ctx *ctx, tm_error *err) {
     }
     ctx->view = r->what == LIKE && tm_shape_equal(in, &ctx->in[1].shape);
     tm_set_output(ctx, 0, ctx->in[0].dtype, r->what == LIKE ? &ctx->in[1].shape : &shape);
+    if (r->op != MAX && r->op != MIN) tm_alarm_if_wide(ctx, ctx->in[0].dtype);
     ctx->flops = ctx->view ? 0 : (double)tm_span(in, 0, in->rank);
     return TAGMASK_OK;
 }
@@ -227,6 +228,7 @@ static tagmask_status record_reduce(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
     if (op == MEAN && real) push.scale = 1.0f / (float)push.length;
     tm_launch launch = {
         .shader = "nn/reduce",
+        .alarm_shader = "nn/reduce_alarm",
         .constants = {op == MEAN && real ? SUM : op, !real, ctx->in[0].dtype == TM_BOOL, push.rank == push.kept + 1},
         .constant_count = 4,
         .bindings = {ctx->gin[0].slice, ctx->gout[0].slice},
@@ -236,7 +238,8 @@ static tagmask_status record_reduce(tm_op_ctx *ctx, tm_recorder *recorder, tm_er
         .threads = push.outputs,
         .rounds = reduce_rounds(push.length, push.rank - push.kept, op),
         .flops = (double)push.outputs * push.length};
-    return tm_launch_threads(ctx, recorder, &launch, err);
+    TM_TRY(tm_launch_threads(ctx, recorder, &launch, err));
+    return tm_record_narrow(ctx, recorder, &ctx->gout[0], err);
 }
 
 // ---- ArgMax and ArgMin.

@@ -141,11 +141,14 @@ static tagmask_status record_between(tm_op_ctx *ctx, tm_recorder *recorder, cons
         push.tail = (uint32_t)(out->shape.dim[1] % 4);
         mask = nonzero && push.tail != 0;
     }
+    bool alarmed = ctx->alarm_text && op >= INT_ABS;
+    if (alarmed) push.plane = (uint32_t)(tm_layout_bytes(&out->shape, out->layout) / 4);
     uint32_t items = tm_items(ctx->gpu);
     bool common = op <= TANH || op == SWISH;
     tm_launch launch = {.shader = common         ? "nn/unary"
                                   : op < INT_ABS ? "nn/function"
                                                  : "nn/word",
+                        .alarm_shader = alarmed ? "nn/word_alarm" : NULL,
                         .constants = {op, items, mask},
                         .constant_count = 3,
                         .bindings = {in->slice, out->slice},
@@ -171,6 +174,7 @@ static tagmask_status shape_unary(tm_op_ctx *ctx, tm_error *err) {
     else
         TM_TRY(tm_need_float(ctx, 0, "the input", err));
     tm_set_output(ctx, 0, ctx->in[0].dtype, &ctx->in[0].shape);
+    if (u->int_op == INT_ABS || u->int_op == INT_NEG) tm_alarm_if_wide(ctx, ctx->in[0].dtype);
     return TAGMASK_OK;
 }
 
@@ -180,7 +184,8 @@ static tagmask_status record_unary(tm_op_ctx *ctx, tm_recorder *recorder, tm_err
     float b = u->b ? tm_attr_float(ctx->node, u->b, u->default_b) : 0.0f;
     bool nonzero = u->nonzero || (u->op == THRESHOLDED && a < 0) || (u->op == SHRINK && a < 0);
     uint32_t op = ctx->gin[0].dtype == TM_FLOAT32 ? u->op : u->int_op;
-    return record_op(ctx, recorder, op, nonzero, tm_float_bits(a), tm_float_bits(b), err);
+    TM_TRY(record_op(ctx, recorder, op, nonzero, tm_float_bits(a), tm_float_bits(b), err));
+    return tm_record_narrow(ctx, recorder, &ctx->gout[0], err);
 }
 
 static tagmask_status record_gelu(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
@@ -307,12 +312,23 @@ static tagmask_status shape_cast(tm_op_ctx *ctx, tm_error *err) {
         return tm_op_fail(ctx, err, TAGMASK_ERROR_UNSUPPORTED, "casts to ONNX type %d; expected a number or bool",
                           (int)to);
     tm_set_output(ctx, 0, to, &ctx->in[0].shape);
+    // Integers that fit before fit as well after, but for a sign.
+    if (ctx->in[0].dtype == TM_FLOAT32 || to == TM_UINT32 || to == TM_UINT64) tm_alarm_if_wide(ctx, to);
     return TAGMASK_OK;
+}
+
+// Integers of 8 and 16 bits wrap as they do elsewhere.
+tagmask_status tm_record_narrow(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *tensor, tm_error *err) {
+    if (tensor->dtype == TM_FLOAT32 || tensor->dtype == TM_BOOL || is_wide(tensor->dtype)) return TAGMASK_OK;
+    return record_between(ctx, recorder, tensor, tensor, cast_op(TM_INT32, tensor->dtype), false, (uint32_t[]){0, 0},
+                          err);
 }
 
 tagmask_status tm_record_cast(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *from, const tm_tensor *to,
                               tm_error *err) {
-    return record_between(ctx, recorder, from, to, cast_op(from->dtype, to->dtype), false, (uint32_t[]){0, 0}, err);
+    uint32_t op = cast_op(from->dtype, to->dtype);
+    TM_TRY(record_between(ctx, recorder, from, to, op, false, (uint32_t[]){0, 0}, err));
+    return op == FLOAT_TO_INT ? tm_record_narrow(ctx, recorder, to, err) : TAGMASK_OK;
 }
 
 // Between floats nothing changes; integers have no gradient.

@@ -32,7 +32,9 @@ float power(float a, float b) {
     if (floor(b) != b) return uintBitsToFloat(0x7fc00000u);
     return mod(b, 2.0) == 0.0 ? m : -m;
 }
+// The inverse of an integer is 0 but for 1 and -1.
 int power(int a, int b) {
+    if (b < 0) return a == 1 || (a == -1 && (b & 1) == 0) ? 1 : a == -1 ? -1 : 0;
     int r = 1;
     for (; b > 0; b >>= 1, a *= a)
         if ((b & 1) != 0) r *= a;
@@ -102,6 +104,38 @@ uvec4 int_op(ivec4 a, ivec4 b) {
     }
     return uvec4(0u);
 }
+#ifdef ALARM
+bool power_lost(int a, int b) {
+    bool lost = false;
+    int r = 1;
+    for (; b > 0; b >>= 1) {
+        if ((b & 1) != 0) {
+            lost = lost || product_lost(ivec4(r), ivec4(a));
+            r *= a;
+        }
+        if (b > 1) {
+            lost = lost || product_lost(ivec4(a), ivec4(a));
+            a *= a;
+        }
+    }
+    return lost;
+}
+// Whether r is not what a op b would be in the tensors' own type.
+bool is_lost(ivec4 a, ivec4 b, ivec4 r) {
+    if ((OP == 3u || OP == 8u || OP == 9u) && any(equal(b, ivec4(0)))) return true;
+    if (!WIDE) return false;
+    if (UNSIGNED && any(lessThan(r, ivec4(0)))) return true;
+    switch (OP) {
+        case 0u: return sum_lost(a, b);
+        case 1u: return any(lessThan((a ^ b) & (a ^ r), ivec4(0)));
+        case 2u: return product_lost(a, b);
+        case 3u: return any(equal(ivec4(equal(a, ivec4(0x80000000u))) + ivec4(equal(b, ivec4(-1))), ivec4(2)));
+        case 4u: return power_lost(a.x, b.x) || power_lost(a.y, b.y) || power_lost(a.z, b.z) || power_lost(a.w, b.w);
+        case 7u: return product_lost(min(a, ivec4(0)), b);
+    }
+    return false;
+}
+#endif
 uvec4 binary(uvec4 a, uvec4 b, float act_a, float act_b) {
     if (INTEGER) return int_op(ivec4(a), ivec4(b));
     uvec4 r = float_op(uintBitsToFloat(a), uintBitsToFloat(b));

@@ -23,12 +23,19 @@ layout(binding = 1) writeonly buffer Out {
 };
 
 uvec4 apply(uvec4 w);
+#ifdef ALARM
+bool is_lost(uvec4 w);  // of zeros it is not
+#endif
 
 void main() {
     for (uint k = 0u; k < ITEMS; k++) {
         uint i = item_index(k, ITEMS);
         if (i >= count) return;
-        uvec4 w = apply(X(i));
+        uvec4 w = X(i);
+#ifdef ALARM  // plane: words; what lies behind them is no element
+        ALARM_IF(is_lost(mix(w, uvec4(0u), greaterThanEqual(i * 4u + uvec4(0u, 1u, 2u, 3u), uvec4(plane)))))
+#endif
+        w = apply(w);
         y[i] = MASK ? c4_mask(w, i, plane, blocks, tail) : w;
     }
 }

@@ -96,9 +96,13 @@ BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 # What the shape rules refuse, in words.
 LIMITS = {
     "Conv": "1-D and 2-D", "ConvTranspose": "1-D and 2-D", "MaxPool": "float", "BatchNormalization": "inference",
-    "Dropout": "inference", "Einsum": "one or two operands", "GridSample": "2-D and 3-D",
+    "Dropout": "inference", "Einsum": "float, one or two operands", "GridSample": "2-D and 3-D",
     "LayerNormalization": "scale and bias of the normalized shape",
     "RMSNormalization": "scale of the normalized shape",
+    "MatMul": "float", "Gemm": "float", "ReduceL2": "float", "ReduceLogSum": "float", "ReduceLogSumExp": "float",
+    "ReduceMean": "not over an empty dimension", "ReduceMax": "integers not over an empty dimension",
+    "ReduceMin": "integers not over an empty dimension", "Pad": "wrap without negative pads",
+    "ArgMax": "not over an empty dimension", "ArgMin": "not over an empty dimension",
 }
 
 

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Runs the libFuzzer targets of build-fuzz, two at a time, each for a while:
-#   sh tests/fuzz/run.sh [SECONDS]     default: 60
+#   sh tests/fuzz/run.sh [SECONDS [SEED]]     default: 60 seconds, seed 1 (0: another one each time)
 # What they learn is kept in build-fuzz/corpus. An input that crashes, leaks, takes 5 seconds or 2 GiB of memory is kept
 # in build-fuzz/found and named; build-fuzz/tests/fuzz_TARGET FILE runs it again.
 set -eu
 cd "$(dirname "$0")/../.."
 
 seconds=${1:-60}
+seed=${2:-1}
 mkdir -p build-fuzz/found
 # libFuzzer ends without the exit handlers that would remove the targets' files.
 TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
@@ -36,7 +37,7 @@ fuzz() {
     mkdir -p "$folder" "build-fuzz/seeds/$target"
     build-fuzz/tests/mutate --seeds "$target" "build-fuzz/seeds/$target" || return 1
     [ "$target" != onnx ] || conformance_seeds
-    if build-fuzz/tests/fuzz_"$target" -max_total_time="$seconds" -max_len="$2" -timeout=5 -rss_limit_mb=2048 \
+    if build-fuzz/tests/fuzz_"$target" -seed="$seed" -max_total_time="$seconds" -max_len="$2" -timeout=5 -rss_limit_mb=2048 \
         -artifact_prefix="build-fuzz/found/$target-" -dict="tests/fuzz/$target.dict" -print_final_stats=1 \
         "$folder" "build-fuzz/seeds/$target" >"build-fuzz/fuzz-$target.log" 2>&1; then
         sed -n "s/^stat::\(number_of_executed_units\|peak_rss_mb\): */$target: \1 /p" "build-fuzz/fuzz-$target.log"

@@ -149,7 +149,8 @@ static void test_lost_while_opening(void **state) {
 static void test_out_of_memory(void **state) {
     (void)state;
     char *fault = tm_format("TAGMASK_FAULT=allocation:%llu", (unsigned long long)engine_buffers + 4);
-    expect_command(propose(fault, "memory"), 1, "photo2.png", "use the preset fast, a smaller working size");
+    expect_command(propose(fault, "memory"), 1, "photo2.png",
+                   "use a smaller input (the preset fast, a smaller working size)");
     expect_files("memory", false, true, true);
     free(fault);
 }

@@ -416,6 +416,23 @@ static void host_inputs_decide_shapes(void **state) {
     onnx_free(m);
 }
 
+// Here the loader cannot know; the shape rule of Mul makes one output, and the file claims another.
+static void outputs_beyond_the_operators_are_refused(void **state) {
+    (void)state;
+    onnx_model *m = onnx_new(14);
+    onnx_input(m, "x", TM_FLOAT32, DIMS(2, 3));
+    onnx_add(m, "Mul", "x,x", "y,z");
+    onnx_output(m, "y");
+    tm_graph *graph = load_with(m, NULL, 0);
+    tm_host_tensor input = onnx_value(TM_FLOAT32, DIMS(2, 3), NULL);
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_plan *plan = NULL;
+    assert_int_equal(tm_graph_plan(graph, &input, 1, &plan, &err), TAGMASK_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "(Mul, opset 14): has 2 outputs; expected at most 1"));
+    tm_graph_free(graph);
+    onnx_free(m);
+}
+
 static void wrong_inputs_are_refused(void **state) {
     (void)state;
     onnx_model *m = resize_chain();
@@ -712,6 +729,7 @@ int main(void) {
         cmocka_unit_test(both_sides_of_a_sum_may_be_convolutions),
         cmocka_unit_test(sizes_may_depend_on_the_input),
         cmocka_unit_test(host_inputs_decide_shapes),
+        cmocka_unit_test(outputs_beyond_the_operators_are_refused),
         cmocka_unit_test(wrong_inputs_are_refused),
         cmocka_unit_test(integers_that_do_not_fit_are_refused),
         cmocka_unit_test(outputs_may_be_inputs_constants_or_repeated),
