@@ -132,7 +132,10 @@ static tagmask_status run_all(reruns *r, double *weights, tm_error *err) {
     size_t plain = r->kind->plain, runs = r->count + plain;
     r->scores = tm_calloc(runs * r->places, sizeof *r->scores);
     if (!r->scores) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the scores of %zu runs", runs);
-    for (size_t i = 0; i < runs; i += RUNS_AT_ONCE) TM_TRY(run_some(r, i, TM_MIN(runs, i + RUNS_AT_ONCE), err));
+    for (size_t i = 0; i < runs; i += RUNS_AT_ONCE) {
+        if (i) TM_TRY(tm_view_progress(r->context, (float)i / (float)runs, err));
+        TM_TRY(run_some(r, i, TM_MIN(runs, i + RUNS_AT_ONCE), err));
+    }
     for (size_t k = 0; k < r->count; k++) weights[k] = mean_of(r, k + plain);
     r->kind->weigh(plain ? mean_of(r, 0) : 0, weights, r->count);
     return TAGMASK_OK;

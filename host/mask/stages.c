@@ -212,14 +212,32 @@ static tagmask_status list_views(tagmask_session *session, const tm_settings *se
     return ok ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for views");
 }
 
+typedef struct views_progress {
+    const tm_settings *settings;
+    tm_progress_span span;
+    size_t at, count;  // views
+} views_progress;
+
+static tagmask_status tell_progress(void *user, float part, tm_error *err) {
+    const views_progress *p = user;
+    float done = p->span.from + (p->span.to - p->span.from) * ((float)p->at + part) / (float)p->count;
+    return tm_session_progress(p->settings, done, p->span.stage, err);
+}
+
 tagmask_status tm_session_run_views(tagmask_session *session, const tm_settings *settings, tm_view *const *views,
                                     size_t count, tm_progress_span span, tm_error *err) {
-    tm_views_context context = {session->engine, &session->scratch, session->base, session->photo_hash,
-                                settings->cache_dir};
-    for (size_t v = 0; v < count; v++) {
-        float done = span.from + (span.to - span.from) * (float)v / (float)count;
-        if (v && !views[v]->ready) TM_TRY(tm_session_progress(settings, done, span.stage, err));
-        TM_TRY(tm_views_run(&context, &views[v], 1, err));
+    views_progress progress = {settings, span, 0, count};
+    const tm_views_context context = {.engine = session->engine,
+                                      .scratch = &session->scratch,
+                                      .base = session->base,
+                                      .photo_hash = session->photo_hash,
+                                      .cache_dir = settings->cache_dir,
+                                      .progress = tell_progress,
+                                      .progress_user = &progress};
+    for (; progress.at < count; progress.at++) {
+        tm_view *view = views[progress.at];
+        if (progress.at && !view->ready) TM_TRY(tell_progress(&progress, 0, err));
+        TM_TRY(tm_views_run(&context, &view, 1, err));
     }
     return TAGMASK_OK;
 }

@@ -223,6 +223,14 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
     return has_scores ? read_scores(work, engine, view, plan, err) : TAGMASK_OK;
 }
 
+tagmask_status tm_view_progress(const tm_views_context *context, float part, tm_error *err) {
+    if (!context->progress) return TAGMASK_OK;
+    pthread_mutex_unlock(&context->engine->device->lock);
+    tagmask_status status = context->progress(context->progress_user, part, err);
+    pthread_mutex_lock(&context->engine->device->lock);
+    return status;
+}
+
 // Reads the outputs of new views back and stores them; a cache that cannot be written is no reason to fail.
 static void store_views(const tm_views_context *context, tm_view *const *views, const bool *is_new, size_t count) {
     for (size_t i = 0; i < count; i++) {

@@ -51,6 +51,9 @@ typedef struct tm_views_context {
     tm_map base;          // packed image
     uint64_t photo_hash;  // names the photo in the cache
     const char *cache_dir;
+    // Told between the passes of a view which part of them, 0..1, is done; a failure ends the view. NULL: nobody.
+    tagmask_status (*progress)(void *user, float part, tm_error *err);
+    void *progress_user;
 } tm_views_context;
 // Runs the network on every view that is not ready, in one recording; a view may be listed twice. Takes the device's
 // lock.
@@ -61,6 +64,8 @@ tagmask_status tm_views_run(const tm_views_context *context, tm_view *const *vie
 // The view's picture -> the input of the classifier's network.
 tagmask_status tm_view_record_input(const tm_views_context *context, tm_work *work, const tm_view *view,
                                     const tm_tensor *input, tm_error *err);
+// Tells context->progress, without the device's lock: others may plan and record meanwhile, so plan again afterwards.
+tagmask_status tm_view_progress(const tm_views_context *context, float part, tm_error *err);
 // Copies the map; it becomes the view's output 0.
 tagmask_status tm_view_keep_map(tm_work *work, tm_view *view, const tm_map *map, tm_error *err);
 

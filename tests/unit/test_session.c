@@ -356,6 +356,38 @@ static void test_stops_between_passes(void **state) {
     tagmask_session_free(other);
 }
 
+static bool stop_inside_maps(void *user, float done, const char *stage) {
+    int *calls = user;
+    if (strcmp(stage, "maps")) return true;
+    assert_true(done >= 0.6f && done < 0.75f);
+    dispatches();  // the device may be asked meanwhile
+    return ++*calls < 2;  // the first is the stage's beginning
+}
+
+// A method that runs the network for many channels may be stopped between them.
+static void test_stops_inside_a_map(void **state) {
+    (void)state;
+    tagmask_session *session = tiny_session(engine), *other = tiny_session(engine);
+    tagmask_result *result = NULL;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const char *tag = "cat", *preset = preset_file("\"tried_channels\": 0");
+    int calls = 0;
+    tagmask_params params = {.struct_size = sizeof params, .preset = preset, .method = "scorecam"};
+    params.progress = stop_inside_maps;
+    params.progress_user = &calls;
+    assert_int_equal(tagmask_propose(session, &tag, 1, &params, &result, &err), TAGMASK_ERROR_ABORTED);
+    assert_int_equal(calls, 2);
+    assert_null(result);
+    counts cost;
+    tagmask_result *after = propose(session, "cat", PARAMS(.preset = preset, .method = "scorecam"), &cost),
+                   *fresh = propose(other, "cat", PARAMS(.preset = preset, .method = "scorecam"), &cost);
+    check_same(after, fresh);
+    tagmask_result_free(after);
+    tagmask_result_free(fresh);
+    tagmask_session_free(session);
+    tagmask_session_free(other);
+}
+
 // Suggestions may be asked for at another working size; the maps are still those of the last proposal.
 static void test_maps_after_suggestions(void **state) {
     (void)state;
@@ -539,6 +571,7 @@ int main(void) {
         cmocka_unit_test(test_check_params),
         cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_stops_between_passes),
+        cmocka_unit_test(test_stops_inside_a_map),
         cmocka_unit_test(test_share_of_the_crf),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
