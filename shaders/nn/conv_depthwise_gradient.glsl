@@ -1,7 +1,6 @@
 // The gradient of a depthwise convolution's input, on C4 tensors: an invocation gathers one pixel of four channels from the
 // outputs that it was part of. Weights as in conv_depthwise.glsl.
 #include "nn/common.glsl"
-#include "nn/halves.glsl"
 layout(constant_id = 1) const bool RESIDUAL = false;
 layout(constant_id = 2) const bool DILATED = false;
 layout(push_constant) uniform Push {
@@ -9,33 +8,7 @@ layout(push_constant) uniform Push {
     ivec2 size, from_size, kernel, stride, pad, dilation;  // x, y
     ivec2 period, back;  // taps that an element meets are `period` apart, and the outputs that they belong to `back`
 };
-#ifdef CONV_TEXEL  // see conv_buffers.glsl
-layout(binding = 0) uniform samplerBuffer source_texels;
-#define SOURCE(i) texelFetch(source_texels, i)
-#ifdef HALVES
-layout(binding = 1) uniform usamplerBuffer weight_texels;
-#define WEIGHT(i) from_halves(texelFetch(weight_texels, i).xy)
-#else
-layout(binding = 1) uniform samplerBuffer weight_texels;
-#define WEIGHT(i) texelFetch(weight_texels, i)
-#endif
-#else
-layout(binding = 0) readonly buffer Source {
-    vec4 source[];
-};
-#define SOURCE(i) source[i]
-#ifdef HALVES
-layout(binding = 1) readonly buffer Weights {
-    uvec2 weights[];
-};
-#define WEIGHT(i) from_halves(weights[i])
-#else
-layout(binding = 1) readonly buffer Weights {
-    vec4 weights[];
-};
-#define WEIGHT(i) weights[i]
-#endif
-#endif
+#include "nn/conv_reads.glsl"
 layout(binding = 2) readonly buffer Residual {
     vec4 residual[];
 };
