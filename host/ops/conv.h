@@ -109,6 +109,7 @@ typedef struct tm_transpose {
     tm_transpose_axis y, x;
     int64_t batch, group_in, group_out, groups;
 } tm_transpose;
+int64_t tm_common_divisor(int64_t a, int64_t b);
 // conv_transpose.c: of linear tensors, with the weights of input 1. bias: buffer NULL for none.
 tagmask_status tm_conv_transpose_record(tm_op_ctx *ctx, const tm_transpose *t, tm_slice bias, tm_recorder *recorder,
                                         tm_error *err);

@@ -271,15 +271,6 @@ static void layout_conv_gradient(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) 
     out[0] = wanted;
 }
 
-static int32_t common_divisor(int32_t a, int32_t b) {
-    while (b) {
-        int32_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
     const prepared *p = ctx->node->prepared;
     int32_t added = ctx->node->fused.residual;
@@ -293,7 +284,7 @@ static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_r
               .pad = {conv->pad_left, conv->pad_top},
               .dilation = {conv->dilation_x, conv->dilation_y}};
     for (int i = 0; i < 2; i++) {
-        push.period[i] = push.stride[i] / common_divisor(push.stride[i], push.dilation[i]);
+        push.period[i] = push.stride[i] / (int32_t)tm_common_divisor(push.stride[i], push.dilation[i]);
         push.back[i] = push.period[i] * push.dilation[i] / push.stride[i];
     }
     push.count = conv->batch * push.blocks * conv->in_width * conv->in_height;

@@ -186,6 +186,21 @@ static void narrow(const tm_op_ctx *ctx, tm_transpose *t) {
     narrow_axis(x->rank == 3 ? &t->x : &t->y, ctx->first[2], x->dim[2], y->dim[2]);
 }
 
+int64_t tm_common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+// How many taps meet an element of the output at most: the others fall between the input's elements.
+static uint64_t taps_that_meet(const tm_transpose_axis *a) {
+    int64_t period = a->stride / tm_common_divisor(a->stride, a->dilation);
+    return (uint64_t)((a->kernel + period - 1) / period);
+}
+
 tagmask_status tm_conv_transpose_record(tm_op_ctx *ctx, const tm_transpose *t, tm_slice bias, tm_recorder *recorder,
                                         tm_error *err) {
     int32_t added = ctx->node->fused.residual;
@@ -207,7 +222,8 @@ tagmask_status tm_conv_transpose_record(tm_op_ctx *ctx, const tm_transpose *t, t
                            .dilation_y = (int32_t)t->y.dilation,
                            .has_bias = bias.buffer != NULL,
                            .residual = added >= 0};
-    TM_TRY(tm_check_rounds(ctx, (uint64_t)t->y.kernel * (uint64_t)(t->x.kernel * (t->group_in + 1) + 1), err));
+    uint64_t row = (uint64_t)t->x.kernel + taps_that_meet(&t->x) * (uint64_t)t->group_in;
+    TM_TRY(tm_check_rounds(ctx, (uint64_t)t->y.kernel + taps_that_meet(&t->y) * row, err));
     const tm_gpu_info *info = tm_gpu_get_info(ctx->gpu);
     uint32_t constants[2] = {tm_conv_workgroup(info), 0};
     tm_conv_act(&ctx->node->fused, &constants[1], &push.act_a, &push.act_b);

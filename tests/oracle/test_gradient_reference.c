@@ -73,6 +73,7 @@ static void convolutions(void **state) {
     check_conv((ref_conv){1, 12, 11, 14, 18, 3, 3, 3, 1, 1, 2, 2, 2, 2, 2, 2});
     check_conv((ref_conv){1, 12, 11, 14, 18, 3, 3, 3, 3, 2, 1, 1, 1, 0, 2, 1});
     check_conv((ref_conv){1, 4, 5, 6, 8, 3, 3, 1, 1, 1, 1, 1, 4, 5, 3, 3});
+    check_conv((ref_conv){1, 3, 28, 42, 384, 14, 14, 1, 14, 14, 1, 1, 0, 0, 0, 0});  // patches
     check_conv((ref_conv){1, 4, 90, 260, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1});
 }
 
