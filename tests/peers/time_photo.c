@@ -30,6 +30,8 @@ static tagmask_status time_runs(tagmask_engine *engine, const tagmask_image *pho
     settings.scales[1] = 448;
     settings.scales[2] = 640;
     settings.crop_count = 0;
+    settings.classifiers = 1;
+    settings.affinity_from = TM_AFFINITY_CLASSIFIER;
     for (int i = 0; i < runs; i++) {
         tagmask_session *session = NULL;
         double start = tm_now_ms();
