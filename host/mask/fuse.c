@@ -1,5 +1,6 @@
 // Fused maps: for each tag its CAM, saliency of the photo and around the CAM, and what both agree on. A tag's map does
-// not depend on the other tags, so each is kept by itself and found again when tags come and go.
+// not depend on the other tags, so each is kept by itself and found again when tags come and go; that of a tag without
+// a class is the saliency that the others leave.
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,13 @@ typedef struct tag_maps {
     tm_view *crops[TM_MAX_CROPS];
     uint32_t crop_count;
 } tag_maps;
+
+// The keys of the maps of tags that the classifier sees, in ascending order: of what they leave, tags without a class
+// are made.
+typedef struct claims {
+    uint64_t keys[TM_MAX_TAGS];
+    size_t count;
+} claims;
 
 tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tag,
                                   tm_tag_cam *cam, tm_error *err) {
@@ -236,9 +244,23 @@ static tagmask_status check_content(const tagmask_session *session, const tm_set
                    *settings->layer ? settings->layer : tm_engine_features(session->engine));
 }
 
+// A tag without a class: the saliency that no tag with one claims. Else the photo's only salient object, which the
+// classifier knows, would go to the tag of which it knows nothing.
+static tagmask_status record_unclaimed(tagmask_session *session, tm_work *work, const tm_settings *settings,
+                                       const claims *others, const tm_map *target, tm_error *err) {
+    if (!tm_session_has_saliency(session, settings)) return tm_fill(work->recorder, target->slice, 0, err);
+    TM_TRY(tm_copy(work->recorder, tm_plane(session->saliency, target->width, target->height, 0), target->slice, err));
+    for (size_t i = 0; i < others->count; i++) {
+        if (i && others->keys[i] == others->keys[i - 1]) continue;  // two words of the same classes
+        tm_map claim = map_of(session, find_map(session, others->keys[i])->buffer);
+        TM_TRY(tm_fusion_without(work, &claim, target, err));
+    }
+    return TAGMASK_OK;
+}
+
 // One recording a tag keeps the scratch memory small, however many tags there are.
 static tagmask_status fuse_tag(tagmask_session *session, const tm_settings *settings, const tag_maps *maps,
-                               const tagmask_tag_info *tag, tm_kept_map *made, tm_error *err) {
+                               const tagmask_tag_info *tag, const claims *others, tm_kept_map *made, tm_error *err) {
     tm_work work;
     tm_map target = map_of(session, made->buffer), high;
     map_content content = {1, 0};
@@ -248,7 +270,8 @@ static tagmask_status fuse_tag(tagmask_session *session, const tm_settings *sett
         status = record_tag(session, &work, settings, maps, &target, &high, err);
         if (!status) status = record_content(&work, &high, &content, err);
     } else {
-        status = tm_copy(work.recorder, tm_plane(session->saliency, target.width, target.height, 0), target.slice, err);
+        status = record_unclaimed(session, &work, settings, others, &target, err);
+        content.peak = tm_session_has_saliency(session, settings);
     }
     TM_TRY(tm_work_close(&work, status, err));
     made->flat = content.peak == 0;
@@ -283,7 +306,7 @@ static tagmask_status hold_saliency(tagmask_session *session, const tm_settings 
 }
 
 static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
-                                   size_t tag_count, tag_maps *maps, tm_error *err) {
+                                   size_t tag_count, tag_maps *maps, const claims *others, tm_error *err) {
     for (size_t t = 0; t < tag_count; t++) {
         if (!maps[t].missing || !tags[t].class_count) continue;
         TM_TRY(tm_session_tag_cam(session, settings, &tags[t], &maps[t].cam, err));
@@ -291,11 +314,12 @@ static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *
             TM_TRY(choose_crops(session, settings, &maps[t], err));
     }
     TM_TRY(run_crops(session, settings, maps, tag_count, err));
-    for (size_t t = 0; t < tag_count; t++) {
-        if (find_map(session, maps[t].key)) continue;
+    for (size_t i = 0; i < 2 * tag_count; i++) {  // tags with classes first: the others read their maps
+        size_t t = i % tag_count;
+        if ((i < tag_count) != (tags[t].class_count > 0) || find_map(session, maps[t].key)) continue;
         tm_kept_map *made = NULL;
         TM_TRY(new_map(session, tag_count, &made, err));
-        TM_TRY(fuse_tag(session, settings, &maps[t], &tags[t], made, err));
+        TM_TRY(fuse_tag(session, settings, &maps[t], &tags[t], others, made, err));
         made->key = maps[t].key;
         made->used = session->proposal;
     }
@@ -303,7 +327,7 @@ static tagmask_status fuse_missing(tagmask_session *session, const tm_settings *
 }
 
 static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
-                                size_t tag_count, tag_maps *maps, tm_error *err) {
+                                size_t tag_count, tag_maps *maps, const claims *others, tm_error *err) {
     bool any = false;
     TM_TRY(hold_saliency(session, settings, err));
     for (size_t t = 0; t < tag_count; t++) {
@@ -312,7 +336,7 @@ static tagmask_status fuse_tags(tagmask_session *session, const tm_settings *set
         maps[t].missing = !kept;
         any |= !kept;
     }
-    if (any) TM_TRY(fuse_missing(session, settings, tags, tag_count, maps, err));
+    if (any) TM_TRY(fuse_missing(session, settings, tags, tag_count, maps, others, err));
     for (size_t t = 0; t < tag_count; t++) {
         const tm_kept_map *kept = find_map(session, maps[t].key);
         session->fused[t] = kept->buffer;
@@ -327,20 +351,39 @@ static uint64_t settings_key(const tagmask_session *session, const tm_settings *
     return tm_preset_hash(settings, TM_STAGE_MAPS, tm_hash64(stages, sizeof stages, 4));
 }
 
+static int by_key(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Keys of the tags' maps, and which of them are claims.
+static void make_keys(const tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
+                      size_t tag_count, tag_maps *maps, claims *others) {
+    uint64_t common = settings_key(session, settings);
+    for (size_t t = 0; t < tag_count; t++) {
+        // 0 marks a map that is not there.
+        maps[t].key = tm_hash64(tags[t].classes, tags[t].class_count * sizeof(int32_t), common) | 1;
+        if (tags[t].class_count && tm_session_sees(session, settings, &tags[t]))
+            others->keys[others->count++] = maps[t].key;
+    }
+    qsort(others->keys, others->count, sizeof *others->keys, by_key);
+    for (size_t t = 0; t < tag_count; t++)
+        if (!tags[t].class_count)
+            maps[t].key = tm_hash64(others->keys, others->count * sizeof *others->keys, maps[t].key) | 1;
+}
+
 tagmask_status tm_session_fuse(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tags,
                                size_t tag_count, tm_error *err) {
     tag_maps *maps = tm_calloc(tag_count, sizeof *maps);
     if (!maps) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the maps of %zu tags", tag_count);
-    uint64_t common = settings_key(session, settings), key = common;
-    for (size_t t = 0; t < tag_count; t++) {
-        // 0 marks a map that is not there.
-        maps[t].key = tm_hash64(tags[t].classes, tags[t].class_count * sizeof(int32_t), common) | 1;
-        key = tm_hash64(&maps[t].key, sizeof maps[t].key, key);
-    }
+    claims others = {.count = 0};
+    make_keys(session, settings, tags, tag_count, maps, &others);
+    uint64_t key = tag_count;
+    for (size_t t = 0; t < tag_count; t++) key = tm_hash64(&maps[t].key, sizeof maps[t].key, key);
     tagmask_status status = TAGMASK_OK;
     if (session->fused_key != key) {
         session->fused_key = 0;
-        status = fuse_tags(session, settings, tags, tag_count, maps, err);
+        status = fuse_tags(session, settings, tags, tag_count, maps, &others, err);
         if (!status) session->fused_key = key;
     }
     free(maps);

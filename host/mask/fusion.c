@@ -100,3 +100,14 @@ tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, con
     TM_TRY(tm_map_dispatch(work, &mode, err));
     return tm_map_normalize(work, &fused, target, err);
 }
+
+tagmask_status tm_fusion_without(tm_work *work, const tm_map *claim, const tm_map *target, tm_error *err) {
+    uint32_t count = tm_map_count(target);
+    tm_map_call call = {.shader = "fuse/without",
+                        .bindings = {claim->slice, target->slice},
+                        .push = &count,
+                        .push_size = sizeof count,
+                        .elements = count,
+                        .flops_per_element = 2};
+    return tm_map_dispatch(work, &call, err);
+}

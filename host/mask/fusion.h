@@ -31,4 +31,7 @@ typedef struct tm_fusion_input {
 tagmask_status tm_fusion_record(tm_work *work, const tm_fusion_input *input, const tm_settings *settings,
                                 const tm_map *target, tm_error *err);
 
+// target *= 1 - claim: leaves to a map what another one of its size, 0..1, does not claim.
+tagmask_status tm_fusion_without(tm_work *work, const tm_map *claim, const tm_map *target, tm_error *err);
+
 #endif

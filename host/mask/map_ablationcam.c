@@ -1,6 +1,9 @@
 // Ablation-CAM (Desai and Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
 // Gradient-free Localization", WACV 2020): a channel weighs as much as the class's score loses, relative to what it
-// was, when the channel is 0 and what follows the layer runs again.
+// was, when the channel is 0 and what follows the layer runs again. Scores may be negative: the loss is relative to
+// their size, so that what a class gains by still counts for it.
+#include <math.h>
+
 #include "mask/map_reruns.h"
 
 tagmask_status tm_rerun_ablate(tm_work *work, const tm_rerun *run, tm_error *err) {
@@ -20,7 +23,7 @@ tagmask_status tm_rerun_ablate(tm_work *work, const tm_rerun *run, tm_error *err
 }
 
 static void weigh(double plain, double *scores, size_t count) {
-    for (size_t k = 0; k < count; k++) scores[k] = plain != 0 ? (plain - scores[k]) / plain : 0;
+    for (size_t k = 0; k < count; k++) scores[k] = plain != 0 ? (plain - scores[k]) / fabs(plain) : 0;
 }
 
 static tagmask_status make(const tm_views_context *context, tm_view *view, tm_error *err) {

@@ -196,3 +196,7 @@ float tm_session_presence(const tagmask_session *session, const tagmask_tag_info
     double presence = exp(sum / (double)session->classifier_count) / sqrt((double)info->class_count);
     return (float)TM_MIN(presence, 1.0);
 }
+
+bool tm_session_sees(const tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *info) {
+    return settings->score_limit <= 0 || tm_session_presence(session, info) >= settings->score_limit;
+}

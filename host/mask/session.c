@@ -160,8 +160,7 @@ static tagmask_status note_tags(const tagmask_session *session, const tm_setting
     made->texts = tm_calloc(tag_count, sizeof *made->texts);
     if (!made->texts) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for the notes of %zu tags", tag_count);
     for (size_t t = 0; t < tag_count; t++) {
-        float presence = settings->score_limit > 0 ? tm_session_presence(session, &infos[t]) : 1;
-        bool unseen = presence < settings->score_limit;
+        bool unseen = !tm_session_sees(session, settings, &infos[t]);
         size_t first = tm_session_first_alike(session, t);
         made->absent[t] = unseen || session->flat[t] || first != t;
         made->names[t] = infos[t].name;
@@ -169,15 +168,18 @@ static tagmask_status note_tags(const tagmask_session *session, const tm_setting
             infos[t].class_count ? infos[t].note : "no class of the model means this tag: from saliency alone";
         if (!made->absent[t]) continue;
         made->notes[t] = made->texts[t];
-        if (first != t)
+        if (!infos[t].class_count && !tm_session_has_saliency(session, settings))
             (void)snprintf(made->texts[t], sizeof made->texts[t],
-                           "nothing tells it from \"%.80s\", a tag before it, which gets the region",
+                           "no class of the model means this tag, and there is no saliency to propose it from");
+        else if (first != t)
+            (void)snprintf(made->texts[t], sizeof made->texts[t],
+                           "nothing tells it from \"%.80s\", a tag before it: what one gets, the first does",
                            infos[first].name);
         else if (unseen)
             (void)snprintf(made->texts[t], sizeof made->texts[t],
                            "the classifier does not see it (%.2g, the score limit is %.2g); score_limit -1 "
                            "(--score-limit -1) proposes it anyway",
-                           (double)presence, (double)settings->score_limit);
+                           (double)tm_session_presence(session, &infos[t]), (double)settings->score_limit);
         else
             (void)snprintf(made->texts[t], sizeof made->texts[t],
                            "the map of the method %s is the same everywhere, so it shows no place",
@@ -250,15 +252,18 @@ tagmask_status tagmask_propose(tagmask_session *session, const char *const *tags
     tm_settings settings;
     TM_TRY(resolve(session->engine, params, &settings, error));
     tagmask_tag_info infos[TM_MAX_TAGS];
+    bool any = tm_session_has_saliency(session, &settings);
     for (size_t t = 0; t < tag_count; t++) {
         if (!tags[t]) return tm_fail(error, TAGMASK_ERROR_ARGUMENT, "tag %zu is NULL; expected a name", t);
         infos[t].struct_size = sizeof infos[t];
         TM_TRY(tm_tags_resolve(session->engine->tags, tags[t], &infos[t], error));
-        if (!infos[t].class_count && !tm_session_has_saliency(session, &settings))
-            return tm_fail(error, TAGMASK_ERROR_UNSUPPORTED,
-                           "tag \"%s\" has no class in %s, and without a saliency network nothing can be proposed",
-                           tags[t], session->engine->classifier.name);
+        any |= infos[t].class_count > 0;
     }
+    if (!any)
+        return tm_fail(error, TAGMASK_ERROR_UNSUPPORTED,
+                       "tag \"%s\" has no class in %s, and without saliency nothing can be proposed: take a saliency "
+                       "network, or the preset member classical_saliency",
+                       tags[0], session->engine->classifier.name);
     TM_TRY(tm_result_check_memory(session->width, session->height, tag_count, error));
     session->tag_count = 0;
     session->proposal++;

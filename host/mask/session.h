@@ -138,6 +138,8 @@ tagmask_status tm_session_look(tagmask_session *session, const tm_settings *sett
 // known. Where the network has no class weights for the views' features, or they are too large to be bound: how
 // probable the tag's likeliest class is beside the photo's.
 float tm_session_presence(const tagmask_session *session, const tagmask_tag_info *info);
+// Whether that reaches the score limit.
+bool tm_session_sees(const tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *info);
 // map_views.c: whether the method and the layer fit the engine. *settings: a layer that need not be named is "".
 tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err);
 // In place of a part's view the one that the method makes of it for a class, run; nothing where the method needs none.

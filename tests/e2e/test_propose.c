@@ -129,6 +129,8 @@ static void test_tags_compete(void **state) {
     assert_non_null(strstr(tagmask_result_note(result, 1), "saliency alone"));
     size_t pixels = (size_t)tagmask_result_width(result) * tagmask_result_height(result);
     const float *cup = tagmask_result_probability(result, 0), *person = tagmask_result_probability(result, 1);
+    // What the classifier sees does not go to the word that it does not know.
+    assert_true(share(result, 0) > 0.2 && share(result, 1) < 0.02);
     for (size_t i = 0; i < pixels; i++) {
         assert_true(cup[i] >= 0 && person[i] >= 0 && cup[i] + person[i] <= 1.001f);
         if (tagmask_result_labels(result)[i] == 1) assert_true(cup[i] >= person[i]);

@@ -391,6 +391,20 @@ static void test_fusion(void **state) {
     free(got);
 }
 
+static void test_fusion_without(void **state) {
+    map_case *f = *state;
+    enum { W = 37, H = 21, N = W * H };
+    float *claim = test_noise(34, N, 0, 1), *map = test_noise(35, N, 0, 1), wanted[N];
+    for (int i = 0; i < N; i++) wanted[i] = map[i] * (1 - claim[i]);
+    tm_map on_device = device_map(f, W, H, claim), to = device_map(f, W, H, map);
+    assert_ok(tm_fusion_without(&f->work, &on_device, &to, &f->err), &f->err);
+    float *got = fetch(f, &to);
+    assert_close(got, wanted, N, 1e-6);
+    free(claim);
+    free(map);
+    free(got);
+}
+
 static void fill_box(float *cam, int left, int top, int side, float value) {
     for (int y = top; y < top + side; y++)
         for (int x = left; x < left + side; x++) cam[y * 80 + x] = value;
@@ -441,6 +455,7 @@ int main(void) {
         WITH_DEVICE(test_saliency_linear),
         WITH_DEVICE(test_saliency_c4),
         WITH_DEVICE(test_fusion),
+        WITH_DEVICE(test_fusion_without),
         cmocka_unit_test(test_crop_box),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

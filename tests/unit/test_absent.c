@@ -160,6 +160,54 @@ static void tags_alike(void **state) {
     tagmask_session_free(session);
 }
 
+// A word without a class gets the saliency that no tag with one claims, whatever their order; of tags that the
+// classifier does not see, nothing is a claim.
+static void words_without_a_class(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_params params = {.struct_size = sizeof params, .preset = "fast", .score_limit = -1, .crf_iterations = -1};
+    tagmask_session *session = tiny_session(engine);
+    tagmask_result *alone = NULL, *after = NULL, *before = NULL, *unseen = NULL;
+    assert_ok(tagmask_propose(session, (const char *const[]){"thing"}, 1, &params, &alone, &err), &err);
+    assert_ok(tagmask_propose(session, (const char *const[]){"cat", "thing"}, 2, &params, &after, &err), &err);
+    assert_ok(tagmask_propose(session, (const char *const[]){"thing", "cat"}, 2, &params, &before, &err), &err);
+    params.score_limit = 1;
+    assert_ok(tagmask_propose(session, (const char *const[]){"cat", "thing"}, 2, &params, &unseen, &err), &err);
+    const float *free_of = tagmask_result_probability(alone, 0), *left = tagmask_result_probability(after, 1);
+    tagmask_image photo = tiny_photo();
+    size_t count = (size_t)photo.width * photo.height;
+    double lost = 0;
+    for (size_t i = 0; i < count; i++) lost += (double)free_of[i] - (double)left[i];
+    assert_true(lost > 1);
+    assert_memory_equal(left, tagmask_result_probability(before, 0), count * sizeof *left);
+    const float *unclaimed = tagmask_result_probability(unseen, 1);
+    double same = 0;
+    for (size_t i = 0; i < count; i++) same += (double)unclaimed[i] - (double)left[i];
+    assert_true(same > 0);
+    tagmask_result *all_results[] = {alone, after, before, unseen};
+    for (size_t i = 0; i < TM_ARRAY_LEN(all_results); i++) tagmask_result_free(all_results[i]);
+    tagmask_session_free(session);
+}
+
+// Without saliency they get a note; alone, an error.
+static void words_without_a_class_need_saliency(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const tagmask_params params = {.struct_size = sizeof params, .preset = "fast"};
+    tagmask_engine *none = NULL;
+    tagmask_result *result = NULL;
+    assert_ok(tagmask_engine_create(device, tiny_classifier(), "none", &none, &err), &err);
+    tagmask_session *session = tiny_session(none);
+    assert_ok(tagmask_propose(session, (const char *const[]){"cat", "thing"}, 2, &params, &result, &err), &err);
+    assert_non_null(strstr(tagmask_result_note(result, 1), "there is no saliency to propose it from"));
+    tagmask_result_free(result);
+    assert_int_equal(tagmask_propose(session, (const char *const[]){"thing"}, 1, &params, &result, &err),
+                     TAGMASK_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "classical_saliency"));
+    tagmask_session_free(session);
+    tagmask_engine_free(none);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_say_what_they_see),
@@ -167,6 +215,8 @@ int main(void) {
         cmocka_unit_test(other_layers_compare_probabilities),
         cmocka_unit_test(a_photo_of_one_colour_has_numbers),
         cmocka_unit_test(tags_alike),
+        cmocka_unit_test(words_without_a_class),
+        cmocka_unit_test(words_without_a_class_need_saliency),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
