@@ -68,8 +68,11 @@ static tagmask_status head_weight(tm_graph *graph, const tm_node *node, tm_cam_h
     return TAGMASK_OK;
 }
 
-tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err) {
-    const tm_node *node = skip_views(graph, producer_of(graph, graph->outputs[0]));
+static tagmask_status find_head(tm_graph *graph, size_t output, tm_cam_head *head, tm_error *err) {
+    if (graph->values[graph->outputs[output]].data)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%.300s: no CAM can be made: output %zu is not computed from the photo", graph->name, output);
+    const tm_node *node = skip_views(graph, producer_of(graph, graph->outputs[output]));
     if (is_op(node, "Softmax") || is_op(node, "LogSoftmax"))
         node = skip_views(graph, producer_of(graph, node->inputs[0]));
     if (is_op(node, "Add") && node->input_count == 2) {
@@ -96,12 +99,20 @@ tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *er
     return TAGMASK_OK;
 }
 
-tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err) {
-    if (!graph->head.features) {
-        if (err) *err = graph->head_error;
-        return graph->head_error.status;
+void tm_find_cam_heads(tm_graph *graph) {
+    for (size_t i = 0; i < graph->output_count && i < TM_MAX_HEADS; i++)
+        find_head(graph, i, &graph->heads[i], &graph->head_errors[i]);
+}
+
+tagmask_status tm_graph_cam_head(const tm_graph *graph, size_t output, tm_cam_head *head, tm_error *err) {
+    if (output >= graph->output_count || output >= TM_MAX_HEADS)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%.300s: no CAM can be made of output %zu; of the first %d",
+                       graph->name, output, TM_MAX_HEADS);
+    if (!graph->heads[output].features) {
+        if (err) *err = graph->head_errors[output];
+        return graph->head_errors[output].status;
     }
-    *head = graph->head;
+    *head = graph->heads[output];
     return TAGMASK_OK;
 }
 
@@ -122,12 +133,31 @@ const char *tm_graph_logits(const tm_graph *graph, size_t output) {
     return softmax ? graph->values[node->inputs[0]].name : graph->output_infos[output].name;
 }
 
-const char *tm_plan_last_features(const tm_plan *plan) {
+// Tokens by heads and channels may look like channels by height and width.
+static bool is_order_of_tokens(const char *op_type) {
+    static const char *const types[] = {"MatMul", "Einsum", "Transpose", "Reshape", "Softmax", "Attention"};
+    for (size_t i = 0; i < TM_ARRAY_LEN(types); i++)
+        if (!strcmp(types[i], op_type)) return true;
+    return false;
+}
+
+static bool is_block(const tm_graph *graph, const char *layer) {
+    for (size_t a = 0; a < graph->attention_count; a++)
+        if (tm_attention_is_of(graph->attentions[a], layer)) return true;
+    return false;
+}
+
+const char *tm_plan_last_features(const tm_plan *plan, bool *of_tokens) {
+    const tm_graph *graph = plan->graph;
     tm_layer_info layer;
-    const char *last = NULL;
+    const char *last = NULL, *any = NULL;
     for (size_t i = 0; tm_plan_layer(plan, i, &layer); i++) {
+        if (is_block(graph, layer.name)) last = NULL;  // what comes before it does not tell of what it makes
         bool several = tm_has_places(layer.dtype, &layer.shape) && layer.shape.dim[1] > 1;
-        if (several && !is_output(plan->graph, layer.name)) last = layer.name;
+        if (!several || is_output(graph, layer.name)) continue;
+        any = layer.name;
+        if (!graph->attention_count || !is_order_of_tokens(layer.op_type)) last = layer.name;
     }
-    return last;
+    *of_tokens = !last && any;
+    return last ? last : any;
 }

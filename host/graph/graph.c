@@ -152,6 +152,14 @@ static void drop_own_outputs(tm_graph *graph, const request *wanted) {
     graph->output_count = kept;
 }
 
+// Their indices stay.
+static void join_own_outputs(tm_graph *graph, const request *wanted) {
+    size_t one = wanted->tail->output;
+    if (one >= graph->output_count) return;
+    for (size_t i = 0; i < graph->output_count; i++)
+        if (!is_extra(wanted, graph->output_infos[i].name)) graph->outputs[i] = graph->outputs[one];
+}
+
 static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const char *name, const char *folder,
                            const request *wanted, tm_graph **out, tm_error *err) {
     tm_graph *graph = tm_calloc(1, sizeof *graph);
@@ -162,13 +170,14 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
     tagmask_status status = graph->name ? tm_import(graph, data, size, folder, wanted->extra, wanted->extra_count, err)
                                         : tm_memory_fail(err);
     if (status == TAGMASK_OK && wanted->only) drop_own_outputs(graph, wanted);
+    if (status == TAGMASK_OK && wanted->tail) join_own_outputs(graph, wanted);
     if (status == TAGMASK_OK && wanted->tail) status = tm_tail_cut(graph, wanted->tail->from, err);
     if (status == TAGMASK_OK && wanted->gradient) status = tm_gradient_append(graph, wanted->gradient, err);
     if (status == TAGMASK_OK) status = tm_run_passes(graph, err);
     if (status == TAGMASK_OK && wanted->tail)
         status = tm_tail_widen(graph, wanted->tail->dilation, wanted->tail->dense, err);
     if (status == TAGMASK_OK) mark_wanted(graph);
-    if (status == TAGMASK_OK) tm_find_cam_head(graph, &graph->head, &graph->head_error);
+    if (status == TAGMASK_OK) tm_find_cam_heads(graph);
     if (status == TAGMASK_OK) status = tm_find_attentions(graph, err);
     if (status == TAGMASK_OK && gpu) status = tm_activations_get(gpu, &graph->activations, err);
     if (status == TAGMASK_OK && gpu) status = prepare(graph, err);

@@ -104,6 +104,7 @@ typedef struct tm_tail {
     uint32_t dilation;  // 1: as in the model
     bool dense;
     tm_precision precision;
+    size_t output;  // of the model's: what leads to the others alone is left out, and they become this one
 } tm_tail;
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err);
@@ -144,7 +145,7 @@ typedef struct tm_value_info {
 size_t tm_graph_inputs(const tm_graph *graph, const tm_value_info **infos);
 size_t tm_graph_outputs(const tm_graph *graph, const tm_value_info **infos);  // model outputs, then extra outputs
 
-// What a CAM needs, found by walking back from output 0: Gemm/MatMul(+Add) <- Flatten/Reshape/Squeeze <-
+// What a CAM needs, found by walking back from an output: Gemm/MatMul(+Add) <- Flatten/Reshape/Squeeze <-
 // GlobalAveragePool/ ReduceMean <- features. weight is (classes, channels) row-major, owned by the graph.
 // TAGMASK_ERROR_UNSUPPORTED when the graph does not end that way (the message says what was found instead).
 typedef struct tm_cam_head {
@@ -152,7 +153,7 @@ typedef struct tm_cam_head {
     const float *weight;
     int64_t classes, channels;
 } tm_cam_head;
-tagmask_status tm_graph_cam_head(const tm_graph *graph, tm_cam_head *head, tm_error *err);
+tagmask_status tm_graph_cam_head(const tm_graph *graph, size_t output, tm_cam_head *head, tm_error *err);
 
 // The probabilities of the network's attention blocks, (batch, heads, queries, keys) or without the batch, in the order
 // of computation, at most TM_MAX_ATTENTIONS: names to load as extra outputs, owned by the graph. attention.c says what
@@ -218,8 +219,9 @@ bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
 // Whether a map can be made of the tensor: 1 x channels x height x width with more than one place.
 bool tm_has_places(tm_dtype dtype, const tm_shape *shape);
 // What comes nearest to the features before a pooling where there is none: the last layer before the outputs that tells
-// several things of several places. NULL: none does.
-const char *tm_plan_last_features(const tm_plan *plan);
+// several things of several places. NULL: none does. *of_tokens: after the last attention block there are only tokens in
+// some order, which are no places.
+const char *tm_plan_last_features(const tm_plan *plan, bool *of_tokens);
 
 // ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host
 // tensors in the ONNX dtype (data malloc'ed; free each with free()). outputs has room for tm_graph_outputs().

@@ -67,6 +67,7 @@ typedef struct tm_weight_pool {
     uint64_t chunk;  // size of a buffer unless a request is larger
 } tm_weight_pool;
 
+#define TM_MAX_HEADS 4  // outputs beyond are not looked at
 struct tm_graph {
     tm_gpu *gpu;  // NULL: shapes only, nothing can be recorded
     tm_precision precision;
@@ -85,8 +86,9 @@ struct tm_graph {
     tm_plan *plans;              // most recently used first
     size_t plan_count;
     struct tm_activations *activations;
-    tm_cam_head head;  // found at load; features NULL: head_error says why there is none
-    tm_error head_error;
+    // Found at load, by output; features NULL: head_errors says why there is none.
+    tm_cam_head heads[TM_MAX_HEADS];
+    tm_error head_errors[TM_MAX_HEADS];
     const char **attentions;  // found at load; room for TM_MAX_ATTENTIONS
     size_t attention_count;
     tm_bias *biases;  // found before the passes; room for TM_MAX_BIASES
@@ -151,7 +153,7 @@ tagmask_status tm_find_attentions(tm_graph *graph, tm_error *err);
 tagmask_status tm_attention_expose(tm_graph *graph, const char *name, int32_t *value, tm_error *err);
 
 // cam_head.c
-tagmask_status tm_find_cam_head(tm_graph *graph, tm_cam_head *head, tm_error *err);
+void tm_find_cam_heads(tm_graph *graph);
 
 // ---- Evaluating one node's shape and fold rules. in[] is filled by the caller.
 tm_op_ctx *tm_make_ctx(tm_arena *arena, tm_gpu *gpu, tm_node *node, tm_error *err);

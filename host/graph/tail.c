@@ -16,21 +16,52 @@ static tm_node *find_producer(tm_graph *graph, const char *name, int32_t *value)
     return NULL;
 }
 
-// What remains may read nothing that came before the cut.
-static tagmask_status check_inputs(const tm_graph *graph, const char *from, tm_error *err) {
+static bool is_missing(const tm_value *value) {
+    return !value->data && value->producer < 0 && value->input < 0;
+}
+
+// The node that joins what comes from the cut with what does not: a skip connection around the layer.
+static const tm_node *find_joint(const tm_graph *graph, bool *from_cut, const char **other) {
     for (size_t n = 0; n < graph->node_count; n++) {
         const tm_node *node = &graph->nodes[n];
+        bool after = false;
+        *other = NULL;
         for (size_t i = 0; i < node->input_count; i++) {
-            const tm_value *value = node->inputs[i] < 0 ? NULL : &graph->values[node->inputs[i]];
-            if (!value || value->data || value->producer >= 0 || value->input >= 0) continue;
-            return tm_fail(
-                err, TAGMASK_ERROR_UNSUPPORTED,
-                "the network cannot be cut at '%.200s': node '%.200s' (%.100s) after it also reads '%.200s', "
-                "which is made before it",
-                from, node->name, node->op_type, value->name);
+            int32_t value = node->inputs[i];
+            if (value < 0 || graph->values[value].data) continue;
+            after |= from_cut[value];
+            if (!from_cut[value]) *other = graph->values[value].name;
         }
+        if (after && *other) return node;
+        for (size_t i = 0; after && i < node->output_count; i++)
+            if (node->outputs[i] >= 0) from_cut[node->outputs[i]] = true;
     }
-    return TAGMASK_OK;
+    return NULL;
+}
+
+// What remains may read nothing that came before the cut.
+static tagmask_status check_inputs(const tm_graph *graph, const char *from, tm_error *err) {
+    bool any = false;
+    for (size_t n = 0; n < graph->node_count; n++) {
+        const tm_node *node = &graph->nodes[n];
+        for (size_t i = 0; i < node->input_count; i++)
+            any |= node->inputs[i] >= 0 && is_missing(&graph->values[node->inputs[i]]);
+    }
+    if (!any) return TAGMASK_OK;
+    bool *from_cut = tm_calloc(graph->value_count, sizeof *from_cut);
+    if (!from_cut) return tm_memory_fail(err);
+    from_cut[graph->inputs[0]] = true;
+    const char *other;
+    const tm_node *joint = find_joint(graph, from_cut, &other);
+    free(from_cut);
+    if (!joint)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "the network cannot be cut at '%.200s': an output does not come from it", from);
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "the network cannot be cut at '%.200s': node '%.200s' (%.100s) after it also reads '%.200s', which "
+                   "does not come from it (a skip connection); '%.200s' or a layer after it can be taken",
+                   from, joint->name, joint->op_type, other,
+                   joint->outputs[0] >= 0 ? graph->values[joint->outputs[0]].name : joint->name);
 }
 
 tagmask_status tm_tail_cut(tm_graph *graph, const char *from, tm_error *err) {

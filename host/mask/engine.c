@@ -65,7 +65,7 @@ tagmask_status tm_engine_tail_get(tagmask_engine *engine, uint32_t dilation, uin
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "an engine keeps at most %d dilations of its classifier",
                        TM_MAX_TAILS);
     const char *features = tm_engine_features(engine);
-    const tm_tail kind = {pack->affinity_layer, dilation, dense != 0, engine->precision};
+    const tm_tail kind = {pack->affinity_layer, dilation, dense != 0, engine->precision, (size_t)pack->output};
     tm_engine_tail *made = &engine->tails[engine->tail_count];
     *made = (tm_engine_tail){.dilation = dilation, .dense = dense};
     TM_TRY(tm_graph_load_tail(engine->device->gpu, pack->model_path, &kind, &features, 1, &made->graph, err));

@@ -67,6 +67,7 @@ struct tagmask_engine {
     int64_t class_count, channels;
     tm_buffer *class_weights;  // (classes, channels) on the device; NULL: no CAM can be made, no_cam says why
     tm_error no_cam;
+    bool features_of_tokens;  // the usual layer of a transformer has no places: maps need another, or attention
     tm_engine_aide second, features;
     tm_tags *tags;
     tm_engine_tail tails[TM_MAX_TAILS];

@@ -42,7 +42,7 @@ static tagmask_status load_second(tagmask_engine *engine, tm_engine_aide *aide, 
     tm_graph *plain = NULL;
     tm_cam_head head;
     TM_TRY(tm_graph_load(NULL, path, NULL, 0, &plain, err));  // to find the head: nothing goes to the device
-    tagmask_status status = tm_graph_cam_head(plain, &head, err);
+    tagmask_status status = tm_graph_cam_head(plain, (size_t)aide->pack.output, &head, err);
     if (!status && head.classes != engine->class_count)
         status = tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                          "%s: knows %lld classes, but %s knows %lld; expected a second classifier of the same classes",

@@ -35,10 +35,11 @@ static tagmask_status usual_plan(const tm_pack *pack, tm_graph *graph, tm_plan *
     return tm_graph_plan(graph, &input, 1, plan, err);
 }
 
-static tagmask_status last_features(const tm_pack *pack, tm_graph *graph, char **features, tm_error *err) {
+static tagmask_status last_features(tagmask_engine *engine, tm_graph *graph, char **features, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
     tm_plan *plan;
     TM_TRY(usual_plan(pack, graph, &plan, err));
-    const char *last = tm_plan_last_features(plan);
+    const char *last = tm_plan_last_features(plan, &engine->features_of_tokens);
     if (!last)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                        "%s: no layer has shape 1 x channels x height x width, so no map can be made of the network",
@@ -47,7 +48,7 @@ static tagmask_status last_features(const tm_pack *pack, tm_graph *graph, char *
     return *features ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
 }
 
-static tagmask_status choose_features(const tagmask_engine *engine, char **features, tm_error *err) {
+static tagmask_status choose_features(tagmask_engine *engine, char **features, tm_error *err) {
     const tm_pack *pack = &engine->classifier;
     tm_graph *graph = NULL;
     tm_cam_head head;
@@ -57,8 +58,8 @@ static tagmask_status choose_features(const tagmask_engine *engine, char **featu
     }
     TM_TRY(tm_graph_load(engine->device ? engine->device->gpu : NULL, pack->model_path, NULL, 0, &graph, err));
     tagmask_status status = TAGMASK_OK;
-    if (tm_graph_cam_head(graph, &head, NULL)) {
-        status = last_features(pack, graph, features, err);
+    if (tm_graph_cam_head(graph, (size_t)pack->output, &head, NULL)) {
+        status = last_features(engine, graph, features, err);
     } else if (!(*features = tm_strdup(head.features))) {
         status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
     }
@@ -172,7 +173,7 @@ static tagmask_status load_biases(const tagmask_engine *engine, tm_engine_networ
 
 static tagmask_status load_tail(const tagmask_engine *engine, const char *layer, tm_engine_network *network,
                                 tm_error *err) {
-    const tm_tail tail = {layer, 1, false, engine->precision};
+    const tm_tail tail = {layer, 1, false, engine->precision, (size_t)engine->classifier.output};
     return tm_graph_load_tail(engine->device ? engine->device->gpu : NULL, engine->classifier.model_path, &tail, NULL,
                               0, &network->graph, err);
 }
@@ -224,7 +225,8 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
     free(features);
     if (status) return status;
     *head = (tm_cam_head){0};
-    if (tm_graph_cam_head(engine->network.graph, head, &engine->no_cam)) return count_classes(engine, err);
+    if (tm_graph_cam_head(engine->network.graph, (size_t)engine->classifier.output, head, &engine->no_cam))
+        return count_classes(engine, err);
     engine->class_count = head->classes;
     engine->channels = head->channels;
     return TAGMASK_OK;

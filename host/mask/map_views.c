@@ -66,6 +66,11 @@ tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_er
     bool of_features = method->needs & TM_MAP_FEATURES;
     if (of_features && !strcmp(settings->layer, tm_engine_features(engine))) *settings->layer = 0;
     if (!method->make) return TAGMASK_OK;
+    if (of_features && !*settings->layer && engine->features_of_tokens)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "parameter method: %s needs a layer with height and width, and %s is a transformer that ends "
+                       "without: name one with layer, or take attention, rollout or relevance",
+                       method->name, engine->classifier.name);
     if (*settings->layer && !method->of_layer)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "parameter layer: \"%.200s\"; the method %s has none to choose",
                        settings->layer, method->name);

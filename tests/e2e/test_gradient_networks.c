@@ -185,7 +185,7 @@ static void one_plan_gives_both(void **state) {
     const tm_gradient request = {NULL, features, 1, TM_FP32};
     assert_ok(tm_graph_load(test_gpu(), path, features, 1, &plain, &err), &err);
     assert_ok(tm_graph_load_gradient(test_gpu(), path, &request, features, 1, &graph, &err), &err);
-    assert_ok(tm_graph_cam_head(plain, &head, &err), &err);
+    assert_ok(tm_graph_cam_head(plain, 0, &head, &err), &err);
     tm_host_tensor inputs[2] = {onnx_value(TM_FLOAT32, DIMS(1, 3, SIDE, SIDE), x),
                                 onnx_value(TM_FLOAT32, DIMS(1, CLASSES), seed)},
                    expected[2], got[3];

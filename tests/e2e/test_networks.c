@@ -113,7 +113,7 @@ static void the_cam_head_explains_the_logits(void **state) {
     tm_graph *graph;
     tm_cam_head head;
     assert_ok(tm_graph_load(test_gpu(), path, NULL, 0, &graph, &err), &err);
-    assert_ok(tm_graph_cam_head(graph, &head, &err), &err);
+    assert_ok(tm_graph_cam_head(graph, 0, &head, &err), &err);
     assert_int_equal(head.classes, 1000);
     assert_int_equal(head.channels, 1280);
     tm_graph *wide;

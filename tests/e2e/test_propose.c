@@ -130,7 +130,7 @@ static void test_tags_compete(void **state) {
     size_t pixels = (size_t)tagmask_result_width(result) * tagmask_result_height(result);
     const float *cup = tagmask_result_probability(result, 0), *person = tagmask_result_probability(result, 1);
     // What the classifier sees does not go to the word that it does not know.
-    assert_true(share(result, 0) > 0.2 && share(result, 1) < 0.02);
+    assert_true(share(result, 1) > 0.2 && share(result, 2) < 0.02);
     for (size_t i = 0; i < pixels; i++) {
         assert_true(cup[i] >= 0 && person[i] >= 0 && cup[i] + person[i] <= 1.001f);
         if (tagmask_result_labels(result)[i] == 1) assert_true(cup[i] >= person[i]);
@@ -329,10 +329,10 @@ static void test_stage_maps(void **state) {
     }
     assert_int_equal(count, 6);
     assert_true(dispatches() - start - full < full / 2);
-    // A word without a class has no CAM; what it was proposed from is the saliency.
+    // A word without a class has no CAM; what it was proposed from is the saliency that the other tag leaves.
     stage_fails(session, "cam", 1, TAGMASK_ERROR_UNSUPPORTED, "no class");
-    tagmask_tensor saliency = stage_map(session, "saliency", 1, 0.9f), fused = stage_map(session, "fused", 1, 0.9f);
-    assert_memory_equal(saliency.data, fused.data, 300 * 451 * sizeof(float));
+    tagmask_tensor saliency = stage_map(session, "saliency", 1, 0.9f), fused = stage_map(session, "fused", 1, 0);
+    for (size_t i = 0; i < 300 * 451; i++) assert_true(((float *)fused.data)[i] <= ((float *)saliency.data)[i] + 1e-6f);
     tagmask_tensor_release(&saliency);
     tagmask_tensor_release(&fused);
     stage_fails(session, "cam", 2, TAGMASK_ERROR_ARGUMENT, "2 tags");

@@ -196,7 +196,7 @@ static bool read_onnx(const uint8_t *data, size_t size) {
         fuzz_require(!graph, "an output is left alone on failure");
         return false;
     }
-    if (tm_graph_cam_head(graph, &head, &err) == TAGMASK_OK) {
+    if (tm_graph_cam_head(graph, 0, &head, &err) == TAGMASK_OK) {
         touch(head.weight, (size_t)(head.classes * head.channels) * sizeof *head.weight);
     }
     tm_shape y;

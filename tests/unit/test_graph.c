@@ -700,10 +700,10 @@ static void heads_are_found(void **state) {
         tm_cam_head head;
         tm_error err = TAGMASK_ERROR_INIT;
         if (kind == 3) {
-            assert_int_equal(tm_graph_cam_head(graph, &head, &err), TAGMASK_ERROR_UNSUPPORTED);
+            assert_int_equal(tm_graph_cam_head(graph, 0, &head, &err), TAGMASK_ERROR_UNSUPPORTED);
             assert_non_null(strstr(err.message, "found Sigmoid"));
         } else {
-            assert_ok(tm_graph_cam_head(graph, &head, &err), &err);
+            assert_ok(tm_graph_cam_head(graph, 0, &head, &err), &err);
             assert_string_equal(head.features, "features");
             assert_int_equal(head.classes, 5);
             assert_int_equal(head.channels, 6);

@@ -120,7 +120,7 @@ static void bad_classifiers_are_named(void **state) {
         {{.input_channels = 3, .map_channels = 1},
          ", \"output\": 2, \"affinity\": {\"layer\": \"map\"}",
          "\"output\" is 2"},
-        {{.input_channels = 3, .map_channels = 1}, ", \"output\": 1", "expected 2 class scores"},
+        {{.input_channels = 3, .map_channels = 1}, ", \"output\": 1", "expected a global average pooling"},
         {{.input_channels = 3, .map_channels = 1, .constant_scores = true},
          ", \"output\": 1",
          "computed from the photo"},

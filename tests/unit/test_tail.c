@@ -134,9 +134,9 @@ static void whole_in_two_parts(void **state) {
     onnx_free(m);
 }
 
-static void expect_error(const onnx_model *m, const char *from, const char *text) {
+static void expect_error(const onnx_model *m, const char *from, size_t output, const char *text) {
     tm_error err = TAGMASK_ERROR_INIT;
-    const tm_tail kind = {from, 1, false};
+    const tm_tail kind = {.from = from, .dilation = 1, .output = output};
     assert_null(load_tail(m, &kind, &err));
     if (!strstr(err.message, text)) fail_msg("\"%s\" does not say \"%s\"", err.message, text);
 }
@@ -144,8 +144,8 @@ static void expect_error(const onnx_model *m, const char *from, const char *text
 static void bad_cuts(void **state) {
     (void)state;
     onnx_model *m = network(1, false, false);
-    expect_error(m, "nothing", "has no tensor 'nothing'");
-    expect_error(m, "w1", "has no tensor 'w1'");
+    expect_error(m, "nothing", 0, "has no tensor 'nothing'");
+    expect_error(m, "w1", 0, "has no tensor 'w1'");
     onnx_free(m);
     // A skip connection around the cut.
     m = network(1, false, false);
@@ -153,7 +153,13 @@ static void bad_cuts(void **state) {
     onnx_add(m, "ReduceSum", "mean", "sum");
     onnx_add(m, "Add", "y,sum", "z");
     onnx_output(m, "z");
-    expect_error(m, "cut", "also reads 'x'");
+    expect_error(m, "cut", 1, "(Add) after it also reads 'sum', which does not come from it");
+    // Of another output it is none of this one's business.
+    tm_error err = TAGMASK_ERROR_INIT;
+    const tm_tail kind = {.from = "cut", .dilation = 1};
+    tm_graph *tail = load_tail(m, &kind, &err);
+    assert_non_null(tail);
+    tm_graph_free(tail);
     onnx_free(m);
 }
 
