@@ -329,6 +329,10 @@ int32_t tm_add_constant(tm_graph *graph, const char *name, tm_dtype dtype, const
     return index;
 }
 
+const char *tm_graph_nan_weight(const tm_graph *graph) {
+    return graph->nan_weight;
+}
+
 // ---- Rules.
 tagmask_status tm_op_fail(const tm_op_ctx *ctx, tm_error *err, tagmask_status code, const char *format, ...) {
     char message[700];

@@ -173,6 +173,9 @@ typedef struct tm_bias {
 } tm_bias;
 size_t tm_graph_biases(const tm_graph *graph, const tm_bias **biases);
 
+// The first of the model's initializers that holds a NaN; NULL: none does. Shaders may lose it on the way.
+const char *tm_graph_nan_weight(const tm_graph *graph);
+
 // The tensor whose softmax output i is; the output itself where there is no softmax.
 const char *tm_graph_logits(const tm_graph *graph, size_t i);
 
@@ -219,8 +222,8 @@ bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
 // Whether a map can be made of the tensor: 1 x channels x height x width with more than one place.
 bool tm_has_places(tm_dtype dtype, const tm_shape *shape);
 // What comes nearest to the features before a pooling where there is none: the last layer before the outputs that tells
-// several things of several places. NULL: none does. *of_tokens: after the last attention block there are only tokens in
-// some order, which are no places.
+// several things of several places. NULL: none does. *of_tokens: after the last attention block there are only tokens
+// in some order, which are no places.
 const char *tm_plan_last_features(const tm_plan *plan, bool *of_tokens);
 
 // ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host

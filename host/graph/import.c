@@ -72,6 +72,15 @@ static tagmask_status find_opset(import *im, const char *domain, int64_t *versio
 }
 
 // ---- Initializers and inputs.
+static bool has_nan(const tm_host_tensor *tensor) {
+    const float *values = tensor->data;
+    size_t count = 0;
+    bool any = false;
+    if (tensor->dtype == TM_FLOAT32) tm_shape_count(&tensor->shape, &count);
+    for (size_t i = 0; i < count; i++) any |= values[i] != values[i];
+    return any;
+}
+
 static tagmask_status import_initializers(import *im, tm_error *err) {
     if (im->proto->n_sparse_initializer)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "the model has sparse initializers, which are not supported");
@@ -92,6 +101,7 @@ static tagmask_status import_initializers(import *im, tm_error *err) {
         value->dtype = tensor.dtype;
         value->shape = tensor.shape;
         value->data = tensor.data;
+        if (!im->graph->nan_weight && has_nan(&tensor)) im->graph->nan_weight = value->name;
     }
     return TAGMASK_OK;
 }

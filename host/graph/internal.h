@@ -72,7 +72,8 @@ struct tm_graph {
     tm_gpu *gpu;  // NULL: shapes only, nothing can be recorded
     tm_precision precision;
     tm_arena arena;
-    char *name;  // for messages
+    char *name;              // for messages
+    const char *nan_weight;  // the first initializer with a NaN; NULL: none
     tm_value *values;
     size_t value_count, value_capacity;
     tm_node *nodes;  // in topological order

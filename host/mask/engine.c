@@ -39,7 +39,7 @@ tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *cl
         status =
             tm_graph_load_as(device->gpu, precision, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
     if (!status && made->saliency_graph)
-        status = tm_engine_check_output(&made->saliency, made->saliency_graph, 0, error);
+        status = tm_engine_check_network(&made->saliency, made->saliency_graph, 0, error);
     if (!status) status = tm_engine_choose_aides(made, classifier, &own, error);
     if (device) pthread_mutex_unlock(&device->lock);
     if (status) {

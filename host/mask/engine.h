@@ -112,6 +112,6 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
 void tm_engine_free_networks(tagmask_engine *engine);
 // The position among the graph's outputs; SIZE_MAX: it is none.
 size_t tm_engine_find_output(const tm_graph *graph, const char *name);
-tagmask_status tm_engine_check_output(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err);
+tagmask_status tm_engine_check_network(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err);
 
 #endif

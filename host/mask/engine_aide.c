@@ -48,7 +48,7 @@ static tagmask_status load_second(tagmask_engine *engine, tm_engine_aide *aide, 
                          "%s: knows %lld classes, but %s knows %lld; expected a second classifier of the same classes",
                          path, (long long)head.classes, engine->classifier.model_path, (long long)engine->class_count);
     if (!status) status = tm_graph_load_as(gpu, engine->precision, path, &head.features, 1, &aide->graph, err);
-    if (!status) status = tm_engine_check_output(&aide->pack, aide->graph, 1, err);
+    if (!status) status = tm_engine_check_network(&aide->pack, aide->graph, 1, err);
     if (!status) {
         aide->features_output = tm_engine_find_output(aide->graph, head.features);
         aide->channels = head.channels;
@@ -65,7 +65,7 @@ static tagmask_status load_features(const tagmask_engine *engine, tm_engine_aide
     aide->features_output = layer ? 0 : (size_t)pack->output;
     if (layer) return tm_graph_load_layers(gpu, engine->precision, pack->model_path, &layer, 1, &aide->graph, err);
     TM_TRY(tm_graph_load_as(gpu, engine->precision, pack->model_path, NULL, 0, &aide->graph, err));
-    return tm_engine_check_output(pack, aide->graph, 0, err);
+    return tm_engine_check_network(pack, aide->graph, 0, err);
 }
 
 static void unload(tm_engine_aide *aide) {

@@ -14,11 +14,18 @@ size_t tm_engine_find_output(const tm_graph *graph, const char *name) {
     return SIZE_MAX;
 }
 
-// The index that pack.json gives must be one of the model's own outputs, of which there are those that were not asked
-// for.
-tagmask_status tm_engine_check_output(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err) {
+// Weights must be numbers. The index that pack.json gives must be one of the model's own outputs, of which there are
+// those that were not asked for.
+tagmask_status tm_engine_check_network(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err) {
     const tm_value_info *outputs;
     size_t count = tm_graph_outputs(graph, &outputs) - asked_for;
+    const char *wrong = tm_graph_nan_weight(graph);
+    if (wrong)
+        return tm_fail(
+            err, TAGMASK_ERROR_FORMAT,
+            "%s: weight '%.200s' holds numbers that are not finite (NaN): the file is damaged, or the training "
+            "went wrong",
+            pack->model_path, wrong);
     if ((size_t)pack->output < count) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_FORMAT,
                    "%s/pack.json: member \"output\" is %d, but the network has %zu output%s; expected 0..%zu",
@@ -74,7 +81,7 @@ static tagmask_status load_features(const tagmask_engine *engine, const char *la
     size_t count = pack->affinity_layer ? 2 : 1;
     TM_TRY(tm_graph_load_as(engine->device ? engine->device->gpu : NULL, engine->precision, pack->model_path, outputs,
                             count, &network->graph, err));
-    TM_TRY(tm_engine_check_output(pack, network->graph, count, err));
+    TM_TRY(tm_engine_check_network(pack, network->graph, count, err));
     network->affinity_output =
         pack->affinity_layer ? tm_engine_find_output(network->graph, pack->affinity_layer) : SIZE_MAX;
     return TAGMASK_OK;

@@ -236,11 +236,16 @@ static tagmask_status record_content(tm_work *work, const tm_map *map, map_conte
 static tagmask_status check_content(const tagmask_session *session, const tm_settings *settings, const char *tag,
                                     const map_content *content, tm_error *err) {
     if (!(content->wrong > 0)) return TAGMASK_OK;
+    const tm_map_method *method = tm_map_method_at(settings->method);
+    if (method->make && !method->of_layer)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "%s: %.0f places of the map of \"%.80s\" are not finite: the network's numbers overflow; choose "
+                       "another method than %s",
+                       session->engine->classifier.model_path, (double)content->wrong, tag, method->name);
     return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                    "%s: %.0f places of the map of \"%.80s\" are not finite (method %s, layer '%.200s'): the network's "
                    "numbers overflow there; choose another layer or method",
-                   session->engine->classifier.model_path, (double)content->wrong, tag,
-                   tm_map_method_at(settings->method)->name,
+                   session->engine->classifier.model_path, (double)content->wrong, tag, method->name,
                    *settings->layer ? settings->layer : tm_engine_features(session->engine));
 }
 
