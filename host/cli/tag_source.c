@@ -1,9 +1,9 @@
 #include "cli/tag_source.h"
 
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/platform.h"
 #include "cli/csv.h"
 
@@ -71,17 +71,10 @@ static tagmask_status open_csv(tag_source *source, const char *path, tm_error *e
 
 // ---- coco:FILE
 
-static tagmask_status parse_json(const char *path, cJSON **root, tm_error *err) {
-    uint8_t *data = NULL;
-    size_t size = 0;
-    TM_TRY(tm_read_file(path, LARGEST_JSON, &data, &size, err));
-    const char *end = NULL;
-    *root = cJSON_ParseWithLengthOpts((const char *)data, size, &end, 0);
-    size_t at = end ? (size_t)(end - (const char *)data) : 0;
-    free(data);
-    if (*root && cJSON_IsObject(*root)) return TAGMASK_OK;
-    if (*root) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: expected a JSON object", path);
-    return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not valid JSON near byte %zu", path, at);
+static tagmask_status read_object(const char *path, cJSON **root, tm_error *err) {
+    TM_TRY(tm_json_read(path, LARGEST_JSON, root, err));
+    if (cJSON_IsObject(*root)) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: expected a JSON object", path);
 }
 
 typedef struct named_id {
@@ -128,7 +121,7 @@ static const char *find_id(const named_id *ids, size_t count, const cJSON *id) {
 static tagmask_status open_coco(tag_source *source, const char *path, tm_error *err) {
     named_id *images = NULL, *categories = NULL;
     size_t image_count, category_count, index = 0;
-    TM_TRY(parse_json(path, &source->coco, err));
+    TM_TRY(read_object(path, &source->coco, err));
     tagmask_status status = read_ids(path, source->coco, "images", "file_name", &images, &image_count, err);
     if (status == TAGMASK_OK) {
         status = read_ids(path, source->coco, "categories", "name", &categories, &category_count, err);
@@ -159,7 +152,7 @@ static tagmask_status find_labelme(tag_source *source, const char *photo_path, c
     if (!path) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for its tags", photo_path);
     cJSON_Delete(source->beside);
     source->beside = NULL;
-    tagmask_status status = parse_json(path, &source->beside, err);
+    tagmask_status status = read_object(path, &source->beside, err);
     const cJSON *flags = cJSON_GetObjectItemCaseSensitive(source->beside, "flags"), *flag;
     if (status == TAGMASK_OK && !cJSON_IsObject(flags)) {
         status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: expected \"flags\" such as {\"cat\": true}", path);

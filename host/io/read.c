@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/platform.h"
 #include "io/formats.h"
 
@@ -29,11 +30,9 @@ tagmask_status tm_read_json(const char *path, cJSON **root, tm_error *err) {
         free(bytes);
         return status;
     }
-    cJSON *parsed = cJSON_ParseWithLength((const char *)bytes, size);
+    status = tm_json_parse(path, bytes, size, root, err);
     free(bytes);
-    if (!parsed) return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is damaged or no JSON file", path);
-    *root = parsed;
-    return TAGMASK_OK;
+    return status;
 }
 
 tagmask_status tm_read_nearest(const char *path, const char *name, char **text, tm_error *err) {

@@ -351,7 +351,8 @@ static void bad_files_are_named(void **state) {
     static const struct {
         const char *format, *text, *word;
     } cases[] = {
-        {"labelme", "", "no JSON"},
+        {"labelme", "", "is empty"},
+        {"labelme", "{\"shapes\": []} x", "is not valid JSON: line 1, column 16: did not expect 'x'"},
         {"labelme", "[]", "no labelme file"},
         {"labelme", "{\"shapes\": [], \"imageWidth\": 41}", "imageWidth is 41"},
         {"labelme", "{\"shapes\": [{}]}", "shape 1: expected a label"},
