@@ -105,6 +105,17 @@ bool tm_struct_write(void *given, const void *made, size_t size) {
     return true;
 }
 
+const char *tm_number_text(double value, char text[TM_NUMBER_LENGTH]) {
+    bool whole = value > -1e15 && value < 1e15 && value == (double)(int64_t)value,
+         is_float = (double)(float)value == value;
+    if (whole) (void)snprintf(text, TM_NUMBER_LENGTH, "%lld", (long long)value);
+    for (int digits = 1; !whole && digits <= 17; digits++) {
+        (void)snprintf(text, TM_NUMBER_LENGTH, "%.*g", digits, value);
+        if (is_float ? (double)strtof(text, NULL) == value : strtod(text, NULL) == value) break;
+    }
+    return text;
+}
+
 char *tm_strdup(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = malloc(size);

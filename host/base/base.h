@@ -62,6 +62,11 @@ static inline int64_t tm_floor_div(int64_t a, int64_t b) {
     return a / b - (a % b < 0);
 }
 
+// A number for a message, as a person would type it: whole numbers whole, others with as many digits as tell a float
+// from its neighbours, or a double where it is no float. Returns the buffer.
+#define TM_NUMBER_LENGTH 32
+const char *tm_number_text(double value, char text[TM_NUMBER_LENGTH]);
+
 // Zeroed memory for count elements; NULL on overflow or exhaustion (callers report TAGMASK_ERROR_MEMORY).
 void *tm_calloc(size_t count, size_t size);
 // Grows *array (elements of `size` bytes) to hold at least `needed`, doubling *capacity; false when out of memory.

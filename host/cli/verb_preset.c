@@ -5,6 +5,10 @@
 static cli_exit run_preset(void *options, int count, char **arguments) {
     (void)options;
     tm_error err = TAGMASK_ERROR_INIT;
+    if (count && !*arguments[0]) {
+        cli_message("preset: the name is empty; expected fast, balanced or best, or a JSON file");
+        return CLI_USAGE;
+    }
     char *text = cli_preset_text(count ? arguments[0] : NULL, &err);
     if (!text) return cli_fail(&err);
     puts(text);

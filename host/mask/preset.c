@@ -33,14 +33,19 @@ static const tm_settings presets[] = {
      .saliency_mirror = true, .crops = {1.4f, 2.0f}, .crop_count = 2},
 };
 
-tagmask_status tm_preset_builtin(const char *name, const char *source, tm_settings *settings, tm_error *err) {
+bool tm_preset_builtin(const char *name, tm_settings *settings) {
     for (size_t i = 0; i < TM_ARRAY_LEN(presets); i++) {
         if (strcmp(presets[i].preset, name)) continue;
         *settings = presets[i];
-        return TAGMASK_OK;
+        return true;
     }
+    return false;
+}
+
+static tagmask_status choose_builtin(const char *name, tm_settings *settings, tm_error *err) {
+    if (tm_preset_builtin(name, settings)) return TAGMASK_OK;
     return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                   "%s preset: \"%.60s\" is unknown; expected fast, balanced or best, or a JSON file", source, name);
+                   "parameter preset: \"%.60s\" is unknown; expected fast, balanced or best, or a JSON file", name);
 }
 
 // Members that the caller may set: 0 keeps the preset's value.
@@ -93,9 +98,11 @@ static bool expands(const tm_settings *s) {
 static tagmask_status check(const tm_settings *settings, const char *source, tm_error *err) {
     if (!settings->scale_count)
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s scales: expected at least one long side in px", source);
+    char low[TM_NUMBER_LENGTH], high[TM_NUMBER_LENGTH];
     if (settings->seed_low > settings->seed_high)
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s seed_low: %.9g is above seed_high, %.9g; expected at most that",
-                       source, (double)settings->seed_low, (double)settings->seed_high);
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s seed_low: %s is above seed_high, %s; expected at most that",
+                       source, tm_number_text((double)settings->seed_low, low),
+                       tm_number_text((double)settings->seed_high, high));
     if (settings->affinity_size && !has_scale(settings, settings->affinity_size))
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
                        "%s affinity_size: %u is none of the scales; expected one of them, or 0", source,
@@ -113,7 +120,7 @@ tagmask_status tm_settings_resolve(const tagmask_params *params, tm_settings *se
     const char *wanted = own.preset && *own.preset ? own.preset : "balanced";
     bool is_file = strpbrk(wanted, TM_SEPARATORS ".") != NULL;
     tm_settings made = {0};
-    TM_TRY(is_file ? tm_preset_read(wanted, &made, err) : tm_preset_builtin(wanted, "parameter", &made, err));
+    TM_TRY(is_file ? tm_preset_read(wanted, &made, err) : choose_builtin(wanted, &made, err));
     TM_TRY(check(&made, is_file ? wanted : "preset", err));
     TM_TRY(apply(&own, &made, err));
     *settings = made;

@@ -147,6 +147,8 @@ typedef struct tm_member {
 // The member at a position, NULL beyond the last; the one with a name, or NULL.
 const tm_member *tm_preset_member(size_t index);
 const tm_member *tm_preset_find(const char *name);
+// Whether a number is in the member's range.
+bool tm_member_takes(const tm_member *member, double value);
 // Of the members of one stage.
 uint64_t tm_preset_hash(const tm_settings *settings, tm_preset_stage stage, uint64_t seed);
 // Sets a number, a flag (0 or 1) or a choice's position. `source` (a file, or "parameter") begins the error's text.
@@ -157,9 +159,10 @@ tagmask_status tm_preset_set_text(tm_settings *settings, const char *source, con
 
 // ---- Files (preset_file.c)
 
-// The built-in preset of a name; `source` begins the error's text.
-tagmask_status tm_preset_builtin(const char *name, const char *source, tm_settings *settings, tm_error *err);
+// The built-in preset of a name; false: there is none.
+bool tm_preset_builtin(const char *name, tm_settings *settings);
 // Reads a JSON object of members over the built-in preset that its member "preset" names ("balanced" without one).
+// Errors: FILE; ARGUMENT for whatever the file says wrong.
 tagmask_status tm_preset_read(const char *path, tm_settings *settings, tm_error *err);
 // Such an object with every member; malloc'ed, NULL without memory.
 char *tm_preset_print(const tm_settings *settings);

@@ -4,22 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/nearest.h"
-#include "base/platform.h"
+#include "base/json.h"
 #include "mask/preset.h"
 
 #define FILE_LIMIT ((size_t)1 << 20)
 
-static tagmask_status unknown_member(const char *path, const char *name, tm_error *err) {
-    tm_nearest nearest;
-    tm_nearest_begin(&nearest, name, 1);
-    for (size_t i = 0; tm_preset_member(i); i++)
-        tm_nearest_offer(&nearest, tm_preset_member(i)->name, tm_preset_member(i)->name);
-    if (nearest.count)
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: \"%.60s\" is no member of a preset; did you mean \"%s\"?",
-                       path, name, nearest.names[0]);
-    return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                   "%s: \"%.60s\" is no member of a preset; 'tagmask preset balanced' lists them", path, name);
+#define MOST_MEMBERS 128
+
+static tagmask_status check_names(const char *path, const cJSON *root, tm_error *err) {
+    const char *names[MOST_MEMBERS + 2] = {"preset"};
+    const tm_json_members known = {names, "a preset", "'tagmask preset balanced'"};
+    for (size_t i = 0; i < MOST_MEMBERS && tm_preset_member(i); i++) names[i + 1] = tm_preset_member(i)->name;
+    return tm_json_check_members(path, root, &known, err);
 }
 
 static tagmask_status wrong_kind(const char *source, const tm_member *member, tm_error *err) {
@@ -45,12 +41,9 @@ static tagmask_status read_list(const char *source, const tm_member *member, con
 }
 
 static tagmask_status read_member(const char *path, const cJSON *item, tm_settings *settings, tm_error *err) {
-    char name[64], source[4200];
-    (void)snprintf(name, sizeof name, "%s", item->string);
-    for (char *at = name; *at; at++) *at = *at == '-' ? '_' : *at;  // as options of the command line are written
+    char source[4200];
     (void)snprintf(source, sizeof source, "%s: member", path);
-    const tm_member *member = tm_preset_find(name);
-    if (!member) return unknown_member(path, name, err);
+    const tm_member *member = tm_preset_find(item->string);
     switch (member->kind) {
         case TM_MEMBER_WHOLE:
         case TM_MEMBER_REAL:
@@ -68,45 +61,42 @@ static tagmask_status read_member(const char *path, const cJSON *item, tm_settin
     }
 }
 
-static tagmask_status read_members(const char *path, const cJSON *root, tm_settings *settings, tm_error *err) {
+static tagmask_status read_members(const char *path, cJSON *root, tm_settings *settings, tm_error *err) {
+    cJSON *item;
     if (!cJSON_IsObject(root))
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: expected a JSON object with members of a preset", path);
-    const cJSON *base = cJSON_GetObjectItemCaseSensitive(root, "preset"), *item;
+    cJSON_ArrayForEach(item, root) {
+        for (char *at = item->string; *at; at++) *at = *at == '-' ? '_' : *at;  // as options are written
+    }
+    TM_TRY(check_names(path, root, err));
+    const cJSON *base = cJSON_GetObjectItemCaseSensitive(root, "preset");
     if (base && !cJSON_IsString(base))
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: member preset: expected fast, balanced or best", path);
-    TM_TRY(tm_preset_builtin(base ? base->valuestring : "balanced", path, settings, err));
+    if (!tm_preset_builtin(base ? base->valuestring : "balanced", settings))
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
+                       "%s: member preset: \"%.60s\" is unknown; expected fast, balanced or best", path,
+                       base->valuestring);
     cJSON_ArrayForEach(item, root) {
-        if (item == base) continue;
-        for (const cJSON *before = root->child; before != item; before = before->next) {
-            if (!strcmp(before->string, item->string))
-                return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s: member %.60s is there twice", path, item->string);
-        }
-        TM_TRY(read_member(path, item, settings, err));
+        if (item != base) TM_TRY(read_member(path, item, settings, err));
     }
     return TAGMASK_OK;
 }
 
 tagmask_status tm_preset_read(const char *path, tm_settings *settings, tm_error *err) {
-    uint8_t *data = NULL;
-    size_t size = 0;
-    TM_TRY(tm_read_file(path, FILE_LIMIT, &data, &size, err));
-    cJSON *root = cJSON_ParseWithLength((const char *)data, size);
-    free(data);
-    tagmask_status status = read_members(path, root, settings, err);
+    cJSON *root = NULL;
+    tagmask_status status = tm_json_read(path, FILE_LIMIT, &root, err);
+    if (!status) status = read_members(path, root, settings, err);
     cJSON_Delete(root);
-    return status;
+    if (status != TAGMASK_ERROR_FORMAT) return status;
+    if (err) err->status = TAGMASK_ERROR_ARGUMENT;  // like every other mistake in a preset
+    return TAGMASK_ERROR_ARGUMENT;
 }
 
 // ---- Printing
 
-// Floats as short as they read back the same.
 static void add_real(cJSON *to, const char *name, float value) {
-    char text[40];
-    for (int digits = 6; digits <= 9; digits++) {
-        (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
-    }
-    cJSON *item = cJSON_CreateRaw(text);
+    char text[TM_NUMBER_LENGTH];
+    cJSON *item = cJSON_CreateRaw(tm_number_text((double)value, text));
     if (name) cJSON_AddItemToObject(to, name, item);
     if (!name) cJSON_AddItemToArray(to, item);
 }

@@ -148,15 +148,25 @@ uint64_t tm_preset_hash(const tm_settings *settings, tm_preset_stage stage, uint
     return seed;
 }
 
+bool tm_member_takes(const tm_member *member, double value) {
+    if (member->or_minus_one && value == -1) return true;
+    if (value >= member->low && value <= member->high) return true;
+    if (member->kind != TM_MEMBER_REAL && member->kind != TM_MEMBER_REALS) return false;
+    // A bound that came as a float may be a little beyond what was typed: 0.0001.
+    return fabs(value) < 1e30 && ((float)value == (float)member->low || (float)value == (float)member->high);
+}
+
 tagmask_status tm_preset_set_number(tm_settings *settings, const char *source, const tm_member *member, double value,
                                     tm_error *err) {
     bool whole = member->kind == TM_MEMBER_WHOLE || member->kind == TM_MEMBER_WHOLES;
-    if (!(value >= member->low && value <= member->high) && !(member->or_minus_one && value == -1))
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s %s: %.9g is outside %.9g..%.9g%s", source, member->name, value,
-                       member->low, member->high, member->or_minus_one ? " (0 or -1: off)" : "");
+    char given[TM_NUMBER_LENGTH], low[TM_NUMBER_LENGTH], high[TM_NUMBER_LENGTH];
+    (void)tm_number_text(value, given);
+    if (!tm_member_takes(member, value))
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s %s: %s is outside %s..%s%s", source, member->name, given,
+                       tm_number_text(member->low, low), tm_number_text(member->high, high),
+                       member->or_minus_one ? " (0 or -1: off)" : "");
     if (whole && value != floor(value))
-        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s %s: %.9g; expected a whole number", source, member->name,
-                       value);
+        return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s %s: %s; expected a whole number", source, member->name, given);
     if (member->or_minus_one && value == 0) value = -1;  // what is read as "the default" by those who get it is 0
     void *at = (char *)settings + member->offset;
     switch (member->kind) {
@@ -198,6 +208,6 @@ tagmask_status tm_preset_set_text(tm_settings *settings, const char *source, con
         size_t used = strlen(known);
         (void)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", member->choices[i]);
     }
-    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s %s: \"%.60s\" is unknown; expected %s", source, member->name,
-                   text, known);
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s %s: \"%.60s\" is unknown; expected %s", source, member->name, text,
+                   known);
 }

@@ -122,7 +122,7 @@ static void test_bad_files(void **state) {
         {"{\"colour_weight\": -1}", "colour_weight: -1 is outside 0..10"},
         {"{\"colour_iterations\": 0}", "colour_iterations: 0 is outside 1..10"},
         {"{\"affinity_steps\": 0}", "affinity_steps: 0 is outside 1..16"},
-        {"{\"seed_low\": 0.6}", "seed_low: 0.600000024 is above seed_high, 0.5"},
+        {"{\"seed_low\": 0.6}", "seed_low: 0.6 is above seed_high, 0.5"},
         {"{\"gt_prob\": 1}", "gt_prob: 1 is outside"},
         {"{\"method\": 3}", "method: expected a text"},
         {"{\"preset\": \"huge\"}", "\"huge\""},
@@ -131,8 +131,18 @@ static void test_bad_files(void **state) {
         {"{\"rivals\": 1, \"rivals\": 2}", "rivals is there twice"},
         {"{\"rivals\": null}", "rivals"},
         {"[1]", "expected a JSON object"},
-        {"x", "expected a JSON object"},
-        {"", "expected a JSON object"},
+        {"{\"min_part\": 1, \"min-part\": 0}", "min_part is there twice"},
+        {"{\"seed\": 4294967296}", "seed: 4294967296 is outside 0..4294967295"},
+        {"{\"seed_low\": 0.80000001}", "seed_low: 0.8 is above seed_high, 0.5"},
+        {"{\"threshold\": 0.99991}", "threshold: 0.99991 is outside 0.0001..0.9999"},
+        {"x", "line 1, column 1: did not expect 'x'"},
+        {"", "is empty"},
+        {"{\"threshold\": 0.4} x", "line 1, column 20: did not expect 'x'"},
+        {"{\"threshold\": 0.4}}", "line 1, column 19: did not expect '}'"},
+        {"{\n  \"rivals\": 2,\n}\n", "line 3, column 1: did not expect '}'"},
+        {"{\n  \"rivals\": 2\n  \"mirror\": true\n}", "line 3, column 3: did not expect '\"mirror\": true'"},
+        {"{\"layer\": \"\xc3\xa9\", rivals: 2}", "line 1, column 16: did not expect 'rivals: 2}'"},
+        {"{\"rivals\": 2", "line 1, column 13: the file ends too early"},
     };
     char *folder = test_temporary_dir(), *path = tm_path_join(folder, "p.json");
     for (size_t i = 0; i < TM_ARRAY_LEN(bad); i++) {
@@ -143,9 +153,47 @@ static void test_bad_files(void **state) {
         assert_int_not_equal(tm_settings_resolve(&params, &settings, &err), TAGMASK_OK);
         if (!strstr(err.message, "p.json") || !strstr(err.message, bad[i][1]))
             fail_msg("%s: \"%s\" does not say \"%s\"", bad[i][0], err.message, bad[i][1]);
+        assert_int_equal(err.status, TAGMASK_ERROR_ARGUMENT);  // whatever is wrong with it
+        assert_null(strstr(err.message, "JSON file"));         // presets do not name files
     }
     free(path);
     free(folder);
+}
+
+// A bound as a float is a little beyond what was typed.
+static void test_bounds(void **state) {
+    (void)state;
+    tm_settings settings;
+    tm_error err = TAGMASK_ERROR_INIT;
+    const tagmask_params params = {.struct_size = sizeof params, .threshold = 0.0001f, .max_parts = UINT32_MAX};
+    assert_true((double)params.threshold < 0.0001);
+    assert_ok(tm_settings_resolve(&params, &settings, &err), &err);
+    assert_true(settings.threshold == 0.0001f && settings.regions.max_parts == UINT32_MAX);
+}
+
+static void test_numbers(void **state) {
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {-1, "-1"},
+                 {4294967296.0, "4294967296"},
+                 {1000000, "1000000"},
+                 {(double)0.6f, "0.6"},
+                 {(double)0.8f, "0.8"},
+                 {0.1, "0.1"},
+                 {0.123456789012, "0.123456789012"},
+                 {1e-6, "1e-06"},
+                 {-0.25, "-0.25"},
+                 {(double)16777.217f, "16777.217"},
+                 {1e300, "1e+300"},
+                 {NAN, "nan"},
+                 {INFINITY, "inf"}};
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        char text[TM_NUMBER_LENGTH];
+        assert_string_equal(tm_number_text(cases[i].value, text), cases[i].text);
+    }
 }
 
 static void test_public_text(void **state) {
@@ -211,7 +259,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),  cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_file),
         cmocka_unit_test(test_bad_files), cmocka_unit_test(test_public_text),  cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_docs),
+        cmocka_unit_test(test_docs),      cmocka_unit_test(test_bounds),       cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
