@@ -1,11 +1,11 @@
 #include "mask/tags.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/nearest.h"
 
 #define LONGEST_NAME 200             // bytes of a tag or a label name
@@ -140,18 +140,6 @@ static void tidy_classes(tag_entry *entry) {
 
 // ---- Loading
 
-static tagmask_status parse_file(const char *path, cJSON **root, tm_error *err) {
-    uint8_t *data = NULL;
-    size_t size = 0;
-    TM_TRY(tm_read_file(path, LARGEST_FILE, &data, &size, err));
-    const char *end = NULL;
-    *root = cJSON_ParseWithLengthOpts((const char *)data, size, &end, 0);
-    size_t at = end ? (size_t)(end - (const char *)data) : 0;
-    free(data);
-    if (*root) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not valid JSON near byte %zu", path, at);
-}
-
 static tagmask_status read_classes(tm_tags *tags, const char *file, const cJSON *list, tag_entry *entry,
                                    tm_error *err) {
     if (!cJSON_IsArray(list)) {
@@ -208,6 +196,15 @@ static tagmask_status read_canonical(tm_tags *tags, const char *file, const cJSO
     return TAGMASK_OK;
 }
 
+static tagmask_status check_words(const tm_tags *tags, const char *file, tm_error *err) {
+    for (size_t i = 1; i < tags->count; i++) {
+        if (strcmp(tags->entries[i - 1].text, tags->entries[i].text)) continue;
+        return tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: \"%s\" is there twice; expected each word once", file,
+                       tags->entries[i].text);
+    }
+    return TAGMASK_OK;
+}
+
 static tagmask_status read_table(tm_tags *tags, const char *path, const cJSON *root, tm_error *err) {
     const cJSON *format = cJSON_GetObjectItemCaseSensitive(root, "format");
     const cJSON *table = cJSON_GetObjectItemCaseSensitive(root, "tags");
@@ -231,6 +228,7 @@ static tagmask_status read_table(tm_tags *tags, const char *path, const cJSON *r
                        path);
     }
     TM_TRY(read_canonical(tags, path, canonical, err));
+    TM_TRY(check_words(tags, path, err));
     cJSON_ArrayForEach(item, notes) {
         tag_entry *entry = find_text(tags->entries, tags->count, item->string);
         const char *note = cJSON_GetStringValue(item);
@@ -334,6 +332,39 @@ static tagmask_status merge_labels(tm_tags *tags, size_t first, tm_error *err) {
     return TAGMASK_OK;
 }
 
+typedef struct named_class {
+    const char *name;
+    size_t index;
+} named_class;
+
+static int compare_named(const void *a, const void *b) {
+    const named_class *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : x->index < y->index ? -1 : x->index > y->index;
+}
+
+// The member `name` tells classes apart. Lists of plain texts, as others ship them, have words for two classes.
+static tagmask_status check_names(const char *path, const cJSON *list, tm_error *err) {
+    size_t count = 0, index = 0;
+    const cJSON *item;
+    named_class *classes = tm_calloc((size_t)cJSON_GetArraySize(list), sizeof *classes);
+    if (!classes) return out_of_memory(err);
+    cJSON_ArrayForEach(item, list) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+        if (name) classes[count++] = (named_class){name, index};
+        index++;
+    }
+    tagmask_status status = TAGMASK_OK;
+    if (count) qsort(classes, count, sizeof *classes, compare_named);
+    for (size_t i = 1; i < count && !status; i++) {
+        if (strcmp(classes[i - 1].name, classes[i].name)) continue;
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: labels %zu and %zu have one name, \"%.80s\"; expected two",
+                         path, classes[i - 1].index, classes[i].index, classes[i].name);
+    }
+    free(classes);
+    return status;
+}
+
 static tagmask_status read_labels(tm_tags *tags, const char *path, const cJSON *root, tm_error *err) {
     const cJSON *list = cJSON_IsObject(root) ? cJSON_GetObjectItemCaseSensitive(root, "labels") : root;
     size_t count = 0, known = tags->count;
@@ -351,6 +382,7 @@ static tagmask_status read_labels(tm_tags *tags, const char *path, const cJSON *
         TM_TRY(read_label(tags, path, known, index, item, err));
         index++;
     }
+    TM_TRY(check_names(path, list, err));
     return merge_labels(tags, known, err);
 }
 
@@ -411,13 +443,13 @@ static tagmask_status load_files(tm_tags *tags, const char *table_path, const ch
     tags->class_tags = tm_arena_alloc(&tags->arena, tags->class_count * sizeof *tags->class_tags);
     if (!tags->class_names || !tags->class_tags) return out_of_memory(err);
     if (table_path) {
-        TM_TRY(parse_file(table_path, &root, err));
+        TM_TRY(tm_json_read(table_path, LARGEST_FILE, &root, err));
         tagmask_status status = read_table(tags, table_path, root, err);
         cJSON_Delete(root);
         TM_TRY(status);
     }
     if (labels_path) {
-        TM_TRY(parse_file(labels_path, &root, err));
+        TM_TRY(tm_json_read(labels_path, LARGEST_FILE, &root, err));
         tagmask_status status = read_labels(tags, labels_path, root, err);
         cJSON_Delete(root);
         TM_TRY(status);

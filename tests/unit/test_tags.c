@@ -198,6 +198,19 @@ static void test_hostile_tables(void **state) {
         assert_int_equal(err.status, TAGMASK_ERROR_FORMAT);
         assert_non_null(strstr(err.message, "labels.json"));
     }
+    static const char *const twice[][2] = {
+        {"{\"format\": 1, \"tags\": {\"cat\": [1], \"dog\": [2], \"cat\": [3]}}", "\"cat\" is there twice"},
+        {"{\"format\": 1, \"tags\": {\"tall cat\": [1], \"tall_cat\": [3]}}", "\"tall cat\" is there twice"},
+        {"{\"format\": 1, \"tags\": {\"cat\": [1]}, \"canonical\": {\"puss\": \"cat\", \"puss\": \"cat\"}}",
+         "\"puss\" is there twice"},
+        {"{\"format\": 1,\n \"tags\": {\"cat\": [1] \"dog\": [2]}}",
+         "line 2, column 22: did not expect '\"dog\": [2]}}'"},
+    };
+    for (size_t i = 0; i < TM_ARRAY_LEN(twice); i++) {
+        tm_error err = TAGMASK_ERROR_INIT;
+        assert_null(load(twice[i][0], NULL, CLASSES, &err));
+        if (!strstr(err.message, twice[i][1])) fail_msg("%s: %s", twice[i][0], err.message);
+    }
     tm_error err = TAGMASK_ERROR_INIT;
     tm_tags *tags = NULL;
     assert_int_equal(tm_tags_load("/nonexistent/tags.json", NULL, 3, &tags, &err), TAGMASK_ERROR_FILE);
@@ -220,6 +233,8 @@ static void test_label_objects(void **state) {
     assert_string_equal(tm_tags_class_name(tags, 0), "kite bird");
     tm_tags_free(tags);
     assert_null(load(NULL, "[{\"name\": 5}, {}]", 2, &err));
+    assert_null(load(NULL, "[{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"a\"}]", 3, &err));
+    assert_non_null(strstr(err.message, "labels 0 and 2 have one name, \"a\""));
     assert_null(load(NULL, "[{\"name\": \"a\", \"synonyms\": [5]}, \"b\"]", 2, &err));
     assert_null(load(NULL, "[{\"name\": \"a\", \"synonyms\": 5}, \"b\"]", 2, &err));
 }
