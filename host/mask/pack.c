@@ -1,11 +1,11 @@
 #include "mask/pack.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/platform.h"
 
 #define PACK_JSON_LIMIT ((size_t)1 << 20)
@@ -19,6 +19,26 @@ static tagmask_status bad(const tm_pack *pack, tm_error *err, const char *member
                    expected);
 }
 
+// A mistyped member would count for nothing without a word.
+static tagmask_status check_members(const tm_pack *pack, const cJSON *object, const char *of, const char *const *names,
+                                    tm_error *err) {
+    char path[4200], quoted[64];
+    (void)snprintf(path, sizeof path, "%s/pack.json", pack->folder);
+    (void)snprintf(quoted, sizeof quoted, "\"%s\"", of);
+    const tm_json_members known = {names, *of ? quoted : "a pack", "docs/packs.md"};
+    return tm_json_check_members(path, object, &known, err);
+}
+
+// An object inside the pack's; *object stays NULL when it is absent or null.
+static tagmask_status read_object(const tm_pack *pack, const cJSON *root, const char *member, const char *const *names,
+                                  const cJSON **object, tm_error *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, member);
+    if (!item || cJSON_IsNull(item)) return TAGMASK_OK;
+    if (!cJSON_IsObject(item)) return bad(pack, err, member, "an object");
+    *object = item;
+    return check_members(pack, item, member, names, err);
+}
+
 // A string member; *text stays NULL when an optional member is absent or null.
 static tagmask_status read_string(const tm_pack *pack, const cJSON *object, const char *member, bool required,
                                   char **text, tm_error *err) {
@@ -29,14 +49,15 @@ static tagmask_status read_string(const tm_pack *pack, const cJSON *object, cons
     return *text ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s/pack.json: no memory", pack->folder);
 }
 
-static tagmask_status read_number(const tm_pack *pack, const cJSON *object, const char *member, double low, double high,
-                                  double otherwise, double *value, tm_error *err) {
+static tagmask_status read_whole(const tm_pack *pack, const cJSON *object, const char *member, double low, double high,
+                                 double otherwise, double *value, tm_error *err) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
     *value = otherwise;
     if (!item || cJSON_IsNull(item)) return TAGMASK_OK;
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high)) {
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high) ||
+        item->valuedouble != floor(item->valuedouble)) {
         char expected[64];
-        (void)snprintf(expected, sizeof expected, "a number from %g to %g", low, high);
+        (void)snprintf(expected, sizeof expected, "a whole number from %g to %g", low, high);
         return bad(pack, err, member, expected);
     }
     *value = item->valuedouble;
@@ -55,25 +76,37 @@ static tagmask_status read_three(const tm_pack *pack, const cJSON *object, const
     return ok ? TAGMASK_OK : bad(pack, err, member, nonzero ? "three numbers other than 0" : "three numbers");
 }
 
+static bool read_side(const cJSON *item, uint32_t *side) {
+    bool ok = cJSON_IsNumber(item) && item->valuedouble >= TM_MIN_INPUT && item->valuedouble <= TM_MAX_INPUT &&
+              item->valuedouble == floor(item->valuedouble);
+    if (ok) *side = (uint32_t)item->valuedouble;
+    return ok;
+}
+
+static tagmask_status read_size(tm_pack *pack, const cJSON *object, tm_error *err) {
+    const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "size");
+    if (!size || cJSON_IsNull(size)) return TAGMASK_OK;
+    bool ok = cJSON_IsArray(size) && cJSON_GetArraySize(size) == 2 &&
+              read_side(cJSON_GetArrayItem(size, 0), &pack->height) &&
+              read_side(cJSON_GetArrayItem(size, 1), &pack->width);
+    return ok ? TAGMASK_OK : bad(pack, err, "size", "[height, width], whole numbers from 16 to 4096");
+}
+
 static tagmask_status read_preprocess(tm_pack *pack, const cJSON *root, tm_error *err) {
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "preprocess");
-    if (!cJSON_IsObject(object)) return bad(pack, err, "preprocess", "an object with mean and scale");
+    static const char *const names[] = {"mean", "scale", "divide_by_max", "size", "multiple_of", "resample", NULL};
+    const cJSON *object = NULL;
+    TM_TRY(read_object(pack, root, "preprocess", names, &object, err));
+    if (!object) return bad(pack, err, "preprocess", "an object with mean and scale");
     TM_TRY(read_three(pack, object, "mean", false, pack->mean, err));
     TM_TRY(read_three(pack, object, "scale", true, pack->scale, err));
-    pack->divide_by_max = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "divide_by_max"));
+    const cJSON *divide = cJSON_GetObjectItemCaseSensitive(object, "divide_by_max");
+    if (divide && !cJSON_IsBool(divide) && !cJSON_IsNull(divide))
+        return bad(pack, err, "divide_by_max", "true or false");
+    pack->divide_by_max = cJSON_IsTrue(divide);
     double multiple;
-    TM_TRY(read_number(pack, object, "multiple_of", 1, 256, 1, &multiple, err));
+    TM_TRY(read_whole(pack, object, "multiple_of", 1, 256, 1, &multiple, err));
     pack->multiple_of = (uint32_t)multiple;
-    const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "size");
-    if (size && !cJSON_IsNull(size)) {
-        const cJSON *height = cJSON_GetArrayItem(size, 0), *width = cJSON_GetArrayItem(size, 1);
-        bool ok = cJSON_IsArray(size) && cJSON_GetArraySize(size) == 2 && cJSON_IsNumber(height) &&
-                  cJSON_IsNumber(width) && height->valuedouble >= 16 && height->valuedouble <= 4096 &&
-                  width->valuedouble >= 16 && width->valuedouble <= 4096;
-        if (!ok) return bad(pack, err, "size", "[height, width], each from 16 to 4096");
-        pack->height = (uint32_t)height->valuedouble;
-        pack->width = (uint32_t)width->valuedouble;
-    }
+    TM_TRY(read_size(pack, object, err));
     static const char *const filters[] = {"box", "bilinear", "bicubic", "lanczos"};
     const cJSON *filter = cJSON_GetObjectItemCaseSensitive(object, "resample");
     pack->filter = TM_FILTER_BICUBIC;
@@ -108,18 +141,24 @@ static tagmask_status read_path(tm_pack *pack, const cJSON *root, const char *me
 }
 
 static tagmask_status read_features(tm_pack *pack, const cJSON *root, tm_error *err) {
-    const cJSON *features = cJSON_GetObjectItemCaseSensitive(root, "features");
+    static const char *const names[] = {"layer", "patch", NULL};
+    const cJSON *features = NULL;
     double patch;
+    TM_TRY(read_object(pack, root, "features", names, &features, err));
     TM_TRY(read_string(pack, features, "layer", false, &pack->features_layer, err));
-    TM_TRY(read_number(pack, features, "patch", 0, 256, 0, &patch, err));
+    TM_TRY(read_whole(pack, features, "patch", 0, 256, 0, &patch, err));
     pack->patch = (uint32_t)patch;
     return TAGMASK_OK;
 }
 
-static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind wanted, tm_error *err) {
-    double format, output;
-    TM_TRY(read_number(pack, root, "format", 0, 1e9, 0, &format, err));
-    if (format != 1) return bad(pack, err, "format", "1, the version that this tagmask knows");
+static tagmask_status read_layer(tm_pack *pack, const cJSON *root, const char *member, char **layer, tm_error *err) {
+    static const char *const names[] = {"layer", NULL};
+    const cJSON *object = NULL;
+    TM_TRY(read_object(pack, root, member, names, &object, err));
+    return read_string(pack, object, "layer", false, layer, err);
+}
+
+static tagmask_status read_kind(tm_pack *pack, const cJSON *root, tm_pack_kind wanted, tm_error *err) {
     char *kind = NULL;
     TM_TRY(read_string(pack, root, "kind", true, &kind, err));
     static const char *const kinds[TM_PACK_KINDS] = {"classifier", "saliency", "features"};
@@ -131,18 +170,26 @@ static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind w
     if (pack->kind != wanted)
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "%s/pack.json: is a %s pack where a %s pack is needed",
                        pack->folder, kinds[pack->kind], kinds[wanted]);
+    return TAGMASK_OK;
+}
+
+static tagmask_status read_pack(tm_pack *pack, const cJSON *root, tm_pack_kind wanted, tm_error *err) {
+    static const char *const names[] = {"format", "name",       "kind", "model", "licence",  "source",   "output",
+                                        "labels", "preprocess", "tags", "cam",   "affinity", "features", NULL};
+    double format, output;
+    TM_TRY(read_whole(pack, root, "format", 0, 1e9, 0, &format, err));
+    if (format != 1) return bad(pack, err, "format", "1, the version that this tagmask knows");
+    TM_TRY(check_members(pack, root, "", names, err));
+    TM_TRY(read_kind(pack, root, wanted, err));
     TM_TRY(read_string(pack, root, "name", true, &pack->name, err));
     TM_TRY(read_preprocess(pack, root, err));
-    TM_TRY(read_number(pack, root, "output", 0, 63, 0, &output, err));
+    TM_TRY(read_whole(pack, root, "output", 0, 63, 0, &output, err));
     pack->output = (int32_t)output;
-    const cJSON *cam = cJSON_GetObjectItemCaseSensitive(root, "cam");
-    const cJSON *affinity = cJSON_GetObjectItemCaseSensitive(root, "affinity");
-    TM_TRY(read_string(pack, cam, "layer", false, &pack->cam_layer, err));
-    TM_TRY(read_string(pack, affinity, "layer", false, &pack->affinity_layer, err));
-    TM_TRY(read_path(pack, root, "model", true, &pack->model_path, err));
-    if (pack->kind == TM_PACK_SALIENCY) return TAGMASK_OK;
+    TM_TRY(read_layer(pack, root, "cam", &pack->cam_layer, err));
+    TM_TRY(read_layer(pack, root, "affinity", &pack->affinity_layer, err));
     TM_TRY(read_features(pack, root, err));
-    if (pack->kind == TM_PACK_FEATURES) return TAGMASK_OK;
+    TM_TRY(read_path(pack, root, "model", true, &pack->model_path, err));
+    if (pack->kind != TM_PACK_CLASSIFIER) return TAGMASK_OK;
     TM_TRY(read_path(pack, root, "labels", false, &pack->labels_path, err));
     return read_path(pack, root, "tags", false, &pack->tags_path, err);
 }
@@ -198,41 +245,47 @@ tagmask_status tm_pack_exists(const char *name_or_path, bool *found, tm_error *e
     return ok ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
 }
 
-tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err) {
-    *pack = (tm_pack){0};
-    uint8_t *text = NULL, *model = NULL;
-    size_t size, model_size;
-    cJSON *root = NULL;
-    char *json_path = NULL;
-    tagmask_status status = TAGMASK_OK;
+static tagmask_status find_pack(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err) {
     char *folders = model_folders();
-    if (!folders) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
-    if (!find_folder(name_or_path, folders, &pack->folder))
+    tagmask_status status = TAGMASK_OK;
+    if (!folders || !find_folder(name_or_path, folders, &pack->folder))
         status = tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory to look for model packs");
     else if (!pack->folder && tm_is_dir(name_or_path))
         status = tm_fail(err, TAGMASK_ERROR_FILE, "%s: holds no pack.json; expected a model pack (docs/packs.md)",
                          name_or_path);
     else if (!pack->folder)
-        status = tm_fail(err, TAGMASK_ERROR_FILE,
-                         "model pack \"%s\" was not found: expected a folder with pack.json, or the name of one in %s",
-                         name_or_path, folders);
+        status = tm_fail(
+            err, TAGMASK_ERROR_FILE,
+            "model pack \"%s\" was not found: expected a folder with pack.json, or the name of one in %s%s",
+            name_or_path, folders, kind == TM_PACK_SALIENCY ? "; --saliency none does without a saliency network" : "");
     free(folders);
-    if (status) return status;
-    json_path = tm_path_join(pack->folder, "pack.json");
-    if (!json_path) status = tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->folder);
-    if (!status) status = tm_read_file(json_path, PACK_JSON_LIMIT, &text, &size, err);
-    if (!status) {
-        root = cJSON_ParseWithLength((const char *)text, size);
-        status = cJSON_IsObject(root)
-                     ? read_pack(pack, root, kind, err)
-                     : tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not a JSON object; expected a model pack", json_path);
-    }
+    return status;
+}
+
+static tagmask_status load(tm_pack *pack, const char *json_path, tm_pack_kind kind, tm_error *err) {
+    uint8_t *text = NULL, *model = NULL;
+    size_t size = 0, model_size = 0;
+    cJSON *root = NULL;
+    TM_TRY(tm_read_file(json_path, PACK_JSON_LIMIT, &text, &size, err));
+    tagmask_status status = tm_json_parse(json_path, text, size, &root, err);
+    if (!status && !cJSON_IsObject(root))
+        status = tm_fail(err, TAGMASK_ERROR_FORMAT, "%s: is not a JSON object; expected a model pack", json_path);
+    if (!status) status = read_pack(pack, root, kind, err);
     if (!status) status = tm_read_file(pack->model_path, MODEL_LIMIT, &model, &model_size, err);
     if (!status) pack->hash = tm_hash64(model, model_size, tm_hash64(text, size, 0));
     cJSON_Delete(root);
-    free(json_path);
     free(text);
     free(model);
+    return status;
+}
+
+tagmask_status tm_pack_load(const char *name_or_path, tm_pack_kind kind, tm_pack *pack, tm_error *err) {
+    *pack = (tm_pack){0};
+    TM_TRY(find_pack(name_or_path, kind, pack, err));
+    char *json_path = tm_path_join(pack->folder, "pack.json");
+    tagmask_status status = json_path ? load(pack, json_path, kind, err)
+                                      : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->folder);
+    free(json_path);
     if (status) tm_pack_free(pack);
     return status;
 }

@@ -5,6 +5,10 @@
 #include "base/base.h"
 #include "mask/maps.h"
 
+// Sides of a network's input, px.
+#define TM_MIN_INPUT 16
+#define TM_MAX_INPUT 4096
+
 typedef enum tm_pack_kind { TM_PACK_CLASSIFIER = 0, TM_PACK_SALIENCY, TM_PACK_FEATURES, TM_PACK_KINDS } tm_pack_kind;
 
 typedef struct tm_pack {

@@ -79,7 +79,27 @@ static void test_bad_packs(void **state) {
     check_bad("\"lanczos\"", "\"cubic\"", "\"resample\"");
     check_bad("{\"mean\"", "[", "pack.json");
     check_bad(good, "[1]", "not a JSON object");
-    check_bad(good, "", "not a JSON object");
+    check_bad(good, "", "is empty");
+    check_bad("\"format\": 1,", "\"format\": 1", "pack.json: is not valid JSON: line 1, column 14: did not expect");
+    check_bad("null}}", "null}} {}", "did not expect '{}'");
+    check_bad("\"multiple_of\": 32", "\"multiple_of\": 1.5", "a whole number from 1 to 256");
+    check_bad("\"multiple_of\": 32", "\"divide_by_max\": 1", "\"divide_by_max\": expected true or false");
+    check_bad("{\"layer\": null}", "7", "\"affinity\": expected an object");
+}
+
+// A mistyped member is not passed over, wherever it is.
+static void test_unknown_members(void **state) {
+    (void)state;
+    check_bad("\"affinity\"", "\"affinty\"", "\"affinty\" is no member of a pack; did you mean \"affinity\"?");
+    check_bad("\"format\": 1", "\"format\": 1, \"qqq\": 3", "\"qqq\" is no member of a pack; docs/packs.md lists them");
+    check_bad("\"format\": 1", "\"format\": 1, \"name\": \"x\"", "member name is there twice");
+    check_bad("\"multiple_of\"", "\"multiple-of\"",
+              "\"multiple-of\" is no member of \"preprocess\"; did you mean \"multiple_of\"?");
+    check_bad("{\"layer\": \"features\"}", "{\"layr\": \"features\"}",
+              "\"layr\" is no member of \"cam\"; did you mean \"layer\"?");
+    check_bad("{\"layer\": null}", "{\"layers\": null}", "\"layers\" is no member of \"affinity\"");
+    check_bad("\"format\": 1", "\"format\": 1, \"features\": {\"path\": 14}",
+              "\"path\" is no member of \"features\"; did you mean \"patch\"?");
 }
 
 static void test_missing_pack(void **state) {
@@ -88,6 +108,9 @@ static void test_missing_pack(void **state) {
     tm_error err = TAGMASK_ERROR_INIT;
     assert_int_equal(tm_pack_load("no-such-pack", TM_PACK_CLASSIFIER, &pack, &err), TAGMASK_ERROR_FILE);
     assert_non_null(strstr(err.message, "no-such-pack"));
+    assert_null(strstr(err.message, "--saliency"));
+    assert_int_equal(tm_pack_load("no-such-pack", TM_PACK_SALIENCY, &pack, &err), TAGMASK_ERROR_FILE);
+    assert_non_null(strstr(err.message, "--saliency none"));
 }
 
 static void test_pack_by_name(void **state) {
@@ -107,9 +130,8 @@ static void test_pack_by_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_pack),
-        cmocka_unit_test(test_bad_packs),
-        cmocka_unit_test(test_missing_pack),
+        cmocka_unit_test(test_good_pack),       cmocka_unit_test(test_bad_packs),
+        cmocka_unit_test(test_unknown_members), cmocka_unit_test(test_missing_pack),
         cmocka_unit_test(test_pack_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
