@@ -40,6 +40,7 @@ tagmask_status tagmask_engine_create_with(tagmask_device *device, const char *cl
             tm_graph_load_as(device->gpu, precision, made->saliency.model_path, NULL, 0, &made->saliency_graph, error);
     if (!status && made->saliency_graph)
         status = tm_engine_check_network(&made->saliency, made->saliency_graph, 0, error);
+    if (!status && made->saliency_graph) tm_engine_settle_size(&made->saliency, made->saliency_graph);
     if (!status) status = tm_engine_choose_aides(made, classifier, &own, error);
     if (device) pthread_mutex_unlock(&device->lock);
     if (status) {

@@ -112,6 +112,20 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
 void tm_engine_free_networks(tagmask_engine *engine);
 // The position among the graph's outputs; SIZE_MAX: it is none.
 size_t tm_engine_find_output(const tm_graph *graph, const char *name);
+
+// ---- engine_check.c, for the other parts of the engine
+
+// The side of the picture that a network of free size is looked at with.
+#define TM_USUAL_SIDE 224u
+// Whether photos can pass through the network: its weights are numbers, its input is a picture. Errors: FORMAT,
+// UNSUPPORTED.
+tagmask_status tm_engine_check_input(const tm_pack *pack, const tm_graph *graph, tm_error *err);
+// And whether it has the output that the pack names, before `asked_for` others.
 tagmask_status tm_engine_check_network(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err);
+// A pack without a size has the one that its network declares, where it takes no other. Before the first photo.
+void tm_engine_settle_size(tm_pack *pack, tm_graph *graph);
+// When a network could not be loaded: names the member of pack.json whose layer it has not; `status` where that is not
+// the reason.
+tagmask_status tm_engine_name_layer(const tm_pack *pack, tagmask_status status, tm_error *err);
 
 #endif

@@ -50,6 +50,7 @@ static tagmask_status load_second(tagmask_engine *engine, tm_engine_aide *aide, 
     if (!status) status = tm_graph_load_as(gpu, engine->precision, path, &head.features, 1, &aide->graph, err);
     if (!status) status = tm_engine_check_network(&aide->pack, aide->graph, 1, err);
     if (!status) {
+        tm_engine_settle_size(&aide->pack, aide->graph);
         aide->features_output = tm_engine_find_output(aide->graph, head.features);
         aide->channels = head.channels;
         status = tm_engine_upload_weights(gpu, &head, &aide->class_weights, err);
@@ -59,13 +60,16 @@ static tagmask_status load_second(tagmask_engine *engine, tm_engine_aide *aide, 
 }
 
 static tagmask_status load_features(const tagmask_engine *engine, tm_engine_aide *aide, tm_error *err) {
-    const tm_pack *pack = &aide->pack;
-    const char *layer = pack->features_layer;
+    tm_pack *pack = &aide->pack;
+    const char *layer = pack->features_layer, *path = pack->model_path;
     tm_gpu *gpu = engine->device->gpu;
     aide->features_output = layer ? 0 : (size_t)pack->output;
-    if (layer) return tm_graph_load_layers(gpu, engine->precision, pack->model_path, &layer, 1, &aide->graph, err);
-    TM_TRY(tm_graph_load_as(gpu, engine->precision, pack->model_path, NULL, 0, &aide->graph, err));
-    return tm_engine_check_network(pack, aide->graph, 0, err);
+    tagmask_status status = layer ? tm_graph_load_layers(gpu, engine->precision, path, &layer, 1, &aide->graph, err)
+                                  : tm_graph_load_as(gpu, engine->precision, path, NULL, 0, &aide->graph, err);
+    if (status) return tm_engine_name_layer(pack, status, err);
+    TM_TRY(layer ? tm_engine_check_input(pack, aide->graph, err) : tm_engine_check_network(pack, aide->graph, 0, err));
+    tm_engine_settle_size(pack, aide->graph);
+    return TAGMASK_OK;
 }
 
 static void unload(tm_engine_aide *aide) {

@@ -14,29 +14,8 @@ size_t tm_engine_find_output(const tm_graph *graph, const char *name) {
     return SIZE_MAX;
 }
 
-// Weights must be numbers. The index that pack.json gives must be one of the model's own outputs, of which there are
-// those that were not asked for.
-tagmask_status tm_engine_check_network(const tm_pack *pack, const tm_graph *graph, size_t asked_for, tm_error *err) {
-    const tm_value_info *outputs;
-    size_t count = tm_graph_outputs(graph, &outputs) - asked_for;
-    const char *wrong = tm_graph_nan_weight(graph);
-    if (wrong)
-        return tm_fail(
-            err, TAGMASK_ERROR_FORMAT,
-            "%s: weight '%.200s' holds numbers that are not finite (NaN): the file is damaged, or the training "
-            "went wrong",
-            pack->model_path, wrong);
-    if ((size_t)pack->output < count) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                   "%s/pack.json: member \"output\" is %d, but the network has %zu output%s; expected 0..%zu",
-                   pack->folder, (int)pack->output, count, count == 1 ? "" : "s", count ? count - 1 : 0);
-}
-
-// The side of the picture that a network of free size is looked at with.
-#define USUAL_SIDE 224u
-
 static tagmask_status usual_plan(const tm_pack *pack, tm_graph *graph, tm_plan **plan, tm_error *err) {
-    int64_t side = (int64_t)tm_align_up(USUAL_SIDE, pack->multiple_of);
+    int64_t side = (int64_t)tm_align_up(TM_USUAL_SIDE, pack->multiple_of);
     const tm_host_tensor input = {
         TM_FLOAT32, {4, {1, 3, pack->width ? pack->height : side, pack->width ? pack->width : side}}, NULL};
     return tm_graph_plan(graph, &input, 1, plan, err);
@@ -56,7 +35,7 @@ static tagmask_status last_features(tagmask_engine *engine, tm_graph *graph, cha
 }
 
 static tagmask_status choose_features(tagmask_engine *engine, char **features, tm_error *err) {
-    const tm_pack *pack = &engine->classifier;
+    tm_pack *pack = &engine->classifier;
     tm_graph *graph = NULL;
     tm_cam_head head;
     if (pack->cam_layer) {
@@ -64,7 +43,12 @@ static tagmask_status choose_features(tagmask_engine *engine, char **features, t
         return *features ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
     }
     TM_TRY(tm_graph_load(engine->device ? engine->device->gpu : NULL, pack->model_path, NULL, 0, &graph, err));
-    tagmask_status status = TAGMASK_OK;
+    tagmask_status status = tm_engine_check_network(pack, graph, 0, err);
+    if (!status) tm_engine_settle_size(pack, graph);
+    if (status) {
+        tm_graph_free(graph);
+        return status;
+    }
     if (tm_graph_cam_head(graph, (size_t)pack->output, &head, NULL)) {
         status = last_features(engine, graph, features, err);
     } else if (!(*features = tm_strdup(head.features))) {
@@ -124,9 +108,9 @@ static tagmask_status choose_blocks(const tagmask_engine *engine, tm_network_kin
     if (at == *count) {
         char text[600];
         return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                       "%s: '%.200s' is no attention block%s%.500s%s; 'tagmask layers' marks those that there are",
+                       "%s: '%.200s' is no attention block%s%.500s%s 'tagmask layers' marks those that there are",
                        engine->classifier.model_path, layer, nearest.count ? "; did you mean " : "",
-                       tm_nearest_text(&nearest, text, sizeof text), nearest.count ? "?" : "");
+                       tm_nearest_text(&nearest, text, sizeof text), nearest.count ? "?" : ";");
     }
     *names += at;
     *count = 1;
@@ -230,7 +214,8 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
     TM_TRY(choose_features(engine, &features, err));
     tagmask_status status = load(engine, TM_NETWORK_FEATURES, features, &engine->network, err);
     free(features);
-    if (status) return status;
+    if (status) return tm_engine_name_layer(&engine->classifier, status, err);
+    tm_engine_settle_size(&engine->classifier, engine->network.graph);
     *head = (tm_cam_head){0};
     if (tm_graph_cam_head(engine->network.graph, (size_t)engine->classifier.output, head, &engine->no_cam))
         return count_classes(engine, err);

@@ -7,13 +7,14 @@
 #include "onnx_build.h"
 #include "support.h"
 
-enum { CLASSES = 2, CHANNELS = 4, SIDE = 32 };
+enum { CLASSES = 2, CHANNELS = 4, SIDE = 32, ONE_SIZE = 64 };
 
 // A classifier with everything right, as far as the cases leave it so.
 typedef struct network {
     int64_t input_channels;
     bool second_input, constant_scores, nan_weights, integer_map;
-    int64_t map_channels;  // of the saliency map
+    bool channels_last, one_size, whole_numbers;  // of the input
+    int64_t map_channels;                         // of the saliency map
 } network;
 
 static void write_model(const char *folder, const network *n) {
@@ -21,13 +22,24 @@ static void write_model(const char *folder, const network *n) {
     if (n->nan_weights) noise[0] = NAN;
     const float scores[CLASSES] = {1, 2};
     onnx_model *m = onnx_new(13);
-    onnx_input(m, "x", TM_FLOAT32, DIMS(1, n->input_channels, -1, -1));
+    const char *photo = n->channels_last ? "photo" : n->whole_numbers ? "bytes" : "x";
+    int64_t side = n->one_size ? ONE_SIZE : -1;
+    if (n->channels_last)
+        onnx_input(m, photo, TM_FLOAT32, DIMS(1, side, side, n->input_channels));
+    else
+        onnx_input(m, photo, n->whole_numbers ? TM_UINT8 : TM_FLOAT32, DIMS(1, n->input_channels, side, side));
+    if (n->channels_last) onnx_ints(m, onnx_add(m, "Transpose", photo, "x"), "perm", DIMS(0, 3, 1, 2));
+    if (n->whole_numbers) onnx_int(m, onnx_add(m, "Cast", photo, "x"), "to", TM_FLOAT32);
     if (n->second_input) onnx_input(m, "size", TM_INT64, DIMS(2));
     onnx_constant(m, "k", TM_FLOAT32, DIMS(CHANNELS, n->input_channels, 3, 3), noise);
     onnx_constant(m, "mk", TM_FLOAT32, DIMS(n->map_channels, CHANNELS, 1, 1), noise);
     onnx_constant(m, "w", TM_FLOAT32, DIMS(CLASSES, CHANNELS), noise);
     onnx_constant(m, "fixed", TM_FLOAT32, DIMS(1, CLASSES), scores);
-    onnx_ints(m, onnx_add(m, "Conv", "x,k", "features"), "pads", DIMS(1, 1, 1, 1));
+    float *places = test_noise(4, ONE_SIZE * ONE_SIZE, 0, 1);
+    onnx_constant(m, "places", TM_FLOAT32, DIMS(1, 1, ONE_SIZE, ONE_SIZE), places);
+    onnx_ints(m, onnx_add(m, "Conv", "x,k", n->one_size ? "plain" : "features"), "pads", DIMS(1, 1, 1, 1));
+    if (n->one_size) onnx_add(m, "Add", "plain,places", "features");  // as transformers' positions are
+    free(places);
     onnx_add(m, "Conv", "features,mk", n->integer_map ? "real" : "map");
     if (n->integer_map) onnx_int(m, onnx_add(m, "Cast", "real", "map"), "to", TM_INT32);
     onnx_add(m, "GlobalAveragePool", "features", "pooled");
@@ -108,6 +120,21 @@ static void good_packs_propose(void **state) {
     free(saliency);
 }
 
+// The member `size` may be left out where the network says its size, and takes no other.
+static void the_only_size_is_found(void **state) {
+    (void)state;
+    const network fixed = {.input_channels = 3, .map_channels = 1, .one_size = true};
+    char *classifier = write_pack(&fixed, "classifier", ""),
+         *named = write_pack(&fixed, "classifier", ", \"cam\": {\"layer\": \"features\"}"),
+         *saliency = write_pack(&fixed, "saliency", ", \"output\": 1");
+    tm_error err = TAGMASK_ERROR_INIT;
+    assert_ok(propose(classifier, saliency, &err), &err);
+    assert_ok(propose(named, "none", &err), &err);
+    free(classifier);
+    free(named);
+    free(saliency);
+}
+
 static void bad_classifiers_are_named(void **state) {
     (void)state;
     static const struct {
@@ -125,11 +152,25 @@ static void bad_classifiers_are_named(void **state) {
          ", \"output\": 1",
          "computed from the photo"},
         {{.input_channels = 3, .map_channels = 1, .nan_weights = true}, "", "not finite"},
+        {{.input_channels = 3, .map_channels = 1},
+         ", \"cam\": {\"layer\": \"nowhere\"}",
+         "pack.json: member \"cam.layer\": "},
         {{.input_channels = 3, .map_channels = 1}, ", \"cam\": {\"layer\": \"nowhere\"}", "has no tensor 'nowhere'"},
+        {{.input_channels = 3, .map_channels = 1},
+         ", \"cam\": {\"layer\": \"features\"}, \"affinity\": {\"layer\": \"featres\"}",
+         "pack.json: member \"affinity.layer\": "},
         {{.input_channels = 3, .map_channels = 1}, ", \"cam\": {\"layer\": \"flat\"}", "has shape 1x4"},
         {{.input_channels = 3, .map_channels = 3}, ", \"cam\": {\"layer\": \"map\"}", "CAM layer has 3 channels"},
-        {{.input_channels = 4, .map_channels = 1}, "", "expected rank 4 with 4 channels"},
-        {{.input_channels = 3, .map_channels = 1, .second_input = true}, "", "input"},
+        {{.input_channels = 4, .map_channels = 1}, "", "has shape 1x4x?x?; expected one input for the photo"},
+        {{.input_channels = 1, .map_channels = 1}, "", "has shape 1x1x?x?; expected one input for the photo"},
+        {{.input_channels = 3, .map_channels = 1, .channels_last = true},
+         "",
+         "1x?x?x3; expected one input for the photo"},
+        {{.input_channels = 3, .map_channels = 1, .whole_numbers = true}, "", "'bytes' is of whole numbers; expected"},
+        {{.input_channels = 3, .map_channels = 1, .second_input = true}, "", "has 2 inputs, the last is 'size'"},
+        {{.input_channels = 3, .map_channels = 1, .second_input = true},
+         ", \"cam\": {\"layer\": \"features\"}",
+         "has 2 inputs"},
     };
     for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
         char *folder = write_pack(&cases[i].network, "classifier", cases[i].members);
@@ -147,6 +188,7 @@ static void bad_saliency_packs_are_named(void **state) {
         {{.input_channels = 3, .map_channels = 1}, ", \"output\": 2", "\"output\" is 2"},
         {{.input_channels = 3, .map_channels = 1}, "", "has shape 1x2"},
         {{.input_channels = 3, .map_channels = 2}, ", \"output\": 1", "2 channels"},
+        {{.input_channels = 3, .map_channels = 1, .second_input = true}, ", \"output\": 1", "has 2 inputs"},
         {{.input_channels = 3, .map_channels = 1, .integer_map = true}, ", \"output\": 1", "float32"},
     };
     char *classifier = write_pack(&good, "classifier", "");
@@ -161,6 +203,7 @@ static void bad_saliency_packs_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_packs_propose),
+        cmocka_unit_test(the_only_size_is_found),
         cmocka_unit_test(bad_classifiers_are_named),
         cmocka_unit_test(bad_saliency_packs_are_named),
     };
