@@ -40,6 +40,7 @@ typedef struct cli_option {
     double min, max;  // of numbers, inclusive
     // Stored instead of 0. The library reads zero as "the default", so that a zero a person types needs its own number.
     double zero;
+    bool of_preset;  // min and max are those of the preset's member of this name
     const char *help;
 } cli_option;
 
@@ -129,108 +130,53 @@ typedef struct cli_packs {
              "vit-s-focus beside the default classifier, if installed)"},                                         \
         CLI_OPTION_PRECISION(type, packs.precision)
 
+// A row for a number that presets have, too.
+#define CLI_OPTION_MEMBER(type, member, name, value, kind, of, zero, help) \
+    { name, value, kind, offsetof(type, member.of), 0, 0, zero, true, help }
 // Rows for the members of a tagmask_params.
-#define CLI_OPTIONS_PARAMS(type, member)                                                                              \
-    {"preset", "NAME|FILE", CLI_TEXT, offsetof(type, member.preset),                                                  \
-     .help =                                                                                                          \
-         "fast, balanced or best, or a JSON file (its name has a dot or a slash) such as {\"preset\": \"best\", "     \
-         "\"threshold\": 0.4}: 'tagmask preset best' prints all members; what the command line says goes before "     \
-         "the file (default: balanced)"},                                                                             \
-        {"method", "NAME", CLI_TEXT, offsetof(type, member.method),                                                   \
-         .help =                                                                                                      \
-             "how the map of the classifier is made: cam, or for networks of any kind gradcam, gradcam++, xgradcam, " \
-             "hirescam, layercam, elementwise, eigencam, eigengradcam, fullgrad, scorecam, ablationcam, for "         \
-             "transformers attention, rollout, relevance (docs/maps.md; default: cam)"},                              \
-        {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                     \
-         .help =                                                                                                      \
-             "layer of the classifier whose map is taken, of those that 'tagmask layers' lists; the method cam has "  \
-             "only one (default: the last before the pooling)"},                                                      \
-        {"threshold",                                                                                                 \
-         "T",                                                                                                         \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.threshold),                                                                            \
-         0.001,                                                                                                       \
-         0.999,                                                                                                       \
-         .help = "probability from which a pixel belongs to a tag (default: the preset's)"},                          \
-        {"score-limit",                                                                                               \
-         "P",                                                                                                         \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.score_limit),                                                                          \
-         -1,                                                                                                          \
-         1,                                                                                                           \
-         -1,                                                                                                          \
-         .help =                                                                                                      \
-             "a tag gets no region when the classifier sees it nowhere: the largest share of a place that "           \
-             "its classes have is less than this; 0 or -1: every tag gets one (default: 0.016)"},                     \
-        {"working-size",                                                                                              \
-         "PX",                                                                                                        \
-         CLI_UINT,                                                                                                    \
-         offsetof(type, member.working_size),                                                                         \
-         128,                                                                                                         \
-         2048,                                                                                                        \
-         .help = "long side at which maps are fused and refined (default: 640)"},                                     \
-        {"crf-gaussian-sxy",                                                                                          \
-         "PX",                                                                                                        \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.crf_gaussian_sxy),                                                                     \
-         0.1,                                                                                                         \
-         100,                                                                                                         \
-         .help = "dense CRF: width of the Gaussian term, as in pydensecrf (default: 3)"},                             \
-        {"crf-gaussian-compat",                                                                                       \
-         "W",                                                                                                         \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.crf_gaussian_compat),                                                                  \
-         0.001,                                                                                                       \
-         1000,                                                                                                        \
-         .help = "dense CRF: weight of the Gaussian term (default: 3)"},                                              \
-        {"crf-bilateral-sxy",                                                                                         \
-         "PX",                                                                                                        \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.crf_bilateral_sxy),                                                                    \
-         0.5,                                                                                                         \
-         1000,                                                                                                        \
-         .help = "dense CRF: width of the bilateral term in the picture (default: 50)"},                              \
-        {"crf-bilateral-srgb",                                                                                        \
-         "V",                                                                                                         \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.crf_bilateral_srgb),                                                                   \
-         0.5,                                                                                                         \
-         1000,                                                                                                        \
-         .help = "dense CRF: width of the bilateral term in colour, 0..255 (default: 5)"},                            \
-        {"crf-bilateral-compat",                                                                                      \
-         "W",                                                                                                         \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.crf_bilateral_compat),                                                                 \
-         0.001,                                                                                                       \
-         1000,                                                                                                        \
-         .help = "dense CRF: weight of the bilateral term (default: 5)"},                                             \
-        {"crf-iterations",                                                                                            \
-         "N",                                                                                                         \
-         CLI_INT,                                                                                                     \
-         offsetof(type, member.crf_iterations),                                                                       \
-         0,                                                                                                           \
-         50,                                                                                                          \
-         -1,                                                                                                          \
-         .help = "dense CRF: iterations; 0: no CRF (default: 5)"},                                                    \
-        {"min-part",                                                                                                  \
-         "SHARE",                                                                                                     \
-         CLI_REAL,                                                                                                    \
-         offsetof(type, member.min_part),                                                                             \
-         0,                                                                                                           \
-         1,                                                                                                           \
-         -1,                                                                                                          \
-         .help = "parts smaller than this share of the tag's largest part are dropped; 0: keep all (default: 0.05)"}, \
-        {"max-parts",                                                                                                 \
-         "N",                                                                                                         \
-         CLI_UINT,                                                                                                    \
-         offsetof(type, member.max_parts),                                                                            \
-         0,                                                                                                           \
-         1000000,                                                                                                     \
-         .help = "each tag's largest parts that are kept, such as 1 for one shape a tag; 0: all (default: 0)"},       \
-    {                                                                                                                 \
-        "polygon-tolerance", "PX", CLI_REAL, offsetof(type, member.polygon_tolerance), 0, 1000, -1,                   \
-            .help = "largest distance between outline and polygon; 0: every corner (default: 1)"                      \
-    }
+#define CLI_OPTIONS_PARAMS(type, member)                                                                               \
+    {"preset", "NAME|FILE", CLI_TEXT, offsetof(type, member.preset),                                                   \
+     .help =                                                                                                           \
+         "fast, balanced or best, or a JSON file (its name has a dot or a slash) such as {\"preset\": \"best\", "      \
+         "\"threshold\": 0.4}: 'tagmask preset best' prints all members; what the command line says goes before "      \
+         "the file (default: balanced)"},                                                                              \
+        {"method", "NAME", CLI_TEXT, offsetof(type, member.method),                                                    \
+         .help =                                                                                                       \
+             "how the map of the classifier is made: cam, or for networks of any kind gradcam, gradcam++, xgradcam, "  \
+             "hirescam, layercam, elementwise, eigencam, eigengradcam, fullgrad, scorecam, ablationcam, for "          \
+             "transformers attention, rollout, relevance (docs/maps.md; default: cam)"},                               \
+        {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                      \
+         .help =                                                                                                       \
+             "layer of the classifier whose map is taken, of those that 'tagmask layers' lists; the method cam has "   \
+             "only one (default: the last before the pooling)"},                                                       \
+        CLI_OPTION_MEMBER(type, member, "threshold", "T", CLI_REAL, threshold, 0,                                      \
+                          "probability from which a pixel belongs to a tag (default: the preset's)"),                  \
+        CLI_OPTION_MEMBER(                                                                                             \
+            type, member, "score-limit", "P", CLI_REAL, score_limit, -1,                                               \
+            "a tag gets no region when the classifier sees it nowhere: the largest share of a place that its "         \
+            "classes have is less than this; 0 or -1: every tag gets one (default: 0.016)"),                           \
+        CLI_OPTION_MEMBER(type, member, "working-size", "PX", CLI_UINT, working_size, 0,                               \
+                          "long side at which maps are fused and refined (default: 640)"),                             \
+        CLI_OPTION_MEMBER(type, member, "crf-gaussian-sxy", "PX", CLI_REAL, crf_gaussian_sxy, 0,                       \
+                          "dense CRF: width of the Gaussian term, as in pydensecrf (default: 3)"),                     \
+        CLI_OPTION_MEMBER(type, member, "crf-gaussian-compat", "W", CLI_REAL, crf_gaussian_compat, 0,                  \
+                          "dense CRF: weight of the Gaussian term (default: 3)"),                                      \
+        CLI_OPTION_MEMBER(type, member, "crf-bilateral-sxy", "PX", CLI_REAL, crf_bilateral_sxy, 0,                     \
+                          "dense CRF: width of the bilateral term in the picture (default: 50)"),                      \
+        CLI_OPTION_MEMBER(type, member, "crf-bilateral-srgb", "V", CLI_REAL, crf_bilateral_srgb, 0,                    \
+                          "dense CRF: width of the bilateral term in colour, of 0..255 (default: 5)"),                 \
+        CLI_OPTION_MEMBER(type, member, "crf-bilateral-compat", "W", CLI_REAL, crf_bilateral_compat, 0,                \
+                          "dense CRF: weight of the bilateral term (default: 5)"),                                     \
+        CLI_OPTION_MEMBER(type, member, "crf-iterations", "N", CLI_INT, crf_iterations, -1,                            \
+                          "dense CRF: iterations; 0: no CRF (default: 5)"),                                            \
+        CLI_OPTION_MEMBER(                                                                                             \
+            type, member, "min-part", "SHARE", CLI_REAL, min_part, -1,                                                 \
+            "parts smaller than this share of the tag's largest part are dropped; 0 or -1: keep all (default: 0.05)"), \
+        CLI_OPTION_MEMBER(                                                                                             \
+            type, member, "max-parts", "N", CLI_UINT, max_parts, 0,                                                    \
+            "each tag's largest parts that are kept, such as 1 for one shape a tag; 0: all (default: 0)"),             \
+        CLI_OPTION_MEMBER(type, member, "polygon-tolerance", "PX", CLI_REAL, polygon_tolerance, -1,                    \
+                          "largest distance between outline and polygon; 0 or -1: every corner (default: 1)")
 
 // A preset with every member, as tagmask_preset_text gives it; malloc'ed, NULL on failure.
 char *cli_preset_text(const char *preset, tm_error *err);

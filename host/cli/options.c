@@ -8,6 +8,7 @@
 
 #include "base/nearest.h"
 #include "cli/cli.h"
+#include "mask/preset.h"
 
 #define MOST_OPTIONS 48
 #define FIRST_ROW 256  // getopt_long's value of the first row; equal values would pass for unambiguous
@@ -20,16 +21,28 @@ bool cli_list_add(cli_list *list, const char *text) {
     return true;
 }
 
+// The member of presets that a row is for; one without it has its own range.
+static tm_member range_of(const cli_option *option) {
+    char name[64];
+    snprintf(name, sizeof name, "%s", option->name);
+    for (char *at = name; *at; at++) *at = *at == '-' ? '_' : *at;
+    const tm_member *member = option->of_preset ? tm_preset_find(name) : NULL;
+    return member ? *member : (tm_member){.low = option->min, .high = option->max};
+}
+
 static bool store_number(const cli_option *option, const char *text, void *member, tm_error *err) {
     char *end = NULL;
     errno = 0;
     double value = strtod(text, &end);
     bool whole = option->kind != CLI_REAL;
-    bool ok = end != text && !*end && !errno && isfinite(value) && value >= option->min && value <= option->max &&
+    const tm_member range = range_of(option);
+    bool ok = end != text && !*end && !errno && isfinite(value) && tm_member_takes(&range, value) &&
               !(whole && value != floor(value)) && !isspace((unsigned char)*text);
     if (!ok) {
-        tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--%s %.80s: expected a %snumber from %g to %g", option->name, text,
-                whole ? "whole " : "", option->min, option->max);
+        char low[TM_NUMBER_LENGTH], high[TM_NUMBER_LENGTH];
+        tm_fail(err, TAGMASK_ERROR_ARGUMENT, "--%s %.80s: expected a %snumber from %s to %s%s", option->name, text,
+                whole ? "whole " : "", tm_number_text(range.low, low), tm_number_text(range.high, high),
+                range.or_minus_one ? ", or -1" : "");
         return false;
     }
     if (value == 0) value = option->zero;
@@ -170,6 +183,15 @@ static void print_wrapped(const char *text, size_t used, FILE *file) {
     fputc('\n', file);
 }
 
+// With the range of a number. malloc'ed; NULL: out of memory.
+static char *help_of(const cli_option *row) {
+    char low[TM_NUMBER_LENGTH], high[TM_NUMBER_LENGTH];
+    if (row->kind != CLI_UINT && row->kind != CLI_INT && row->kind != CLI_REAL) return tm_strdup(row->help);
+    const tm_member range = range_of(row);
+    return tm_format("%s [%s..%s%s]", row->help, tm_number_text(range.low, low), tm_number_text(range.high, high),
+                     range.or_minus_one ? ", -1" : "");
+}
+
 static void print_row(const char *name, const char *value, bool repeat, const char *help, FILE *file) {
     int used = fprintf(file, "  --%s%s%s%s", name, value ? " " : "", value ? value : "", repeat ? "..." : "");
     if (used + 2 > HELP_COLUMN) {
@@ -184,7 +206,9 @@ void cli_print_help(const cli_verb *verb, FILE *file) {
     fprintf(file, "Usage: tagmask %s [OPTION]...%s%s\n%s\n\n%s\n\nOptions:\n", verb->name, *verb->arguments ? " " : "",
             verb->arguments, verb->summary, verb->details);
     for (const cli_option *row = verb->options; row->name; row++) {
-        print_row(row->name, row->value, row->kind == CLI_REPEAT, row->help, file);
+        char *help = help_of(row);
+        print_row(row->name, row->value, row->kind == CLI_REPEAT, help ? help : row->help, file);
+        free(help);
     }
     print_row("help", NULL, false, "print this and exit", file);
     fputs(

@@ -6,6 +6,7 @@
 
 #include "cli/csv.h"
 #include "cli/verbs.h"
+#include "mask/preset.h"
 #include "support.h"
 
 typedef struct sample {
@@ -82,6 +83,11 @@ static void test_parsing(void **state) {
     assert_int_equal(parse(&o, "--crf-iterations 0 --min-part 0 --polygon-tolerance 0 -- a.png", words), -1);
     assert_int_equal(o.params.crf_iterations, -1);
     assert_true(o.params.min_part == -1 && o.params.polygon_tolerance == -1);
+    // The library's ranges, to their ends.
+    assert_int_equal(parse(&o, "--min-part -1 --score-limit -1 --max-parts 4294967295 --threshold 0.0001 a.png", words),
+                     -1);
+    assert_true(o.params.min_part == -1 && o.params.score_limit == -1 && o.params.threshold == 0.0001f);
+    assert_int_equal(o.params.max_parts, UINT32_MAX);
     assert_int_equal(parse(&o, "--thresh 0.5 a.png", words), -1);  // a unique beginning will do
     assert_true(o.params.threshold == 0.5f);
     static const char *const wrong[][2] = {
@@ -95,8 +101,11 @@ static void test_parsing(void **state) {
         {"--count 10 a.png", "--count 10: expected a whole number from 1 to 9"},
         {"--count 1.5 a.png", "whole number"},
         {"--count 5x a.png", "whole number"},
-        {"--threshold nan a.png", "number from 0.001 to 0.999"},
-        {"--threshold 1 a.png", "number from 0.001 to 0.999"},
+        {"--threshold nan a.png", "number from 0.0001 to 0.9999"},
+        {"--threshold 1 a.png", "number from 0.0001 to 0.9999"},
+        {"--min-part -0.5 a.png", "number from 0 to 1, or -1"},
+        {"--max-parts 4294967296 a.png", "whole number from 0 to 4294967295"},
+        {"--crf-iterations -1 a.png", "whole number from 0 to 50"},
         {"--flag", "expected FILE..."},
         {"a.png b c", "unexpected argument \"c\""},
     };
@@ -139,10 +148,16 @@ static void test_help(void **state) {
             if (!strstr(text, name)) fail_msg("%s: %s is not documented", (*verb)->name, row->name);
             assert_true(strlen(row->help) > 5);
             assert_int_equal(row->kind == CLI_FLAG, row->value == NULL);
+            if (row->of_preset) {
+                snprintf(name, sizeof name, "%s", row->name);
+                for (char *at = name; *at; at++) *at = *at == '-' ? '_' : *at;
+                if (!tm_preset_find(name)) fail_msg("presets have no member %s", name);
+            }
         }
         for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
             if (end - line > 118) fail_msg("%s: too wide: %.*s", (*verb)->name, (int)(end - line), line);
         }
+        if (*verb == &cli_verb_propose) assert_non_null(strstr(text, "[0.0001..0.9999]"));
         free(text);
     }
 }
