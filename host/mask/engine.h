@@ -86,6 +86,9 @@ tagmask_status tm_engine_tail_get(tagmask_engine *engine, uint32_t dilation, uin
 // height and width, or between which and the scores something has no gradient).
 tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kind, const char *layer,
                                      const tm_engine_network **network, tm_error *err);
+// Whether the attention block that the layer names has so many heads, as far as that is known without a photo. Errors:
+// as tm_engine_network_get, whose lock it takes, and ARGUMENT.
+tagmask_status tm_engine_check_head(tagmask_engine *engine, const char *layer, uint32_t head, tm_error *err);
 // The tensor whose features views have when no layer is named.
 const char *tm_engine_features(const tagmask_engine *engine);
 

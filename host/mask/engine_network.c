@@ -286,6 +286,27 @@ tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kin
     return TAGMASK_OK;
 }
 
+static tagmask_status check_head(tagmask_engine *engine, const char *layer, uint32_t head, tm_error *err) {
+    const tm_engine_network *network;
+    tm_plan *plan;
+    tm_error unused = TAGMASK_ERROR_INIT;
+    size_t count;
+    TM_TRY(tm_engine_network_get(engine, TM_NETWORK_ATTENTION, layer, &network, err));
+    if (usual_plan(&engine->classifier, network->graph, &plan, &unused)) return TAGMASK_OK;
+    tm_shape shape = tm_plan_output(plan, network->blocks[0].probabilities).shape;
+    if (shape.rank < 3 || !tm_shape_count(&shape, &count) || !count) return TAGMASK_OK;
+    size_t heads = count / (size_t)(shape.dim[shape.rank - 1] * shape.dim[shape.rank - 2]);
+    if (head <= heads) return TAGMASK_OK;
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "preset head: %u; the attention block has %zu heads", head, heads);
+}
+
+tagmask_status tm_engine_check_head(tagmask_engine *engine, const char *layer, uint32_t head, tm_error *err) {
+    if (engine->device) pthread_mutex_lock(&engine->device->lock);
+    tagmask_status status = check_head(engine, layer, head, err);
+    if (engine->device) pthread_mutex_unlock(&engine->device->lock);
+    return status;
+}
+
 void tm_engine_free_networks(tagmask_engine *engine) {
     clear(&engine->network);
     for (size_t i = 0; i < TM_MAX_NETWORKS; i++) clear(&engine->networks[i]);

@@ -84,7 +84,9 @@ static tagmask_status resolve(tagmask_engine *engine, const tagmask_params *para
                               tm_error *err) {
     TM_TRY(tm_settings_resolve(params, settings, err));
     tm_session_adapt(engine, settings);
-    return tm_map_check(engine, settings, err);
+    TM_TRY(tm_map_check(engine, settings, err));
+    bool of_head = settings->head && tm_map_method_at(settings->method)->network == TM_NETWORK_ATTENTION;
+    return of_head ? tm_engine_check_head(engine, settings->layer, settings->head, err) : TAGMASK_OK;
 }
 
 tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask_params *params, size_t k,

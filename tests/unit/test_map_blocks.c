@@ -408,8 +408,22 @@ static void what_is_wrong_is_told(void **state) {
     assert_ok(tagmask_engine_create(device, folder, "none", &engine, &err), &err);
     assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
     expect_error(session, "attention", "atention", 0, "'atention' is no attention block; did you mean ");
+    expect_error(session, "attention", "atention", 0, "? 'tagmask layers' marks those");
     expect_error(session, "attention", "patches", 0, "'patches' is no attention block");
     expect_error(session, "attention", NULL, 3, "head: 3; the attention block has 2 heads");
+    // Also before a photo is there.
+    char *presets = test_temporary_dir(), *path = tm_path_join(presets, "p.json");
+    tagmask_params params = {.struct_size = sizeof params, .preset = path, .method = "attention"};
+    write_text(presets, "p.json", "{\"preset\": \"fast\", \"head\": 3}", 29);
+    assert_int_equal(tagmask_engine_check_params(engine, &params, &err), TAGMASK_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "head: 3; the attention block has 2 heads"));
+    params.method = "rollout";  // has no head to choose
+    assert_ok(tagmask_engine_check_params(engine, &params, &err), &err);
+    write_text(presets, "p.json", "{\"preset\": \"fast\", \"head\": 2}", 29);
+    params.method = "attention";
+    assert_ok(tagmask_engine_check_params(engine, &params, &err), &err);
+    free(path);
+    free(presets);
     expect_error(session, "rollout", "aattention", 0, "the method rollout has none to choose");
     tagmask_session_free(session);
     tagmask_engine_free(engine);
