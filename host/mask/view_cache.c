@@ -6,7 +6,7 @@
 #include "mask/map_table.h"
 
 #define CACHE_LIMIT ((size_t)1 << 30)
-static const char cache_magic[8] = "tmview2";
+static const char cache_magic[8] = "tmview3";
 
 // One file: header, scores, tensors. Native byte order: a cache does not travel between machines.
 typedef struct cache_header {
