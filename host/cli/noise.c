@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 
+static uint32_t side_of(const tagmask_tensor *declared, int32_t d, uint32_t side) {
+    bool fixed = declared->rank == 4 && declared->dims[d] > 0 && declared->dims[d] <= 8192;
+    return side ? side : fixed ? (uint32_t)declared->dims[d] : 224;
+}
+
 tagmask_status cli_noise_input(const tagmask_network *network, const char *model, uint32_t side, tagmask_tensor *tensor,
                                tm_error *err) {
     const tagmask_tensor *declared;
@@ -17,9 +22,11 @@ tagmask_status cli_noise_input(const tagmask_network *network, const char *model
                        "on noise: tagmask run takes any input",
                        model, declared->name);
     }
-    size_t count = (size_t)3 * side * side;
+    uint32_t height = side_of(declared, 2, side), width = side_of(declared, 3, side);
+    size_t count = (size_t)3 * height * width;
     float *data = tm_calloc(count, sizeof *data);
-    if (!data) return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for a picture of %u x %u", model, side, side);
+    if (!data)
+        return tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory for a picture of %u x %u", model, width, height);
     uint64_t state = 0x9e3779b97f4a7c15u;  // xorshift64 (G. Marsaglia, 2003)
     for (size_t i = 0; i < count; i++) {
         state ^= state << 13;
@@ -31,7 +38,7 @@ tagmask_status cli_noise_input(const tagmask_network *network, const char *model
                                .name = declared->name,
                                .dtype = TAGMASK_FLOAT32,
                                .rank = 4,
-                               .dims = {1, 3, side, side},
+                               .dims = {1, 3, height, width},
                                .data = data};
     return TAGMASK_OK;
 }

@@ -5,7 +5,8 @@
 #include "cli/cli.h"
 
 // Describes the input of a network that takes one picture, 1 x 3 x side x side, and allocates its data: uniform in
-// -1..1, always the same. Free with free(tensor->data).
+// -1..1, always the same. side 0: the size that the model declares, 224 where it leaves that open. Free with
+// free(tensor->data).
 tagmask_status cli_noise_input(const tagmask_network *network, const char *model, uint32_t side, tagmask_tensor *tensor,
                                tm_error *err);
 // Runs once and releases the outputs.

@@ -35,7 +35,7 @@ static cli_exit run_layers(void *data, int count, char **arguments) {
     tagmask_status status = tagmask_device_open(options->device, &device, &err);
     if (status == TAGMASK_OK) status = tagmask_network_load(device, arguments[0], NULL, 0, &network, &err);
     if (status == TAGMASK_OK) {
-        status = cli_noise_input(network, arguments[0], options->size ? options->size : 224, &input, &err);
+        status = cli_noise_input(network, arguments[0], options->size, &input, &err);
     }
     if (status == TAGMASK_OK) status = cli_run_once(network, &input, &err);
     if (status == TAGMASK_OK) print_layers(network);
@@ -47,7 +47,7 @@ static cli_exit run_layers(void *data, int count, char **arguments) {
 
 static const cli_option rows[] = {
     {"size", "N", CLI_UINT, offsetof(layers_options, size), 1, 8192,
-     .help = "show shapes for a picture of N x N pixels (default: 224)"},
+     .help = "show shapes for a picture of N x N pixels (default: as the model declares, else 224)"},
     CLI_OPTION_DEVICE(layers_options),
     {0},
 };

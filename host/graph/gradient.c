@@ -264,8 +264,8 @@ static tagmask_status find_tensor(const tm_graph *graph, const char *name, int32
     char text[300];
     const char *names = tm_nearest_text(&nearest, text, sizeof text);
     return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
-                   "the model has no tensor '%.200s'%s%s%s; 'tagmask layers' lists those that it has", name,
-                   *names ? "; did you mean " : "", names, *names ? "?" : "");
+                   "the model has no tensor '%.200s'%s%s%s 'tagmask layers' lists those that it has", name,
+                   *names ? "; did you mean " : "", names, *names ? "?" : ";");
 }
 
 static tagmask_status find_wanted(tm_graph *graph, const tm_gradient *request, int32_t *of, int32_t *wanted,

@@ -381,8 +381,8 @@ static tagmask_status no_tensor(const tm_graph *graph, const char *name, tm_erro
     }
     tm_nearest_text(&nearest, names, sizeof names);
     return tm_fail(err, TAGMASK_ERROR_FORMAT,
-                   "the model has no tensor '%.200s'%s%.500s%s; 'tagmask layers' lists those that it has", name,
-                   *names ? "; did you mean " : "", names, *names ? "?" : "");
+                   "the model has no tensor '%.200s'%s%.500s%s 'tagmask layers' lists those that it has", name,
+                   *names ? "; did you mean " : "", names, *names ? "?" : ";");
 }
 
 static tagmask_status add_output(import *im, const char *name, bool asked_for, tm_value_info declared, tm_error *err) {
