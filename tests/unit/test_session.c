@@ -361,7 +361,7 @@ static bool stop_inside_maps(void *user, float done, const char *stage) {
     int *calls = user;
     if (strcmp(stage, "maps")) return true;
     assert_true(done >= 0.6f && done < 0.75f);
-    dispatches();  // the device may be asked meanwhile
+    dispatches();         // the device may be asked meanwhile
     return ++*calls < 2;  // the first is the stage's beginning
 }
 
