@@ -16,52 +16,47 @@ static tm_node *find_producer(tm_graph *graph, const char *name, int32_t *value)
     return NULL;
 }
 
-static bool is_missing(const tm_value *value) {
-    return !value->data && value->producer < 0 && value->input < 0;
-}
+// Where what a value is computed from comes from: bits.
+enum { FROM_CUT = 1, FROM_BEFORE = 2 };
 
-// The node that joins what comes from the cut with what does not: a skip connection around the layer.
-static const tm_node *find_joint(const tm_graph *graph, bool *from_cut, const char **other) {
-    for (size_t n = 0; n < graph->node_count; n++) {
-        const tm_node *node = &graph->nodes[n];
-        bool after = false;
-        *other = NULL;
-        for (size_t i = 0; i < node->input_count; i++) {
-            int32_t value = node->inputs[i];
-            if (value < 0 || graph->values[value].data) continue;
-            after |= from_cut[value];
-            if (!from_cut[value]) *other = graph->values[value].name;
-        }
-        if (after && *other) return node;
-        for (size_t i = 0; after && i < node->output_count; i++)
-            if (node->outputs[i] >= 0) from_cut[node->outputs[i]] = true;
-    }
-    return NULL;
-}
-
-// What remains may read nothing that came before the cut.
-static tagmask_status check_inputs(const tm_graph *graph, const char *from, tm_error *err) {
+// What remains may read nothing that came before the cut. The first node that joins both is a skip connection's end.
+static tagmask_status check_origins(const tm_graph *graph, const char *from, uint8_t *origins, tm_error *err) {
     bool any = false;
     for (size_t n = 0; n < graph->node_count; n++) {
         const tm_node *node = &graph->nodes[n];
-        for (size_t i = 0; i < node->input_count; i++)
-            any |= node->inputs[i] >= 0 && is_missing(&graph->values[node->inputs[i]]);
+        const char *before = NULL;
+        uint8_t all = 0;
+        for (size_t i = 0; i < node->input_count; i++) {
+            if (node->inputs[i] < 0) continue;
+            all |= origins[node->inputs[i]];
+            if (origins[node->inputs[i]] & FROM_BEFORE) before = graph->values[node->inputs[i]].name;
+        }
+        for (size_t i = 0; i < node->output_count; i++)
+            if (node->outputs[i] >= 0) origins[node->outputs[i]] = all;
+        any |= before != NULL;
+        if (all != (FROM_CUT | FROM_BEFORE)) continue;
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                       "the network cannot be cut at '%.200s': node '%.200s' (%.100s) after it also reads '%.200s', "
+                       "which does not come from it (a skip connection); '%.200s' or a layer after it can be taken",
+                       from, node->name, node->op_type, before,
+                       node->outputs[0] >= 0 ? graph->values[node->outputs[0]].name : node->name);
     }
     if (!any) return TAGMASK_OK;
-    bool *from_cut = tm_calloc(graph->value_count, sizeof *from_cut);
-    if (!from_cut) return tm_memory_fail(err);
-    from_cut[graph->inputs[0]] = true;
-    const char *other;
-    const tm_node *joint = find_joint(graph, from_cut, &other);
-    free(from_cut);
-    if (!joint)
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "the network cannot be cut at '%.200s': an output does not come from it", from);
     return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "the network cannot be cut at '%.200s': node '%.200s' (%.100s) after it also reads '%.200s', which "
-                   "does not come from it (a skip connection); '%.200s' or a layer after it can be taken",
-                   from, joint->name, joint->op_type, other,
-                   joint->outputs[0] >= 0 ? graph->values[joint->outputs[0]].name : joint->name);
+                   "the network cannot be cut at '%.200s': an output does not come from it", from);
+}
+
+static tagmask_status check_inputs(const tm_graph *graph, const char *from, tm_error *err) {
+    uint8_t *origins = tm_calloc(graph->value_count, sizeof *origins);
+    if (!origins) return tm_memory_fail(err);
+    for (size_t v = 0; v < graph->value_count; v++) {
+        const tm_value *value = &graph->values[v];
+        if (!value->data && value->producer < 0 && value->input < 0) origins[v] = FROM_BEFORE;
+    }
+    origins[graph->inputs[0]] = FROM_CUT;
+    tagmask_status status = check_origins(graph, from, origins, err);
+    free(origins);
+    return status;
 }
 
 tagmask_status tm_tail_cut(tm_graph *graph, const char *from, tm_error *err) {

@@ -22,8 +22,10 @@ static tagmask_status usual_plan(const tm_pack *pack, tm_graph *graph, tm_plan *
 }
 
 static tagmask_status last_features(tagmask_engine *engine, tm_graph *graph, char **features, tm_error *err) {
-    const tm_pack *pack = &engine->classifier;
+    tm_pack *pack = &engine->classifier;
     tm_plan *plan;
+    TM_TRY(tm_engine_check_network(pack, graph, 0, err));
+    tm_engine_settle_size(pack, graph);
     TM_TRY(usual_plan(pack, graph, &plan, err));
     const char *last = tm_plan_last_features(plan, &engine->features_of_tokens);
     if (!last)
@@ -35,7 +37,7 @@ static tagmask_status last_features(tagmask_engine *engine, tm_graph *graph, cha
 }
 
 static tagmask_status choose_features(tagmask_engine *engine, char **features, tm_error *err) {
-    tm_pack *pack = &engine->classifier;
+    const tm_pack *pack = &engine->classifier;
     tm_graph *graph = NULL;
     tm_cam_head head;
     if (pack->cam_layer) {
@@ -43,12 +45,7 @@ static tagmask_status choose_features(tagmask_engine *engine, char **features, t
         return *features ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
     }
     TM_TRY(tm_graph_load(engine->device ? engine->device->gpu : NULL, pack->model_path, NULL, 0, &graph, err));
-    tagmask_status status = tm_engine_check_network(pack, graph, 0, err);
-    if (!status) tm_engine_settle_size(pack, graph);
-    if (status) {
-        tm_graph_free(graph);
-        return status;
-    }
+    tagmask_status status = TAGMASK_OK;
     if (tm_graph_cam_head(graph, (size_t)pack->output, &head, NULL)) {
         status = last_features(engine, graph, features, err);
     } else if (!(*features = tm_strdup(head.features))) {

@@ -281,7 +281,7 @@ static tagmask_status record_clip(tm_op_ctx *ctx, tm_recorder *recorder, tm_erro
 }
 
 // ---- Cast. All elements are words on the GPU, so most integer casts change nothing but the range.
-static bool is_wide(tm_dtype t) {
+static bool fills_word(tm_dtype t) {
     return t == TM_INT32 || t == TM_INT64 || t == TM_UINT32 || t == TM_UINT64;
 }
 
@@ -295,7 +295,7 @@ static uint32_t cast_op(tm_dtype from, tm_dtype to) {
     }
     if (to == TM_FLOAT32) return INT_TO_FLOAT;
     if (to == TM_BOOL) return INT_TO_BOOL;
-    if (is_wide(to) || from == TM_BOOL) return COPY;
+    if (fills_word(to) || from == TM_BOOL) return COPY;
     if (to == TM_UINT8) return INT_TO_UINT8;
     if (to == TM_INT8) return INT_TO_INT8;
     return to == TM_UINT16 ? INT_TO_UINT16 : INT_TO_INT16;
@@ -319,7 +319,7 @@ static tagmask_status shape_cast(tm_op_ctx *ctx, tm_error *err) {
 
 // Integers of 8 and 16 bits wrap as they do elsewhere.
 tagmask_status tm_record_narrow(tm_op_ctx *ctx, tm_recorder *recorder, const tm_tensor *tensor, tm_error *err) {
-    if (tensor->dtype == TM_FLOAT32 || tensor->dtype == TM_BOOL || is_wide(tensor->dtype)) return TAGMASK_OK;
+    if (tensor->dtype == TM_FLOAT32 || tensor->dtype == TM_BOOL || fills_word(tensor->dtype)) return TAGMASK_OK;
     return record_between(ctx, recorder, tensor, tensor, cast_op(TM_INT32, tensor->dtype), false, (uint32_t[]){0, 0},
                           err);
 }
