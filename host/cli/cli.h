@@ -145,10 +145,10 @@ typedef struct cli_packs {
              "how the map of the classifier is made: cam, or for networks of any kind gradcam, gradcam++, xgradcam, "  \
              "hirescam, layercam, elementwise, eigencam, eigengradcam, fullgrad, scorecam, ablationcam, for "          \
              "transformers attention, rollout, relevance (docs/maps.md; default: cam)"},                               \
-        {"layer", "NAME", CLI_TEXT, offsetof(type, member.layer),                                                      \
+        {"layer", "NAME[,NAME...]", CLI_TEXT, offsetof(type, member.layer),                                            \
          .help =                                                                                                       \
-             "layer of the classifier whose map is taken, of those that 'tagmask layers' lists; the method cam has "   \
-             "only one (default: the last before the pooling)"},                                                       \
+             "layer of the classifier whose map is taken, of those that 'tagmask layers' lists, or up to 6, whose "    \
+             "maps are averaged; the method cam has only one (default: the last before the pooling)"},                 \
         CLI_OPTION_MEMBER(type, member, "threshold", "T", CLI_REAL, threshold, 0,                                      \
                           "probability from which a pixel belongs to a tag (default: the preset's)"),                  \
         CLI_OPTION_MEMBER(                                                                                             \

@@ -59,7 +59,8 @@ const cli_verb cli_verb_layers = {
     .details =
         "One layer a line: operator, shape (batch x channels x height x width), name. '<- CAM' marks the layer whose\n"
         "map 'tagmask propose' takes unless --layer names another; in a network that no CAM can be made of, '<- map'\n"
-        "marks the one that other methods take. '<- attention' marks the blocks of transformers. Layers that are\n"
+        "marks the one that other methods take, of transformers a layer of tokens (batch x tokens x channels).\n"
+        "'<- attention' marks the blocks of transformers. Layers that are\n"
         "merged into their neighbours (batch normalization, activations) are not listed.",
     .options = rows,
     .options_size = sizeof(layers_options),

@@ -27,17 +27,15 @@ static bool is_product(const tm_graph *graph, const tm_node *node) {
     return IS_OP(node, "MatMul", "Einsum", "Gemm") && is_computed(graph, node, 0) && is_computed(graph, node, 1);
 }
 
-// From the softmax back to the product of queries and keys.
-static bool comes_from_product(const tm_graph *graph, int32_t value, int steps) {
+// From the softmax back to the product of queries and keys; NULL: there is none.
+static const tm_node *find_product(const tm_graph *graph, int32_t value, int steps) {
     int32_t n = value < 0 ? -1 : graph->values[value].producer;
-    if (n < 0 || !steps) return false;
-    const tm_node *node = &graph->nodes[n];
-    if (is_product(graph, node)) return true;
-    if (!IS_OP(node, "Add", "Sub", "Mul", "Div", "Where", "Clip", "Reshape", "Cast", "Identity")) return false;
-    for (size_t i = 0; i < node->input_count; i++) {
-        if (comes_from_product(graph, node->inputs[i], steps - 1)) return true;
-    }
-    return false;
+    if (n < 0 || !steps) return NULL;
+    const tm_node *node = &graph->nodes[n], *found = NULL;
+    if (is_product(graph, node)) return node;
+    if (!IS_OP(node, "Add", "Sub", "Mul", "Div", "Where", "Clip", "Reshape", "Cast", "Identity")) return NULL;
+    for (size_t i = 0; i < node->input_count && !found; i++) found = find_product(graph, node->inputs[i], steps - 1);
+    return found;
 }
 
 // And on to the product with the values.
@@ -68,7 +66,7 @@ static const char *probabilities_of(tm_graph *graph, const tm_node *node, bool *
         if (made) strcat(strcpy(made, PREFIX), name);
         return made;
     }
-    bool attends = IS_OP(node, "Softmax") && comes_from_product(graph, node->inputs[0], STEPS_MAX) &&
+    bool attends = IS_OP(node, "Softmax") && find_product(graph, node->inputs[0], STEPS_MAX) &&
                    goes_into_product(graph, node->outputs[0], 3);
     return attends ? name : NULL;
 }
@@ -93,6 +91,66 @@ bool tm_attention_is_of(const char *probabilities, const char *layer) {
     size_t prefix = strlen(PREFIX);
     return !strcmp(probabilities, layer) ||
            (!strncmp(probabilities, PREFIX, prefix) && !strcmp(probabilities + prefix, layer));
+}
+
+// ---- The tokens that a block attends to
+
+enum { CHAIN_MAX = 24 };
+
+// One step back through what moves numbers or maps them linearly by constants; *product: by a matrix. -1: else.
+static int32_t step_back(const tm_graph *graph, int32_t value, bool *product) {
+    int32_t n = value < 0 ? -1 : graph->values[value].producer;
+    const tm_node *node = n < 0 ? NULL : &graph->nodes[n];
+    *product = false;
+    if (!node || !node->input_count || node->fused.act != TM_ACT_NONE) return -1;
+    if (IS_OP(node, "Reshape", "Transpose", "Split", "Slice", "Gather", "Squeeze", "Unsqueeze", "Identity"))
+        return node->inputs[0];
+    bool sum = IS_OP(node, "Add", "Mul", "Div");
+    *product = IS_OP(node, "MatMul", "Gemm");
+    if ((!sum && !*product) || node->input_count < 2) return -1;
+    if (tm_constant_input(graph, node, 1)) return node->inputs[0];
+    return sum && tm_constant_input(graph, node, 0) ? node->inputs[1] : -1;
+}
+
+static size_t chain_of(const tm_graph *graph, int32_t value, int32_t *values, bool *products) {
+    size_t count = 0;
+    for (; value >= 0 && count < CHAIN_MAX; count++) {
+        values[count] = value;
+        value = step_back(graph, value, &products[count]);
+    }
+    return count;
+}
+
+// Where queries and keys part, and before the matrix that makes both of one tensor.
+static int32_t common_source(const tm_graph *graph, const int32_t *both) {
+    int32_t q[CHAIN_MAX], k[CHAIN_MAX];
+    bool by_matrix[CHAIN_MAX], other[CHAIN_MAX], mapped = false;
+    size_t queries = chain_of(graph, both[0], q, by_matrix), keys = chain_of(graph, both[1], k, other);
+    bool parted = true;
+    for (size_t i = 0; i < queries; i++) {
+        for (size_t j = 0; j < keys && parted; j++) parted = q[i] != k[j];
+        if (!parted && mapped) return q[i];
+        mapped |= by_matrix[i];
+    }
+    return -1;
+}
+
+static const tm_node *attending_node(const tm_graph *graph, const char *probabilities) {
+    for (size_t n = 0; n < graph->node_count; n++) {
+        const tm_node *node = &graph->nodes[n];
+        bool has = node->output_count && node->outputs[0] >= 0 && IS_OP(node, "Softmax", "Attention");
+        bool own = has && node->output_count > 3 && node->outputs[3] >= 0 &&
+                   !strcmp(graph->values[node->outputs[3]].name, probabilities);
+        if (own || (has && tm_attention_is_of(probabilities, graph->values[node->outputs[0]].name))) return node;
+    }
+    return NULL;
+}
+
+const char *tm_attention_tokens(const tm_graph *graph, size_t block) {
+    const tm_node *node = attending_node(graph, graph->attentions[block]);
+    if (node && IS_OP(node, "Softmax")) node = find_product(graph, node->inputs[0], STEPS_MAX);
+    int32_t value = node && node->input_count > 1 ? common_source(graph, node->inputs) : -1;
+    return value < 0 ? NULL : graph->values[value].name;
 }
 
 // ---- The operator's optional output

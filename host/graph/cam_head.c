@@ -30,17 +30,39 @@ static const tm_node *skip_views(const tm_graph *graph, const tm_node *node) {
     return node;
 }
 
-// Mean over the last two of four dimensions.
-static bool is_mean_over_space(const tm_graph *graph, const tm_node *node) {
-    if (is_op(node, "GlobalAveragePool")) return true;
-    if (!is_op(node, "ReduceMean")) return false;
-    size_t count;
+// What a pooling is the mean of, and over which dimensions of it. -1: it is none.
+typedef struct pooled {
+    int32_t value;
+    bool of_tokens;
+} pooled;
+
+// Tokens are pooled as (1, tokens, channels), or turned round to (1, channels, tokens) before.
+static pooled turned_tokens(const tm_graph *graph, int32_t value) {
+    const tm_node *turn = producer_of(graph, value);
+    size_t count = 0;
+    const int64_t *perm = is_op(turn, "Transpose") ? tm_attr_ints(turn, "perm", &count) : NULL;
+    bool turned = perm && count == 3 && perm[0] == 0 && perm[1] == 2;
+    return turned ? (pooled){turn->inputs[0], true} : (pooled){value, false};
+}
+
+// Mean over the last two of four dimensions, or over all tokens.
+static pooled find_pooled(const tm_graph *graph, const tm_node *node) {
+    const pooled none = {-1, false};
+    if (is_op(node, "GlobalAveragePool")) return turned_tokens(graph, node->inputs[0]);
+    if (!is_op(node, "ReduceMean")) return none;
+    size_t count = 0;
     const int64_t *axes = tm_attr_ints(node, "axes", &count);
     const tm_value *input = tm_constant_input(graph, node, 1);
     if (!axes && input && input->dtype == TM_INT64 && tm_shape_count(&input->shape, &count)) axes = input->data;
-    if (!axes || count != 2) return false;
-    int64_t low = TM_MIN(axes[0], axes[1]), high = TM_MAX(axes[0], axes[1]);
-    return (low == 2 && high == 3) || (low == -2 && high == -1);
+    if (!axes || count < 1 || count > 2) return none;
+    int64_t low = TM_MIN(axes[0], axes[count - 1]), high = TM_MAX(axes[0], axes[count - 1]);
+    if (count == 2) {
+        bool space = (low == 2 && high == 3) || (low == -2 && high == -1);
+        return space ? (pooled){node->inputs[0], false} : none;
+    }
+    if (low == 1 || low == -2) return (pooled){node->inputs[0], true};
+    pooled turned = turned_tokens(graph, node->inputs[0]);
+    return turned.of_tokens && (low == 2 || low == -1) ? turned : none;
 }
 
 // The constant (classes, channels) of Gemm, MatMul or a 1x1 Conv; transposed and scaled copies live in the graph.
@@ -81,19 +103,23 @@ static tagmask_status find_head(tm_graph *graph, size_t output, tm_cam_head *hea
     }
     tm_cam_head found = {0};
     // With the pooling last, a 1x1 convolution before it is the linear map: pooling and map commute.
-    const tm_node *pool = is_mean_over_space(graph, node) ? node : NULL;
-    if (pool) node = skip_views(graph, producer_of(graph, pool->inputs[0]));
-    bool linear = is_op(node, "Conv") || (!pool && (is_op(node, "Gemm") || is_op(node, "MatMul")));
+    pooled pool = find_pooled(graph, node);
+    if (pool.of_tokens) return unlike(graph, "a linear map after the mean of the tokens", node, err);
+    bool last = pool.value >= 0;
+    if (last) node = skip_views(graph, producer_of(graph, pool.value));
+    bool linear = is_op(node, "Conv") || (!last && (is_op(node, "Gemm") || is_op(node, "MatMul")));
     if (!linear || node->fused.act != TM_ACT_NONE || tm_attr_int(node, "transA", 0))
         return unlike(graph, "a linear map to classes (Gemm, MatMul or 1x1 Conv)", node, err);
     TM_TRY(head_weight(graph, node, &found, err));
     int32_t features = node->inputs[0];
-    if (!pool) {
-        pool = skip_views(graph, producer_of(graph, features));
-        if (!pool || !is_mean_over_space(graph, pool)) return unlike(graph, "a global average pooling", pool, err);
-        features = pool->inputs[0];
+    if (!last) {
+        node = skip_views(graph, producer_of(graph, features));
+        pool = find_pooled(graph, node);
+        if (pool.value < 0) return unlike(graph, "a global average pooling", node, err);
+        features = pool.value;
     }
     if (features < 0 || graph->values[features].input >= 0) return unlike(graph, "features", NULL, err);
+    found.of_tokens = pool.of_tokens;
     found.features = graph->values[features].name;
     *head = found;
     return TAGMASK_OK;
@@ -118,6 +144,10 @@ tagmask_status tm_graph_cam_head(const tm_graph *graph, size_t output, tm_cam_he
 
 bool tm_has_places(tm_dtype dtype, const tm_shape *shape) {
     return dtype == TM_FLOAT32 && shape->rank == 4 && shape->dim[0] == 1 && shape->dim[2] * shape->dim[3] > 1;
+}
+
+bool tm_has_tokens(tm_dtype dtype, const tm_shape *shape) {
+    return dtype == TM_FLOAT32 && shape->rank == 3 && shape->dim[0] == 1 && shape->dim[1] > 1 && shape->dim[2] > 1;
 }
 
 static bool is_output(const tm_graph *graph, const char *name) {
@@ -147,17 +177,20 @@ static bool is_block(const tm_graph *graph, const char *layer) {
     return false;
 }
 
-const char *tm_plan_last_features(const tm_plan *plan, bool *of_tokens) {
+const char *tm_plan_last_features(const tm_plan *plan, bool *unclear) {
     const tm_graph *graph = plan->graph;
     tm_layer_info layer;
-    const char *last = NULL, *any = NULL;
+    const char *block = graph->attention_count ? tm_attention_tokens(graph, graph->attention_count - 1) : NULL;
+    const char *last = NULL, *any = NULL, *tokens = NULL;
     for (size_t i = 0; tm_plan_layer(plan, i, &layer); i++) {
         if (is_block(graph, layer.name)) last = NULL;  // what comes before it does not tell of what it makes
+        if (block && !strcmp(layer.name, block) && tm_has_tokens(layer.dtype, &layer.shape)) tokens = block;
         bool several = tm_has_places(layer.dtype, &layer.shape) && layer.shape.dim[1] > 1;
         if (!several || is_output(graph, layer.name)) continue;
         any = layer.name;
         if (!graph->attention_count || !is_order_of_tokens(layer.op_type)) last = layer.name;
     }
-    *of_tokens = !last && any;
+    if (!last) last = tokens;
+    *unclear = !last && any;
     return last ? last : any;
 }

@@ -150,6 +150,7 @@ size_t tm_graph_outputs(const tm_graph *graph, const tm_value_info **infos);  //
 // TAGMASK_ERROR_UNSUPPORTED when the graph does not end that way (the message says what was found instead).
 typedef struct tm_cam_head {
     const char *features;  // name of the tensor before the pooling: load again with it as extra output
+    bool of_tokens;        // (1, tokens, channels); else (1, channels, height, width)
     const float *weight;
     int64_t classes, channels;
 } tm_cam_head;
@@ -162,6 +163,10 @@ tagmask_status tm_graph_cam_head(const tm_graph *graph, size_t output, tm_cam_he
 size_t tm_graph_attentions(const tm_graph *graph, const char *const **names);
 // Whether `layer` names the block: the probabilities, or what the operator Attention makes with them.
 bool tm_attention_is_of(const char *probabilities, const char *layer);
+// The tokens, (1, tokens, channels), that queries and keys of block i are made of by matrices: a transformer's
+// features, of which the scores depend on each where later layers count for the class token alone. NULL: they are made
+// otherwise.
+const char *tm_attention_tokens(const tm_graph *graph, size_t i);
 
 // The constant biases of the network's convolutions and batch normalizations (there what does not depend on the input),
 // in the order of computation; owned by the graph. The count tells all, of which the first TM_MAX_BIASES are listed.
@@ -219,12 +224,14 @@ typedef struct tm_layer_info {
     tm_shape shape;
 } tm_layer_info;
 bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
-// Whether a map can be made of the tensor: 1 x channels x height x width with more than one place.
+// Whether a map can be made of the tensor: 1 x channels x height x width with more than one place, or 1 x tokens x
+// channels, if the last tokens are places (mask/tokens.h).
 bool tm_has_places(tm_dtype dtype, const tm_shape *shape);
+bool tm_has_tokens(tm_dtype dtype, const tm_shape *shape);
 // What comes nearest to the features before a pooling where there is none: the last layer before the outputs that tells
-// several things of several places. NULL: none does. *of_tokens: after the last attention block there are only tokens
-// in some order, which are no places.
-const char *tm_plan_last_features(const tm_plan *plan, bool *of_tokens);
+// several things of several places; after the last attention block, or else the tokens of that. NULL: there is none.
+// *unclear: there is nothing but tokens in some order, whose places nobody knows.
+const char *tm_plan_last_features(const tm_plan *plan, bool *unclear);
 
 // ---- Convenience for tests, `tagmask run` and `bench`: uploads host inputs, runs, reads back every output as host
 // tensors in the ONNX dtype (data malloc'ed; free each with free()). outputs has room for tm_graph_outputs().

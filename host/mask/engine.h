@@ -25,10 +25,11 @@ typedef enum tm_network_kind {
     TM_NETWORK_BIASES,               // how the scores change with the picture, and with all that biases are part of
     TM_NETWORK_TAIL                  // what follows a layer, whose features are the input
 } tm_network_kind;
-#define TM_MAX_NETWORKS 4
+#define TM_MAX_NETWORKS 12  // for TM_MAX_LAYERS layers, features and gradients
 typedef struct tm_engine_network {
     tm_network_kind kind;
-    char *layer;  // NULL: none is loaded
+    char *layer;     // NULL: none is loaded
+    bool of_tokens;  // of features: the layer is (1, tokens, channels)
     tm_graph *graph;
     // Outputs of the graph. Affinity SIZE_MAX: no such layer.
     size_t features_output, affinity_output, gradient_output;
@@ -67,7 +68,7 @@ struct tagmask_engine {
     int64_t class_count, channels;
     tm_buffer *class_weights;  // (classes, channels) on the device; NULL: no CAM can be made, no_cam says why
     tm_error no_cam;
-    bool features_of_tokens;  // the usual layer of a transformer has no places: maps need another, or attention
+    bool features_unclear;  // the usual layer has no places that anybody knows: maps need another, or attention
     tm_engine_aide second, features;
     tm_tags *tags;
     tm_engine_tail tails[TM_MAX_TAILS];

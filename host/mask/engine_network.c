@@ -4,6 +4,7 @@
 
 #include "base/nearest.h"
 #include "mask/engine.h"
+#include "mask/tokens.h"
 
 size_t tm_engine_find_output(const tm_graph *graph, const char *name) {
     const tm_value_info *outputs;
@@ -27,10 +28,11 @@ static tagmask_status last_features(tagmask_engine *engine, tm_graph *graph, cha
     TM_TRY(tm_engine_check_network(pack, graph, 0, err));
     tm_engine_settle_size(pack, graph);
     TM_TRY(usual_plan(pack, graph, &plan, err));
-    const char *last = tm_plan_last_features(plan, &engine->features_of_tokens);
+    const char *last = tm_plan_last_features(plan, &engine->features_unclear);
     if (!last)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: no layer has shape 1 x channels x height x width, so no map can be made of the network",
+                       "%s: no layer has shape 1 x channels x height x width, and no attention block tokens, so no map "
+                       "can be made of the network",
                        pack->model_path);
     *features = tm_strdup(last);
     return *features ? TAGMASK_OK : tm_fail(err, TAGMASK_ERROR_MEMORY, "%s: no memory", pack->model_path);
@@ -206,6 +208,52 @@ static tagmask_status count_classes(tagmask_engine *engine, tm_error *err) {
     return TAGMASK_OK;
 }
 
+const char *tm_engine_features(const tagmask_engine *engine) {
+    return engine->network.layer;
+}
+
+// The layer's features for a picture of usual size, and whether they are tokens.
+static tagmask_status look_at_features(const tm_pack *pack, tm_engine_network *network, tm_plan **plan,
+                                       tm_tensor *features, tm_error *err) {
+    TM_TRY(usual_plan(pack, network->graph, plan, err));
+    *features = tm_plan_output(*plan, network->features_output);
+    network->of_tokens = tm_has_tokens(features->dtype, &features->shape);
+    return TAGMASK_OK;
+}
+
+// That a layer was named is no promise that it is one of a map.
+static tagmask_status check_places(const tm_pack *pack, tm_engine_network *network, tm_error *err) {
+    tm_plan *plan;
+    tm_tensor features, places;
+    char text[128];
+    TM_TRY(look_at_features(pack, network, &plan, &features, err));
+    if (tm_has_places(features.dtype, &features.shape)) return TAGMASK_OK;
+    tm_shape picture = tm_plan_input(plan, 0).shape;
+    const tm_token_source source = {pack, (uint32_t)picture.dim[3], (uint32_t)picture.dim[2]};
+    if (network->of_tokens) return tm_token_places(&source, &features.shape, &places, err);
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: layer '%.200s' has shape %s; expected 1 x channels x height x width with more than one place, "
+                   "or 1 x tokens x channels: 'tagmask layers' lists the layers with their shapes",
+                   pack->model_path, network->layer, tm_shape_text(&features.shape, text, sizeof text));
+}
+
+// The head found by its operators, if the features have the shape that it takes them for.
+static tagmask_status find_head(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {
+    const tm_pack *pack = &engine->classifier;
+    tm_plan *plan;
+    tm_tensor features = {.shape = {0}};
+    tm_error unused = TAGMASK_ERROR_INIT;
+    char text[128];
+    bool looked = !look_at_features(pack, &engine->network, &plan, &features, &unused);
+    TM_TRY(tm_graph_cam_head(engine->network.graph, (size_t)pack->output, head, err));
+    if (!head->of_tokens) return TAGMASK_OK;
+    if (looked && engine->network.of_tokens) return check_places(pack, &engine->network, err);
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: no CAM can be made: the mean over dimension 1 is of '%.200s', whose shape is %s; expected 1 x "
+                   "tokens x channels",
+                   pack->model_path, head->features, tm_shape_text(&features.shape, text, sizeof text));
+}
+
 tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {
     char *features = NULL;
     TM_TRY(choose_features(engine, &features, err));
@@ -214,28 +262,13 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
     if (status) return tm_engine_name_layer(&engine->classifier, status, err);
     tm_engine_settle_size(&engine->classifier, engine->network.graph);
     *head = (tm_cam_head){0};
-    if (tm_graph_cam_head(engine->network.graph, (size_t)engine->classifier.output, head, &engine->no_cam))
+    if (find_head(engine, head, &engine->no_cam)) {
+        *head = (tm_cam_head){0};
         return count_classes(engine, err);
+    }
     engine->class_count = head->classes;
     engine->channels = head->channels;
     return TAGMASK_OK;
-}
-
-const char *tm_engine_features(const tagmask_engine *engine) {
-    return engine->network.layer;
-}
-
-// That a layer was named is no promise that it is one of a map.
-static tagmask_status check_places(const tm_pack *pack, const tm_engine_network *network, tm_error *err) {
-    tm_plan *plan;
-    char text[128];
-    TM_TRY(usual_plan(pack, network->graph, &plan, err));
-    tm_tensor features = tm_plan_output(plan, network->features_output);
-    if (tm_has_places(features.dtype, &features.shape)) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "%s: layer '%.200s' has shape %s; expected 1 x channels x height x width with more than one place: "
-                   "'tagmask layers' lists the layers with their shapes",
-                   pack->model_path, network->layer, tm_shape_text(&features.shape, text, sizeof text));
 }
 
 static void clear(tm_engine_network *network) {

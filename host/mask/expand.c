@@ -116,7 +116,7 @@ static tm_view erased_request(const tagmask_session *session, const erasing *how
     const uint64_t parts[] = {session->views_key, how->drop, step};
     request.edit = (tm_edit){.kind = TM_EDIT_ERASE, .amount = {how->above}};
     request.edit.mask_key = tm_hash64(&cam->rows, sizeof cam->rows, tm_hash64(parts, sizeof parts, 5));
-    for (size_t i = session->part_count; i < cam->part_count; i++)  // the mask shows what earlier steps found
+    for (size_t i = cam->common; i < cam->part_count; i++)  // the mask shows what earlier steps found
         request.edit.mask_key ^= tm_hash64(&cam->parts[i].view->edit, sizeof(tm_edit), i);
     if (how->drop) {
         request.tail_dilation = 1;
@@ -141,10 +141,9 @@ static tagmask_status erase_step(tagmask_session *session, const tm_settings *se
     float before = margin(session, how->base, cam->rows.rows[0]), after = margin(session, view, cam->rows.rows[0]);
     float kept = before > 0 ? TM_CLAMP(after / before, 0.0f, 1.0f) : 0;
     if (kept < how->stop) return TAGMASK_OK;  // without what is erased the class is gone: the rest is background
-    tm_cam_part *part = &cam->parts[cam->part_count++];
-    *part = (tm_cam_part){view, TM_CAM_MAX, kept};
+    const tm_cam_part part = {view, TM_CAM_MAX, kept};
     *more = true;
-    return tm_session_map_part(session, settings, cam->rows.rows[0], part, err);
+    return tm_session_add_part(session, settings, &part, cam, err);
 }
 
 static tagmask_status erase(tagmask_session *session, const tm_settings *settings, const erasing *how, tm_tag_cam *cam,

@@ -32,10 +32,10 @@ tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *s
                                   tm_tag_cam *cam, tm_error *err) {
     tm_cam_choose(session->scores, (size_t)session->engine->class_count, tag->classes, tag->class_count,
                   settings->rivals, &cam->rows);
-    memcpy(cam->parts, session->parts, session->part_count * sizeof *cam->parts);
-    cam->part_count = session->part_count;
-    for (size_t i = 0; i < cam->part_count; i++)
-        TM_TRY(tm_session_map_part(session, settings, cam->rows.rows[0], &cam->parts[i], err));
+    cam->part_count = 0;
+    for (size_t i = 0; i < session->part_count; i++)
+        TM_TRY(tm_session_add_part(session, settings, &session->parts[i], cam, err));
+    cam->common = cam->part_count;
     return tm_session_expand_tag(session, settings, cam, err);
 }
 

@@ -2,21 +2,6 @@
 
 #include <stdlib.h>
 
-enum { PATCH_LEAST = 4, PATCH_MOST = 64, OTHERS_MOST = 16 };  // other tokens: of the class, registers
-
-bool tm_token_grid(uint32_t width, uint32_t height, uint32_t tokens, uint32_t patch, uint32_t *columns,
-                   uint32_t *rows) {
-    uint32_t most = patch ? patch : PATCH_MOST, best = 0;
-    for (uint32_t p = patch ? patch : PATCH_LEAST; p <= most; p++) {
-        uint32_t across = width / p, down = height / p, places = across * down;
-        if (places <= best || places > tokens || tokens - places > OTHERS_MOST) continue;
-        *columns = across;
-        *rows = down;
-        best = places;
-    }
-    return best > 1;
-}
-
 tagmask_status tm_block_record(tm_work *work, const tm_block *block, const tm_block_step *step, tm_slice source,
                                tm_slice target, tm_error *err) {
     struct {
@@ -85,11 +70,8 @@ static tagmask_status record_steps(tm_work *work, const tm_pack *pack, tm_view *
     tm_slice tokens[2];
     uint32_t columns, rows;
     TM_TRY(find_block(plan, network, network->block_count - 1, step.gradients, &block, err));
-    if (!tm_token_grid(view->width, view->height, block.tokens, pack->patch, &columns, &rows))
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: %u tokens are no grid of patches of a picture of %u x %u with at most %d others before "
-                       "them; pack.json's member features.patch tells the side of a patch",
-                       pack->model_path, block.tokens, view->width, view->height, OTHERS_MOST);
+    const tm_token_source source = {pack, view->width, view->height};
+    TM_TRY(tm_token_find(&source, block.tokens, &columns, &rows, err));
     uint32_t all = block.tokens, others = all - columns * rows;
     for (int i = 0; i < 2; i++) {
         TM_TRY(tm_scratch_alloc(work->scratch, (uint64_t)all * 4, &tokens[i], err));

@@ -4,6 +4,7 @@
 #define TM_MAP_BLOCKS_H
 
 #include "mask/map_table.h"
+#include "mask/tokens.h"
 
 // One block on the device: linear (heads, tokens, tokens), with gradients where the network has them.
 typedef struct tm_block {
@@ -25,9 +26,5 @@ tagmask_status tm_block_record(tm_work *work, const tm_block *block, const tm_bl
 // is none for all tokens alike: one step a block, the last block first.
 tagmask_status tm_map_make_of_blocks(const tm_views_context *context, tm_view *view, const tm_block_step *step,
                                      tm_error *err);
-
-// Patches in a picture of this size that come last among so many tokens; `patch` is their side or 0. false: they are no
-// grid.
-bool tm_token_grid(uint32_t width, uint32_t height, uint32_t tokens, uint32_t patch, uint32_t *columns, uint32_t *rows);
 
 #endif

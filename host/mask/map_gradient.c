@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "mask/map_table.h"
+#include "mask/tokens.h"
 
 // The score that is differentiated is one of the scores, or the mean of one of the maps (views.c).
 static tagmask_status upload_seed(tm_work *work, const tagmask_engine *engine, const tm_shape *scores, uint32_t row,
@@ -44,6 +45,19 @@ tagmask_status tm_map_record_plan(const tm_views_context *context, tm_work *work
     return tm_plan_record(plan, work->recorder, err);
 }
 
+// Features or gradients of tokens become those of places.
+static tagmask_status take_places(tm_work *work, const tm_token_source *source, tm_tensor *tensor, tm_error *err) {
+    tm_tensor places;
+    if (tensor->shape.rank != 3) return TAGMASK_OK;
+    TM_TRY(tm_token_places(source, &tensor->shape, &places, err));
+    uint64_t bytes = tm_layout_bytes(&places.shape, places.layout);
+    TM_TRY(tm_scratch_alloc(work->scratch, bytes, &places.slice, err));
+    places.slice.size = bytes;
+    TM_TRY(tm_token_record(work, tensor, &places, err));
+    *tensor = places;
+    return TAGMASK_OK;
+}
+
 static tagmask_status record(const tm_views_context *context, tm_work *work, tm_view *view, tm_error *err) {
     const tm_engine_network *network;
     tm_plan *plan;
@@ -53,10 +67,14 @@ static tagmask_status record(const tm_views_context *context, tm_work *work, tm_
     TM_TRY(tm_map_record_plan(context, work, view, plan, true, err));
     tm_tensor features = tm_plan_output(plan, network->features_output),
               gradients = tm_plan_output(plan, network->gradient_output);
-    bool fits = features.slice.buffer && gradients.slice.buffer && tm_has_places(features.dtype, &features.shape);
-    if (!fits || !tm_shape_equal(&features.shape, &gradients.shape))
+    bool fits = tm_has_places(features.dtype, &features.shape) || tm_has_tokens(features.dtype, &features.shape);
+    if (!fits || !features.slice.buffer || !gradients.slice.buffer ||
+        !tm_shape_equal(&features.shape, &gradients.shape))
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: layer '%.200s' has no features that depend on the photo",
                        context->engine->classifier.model_path, network->layer);
+    const tm_token_source source = {&context->engine->classifier, view->width, view->height};
+    TM_TRY(take_places(work, &source, &features, err));
+    TM_TRY(take_places(work, &source, &gradients, err));
     TM_TRY(view->method->of_gradients(work, &features, &gradients, &map, err));
     return tm_view_keep_map(work, view, &map, err);
 }

@@ -9,7 +9,8 @@
 #define TM_MAX_RIVALS 16
 #define TM_MAX_EXTRAS 4  // turns, shifts, dilations, erasing steps
 #define TM_MAX_CUTOUTS 16
-#define TM_LAYER_LENGTH 256
+#define TM_LAYER_LENGTH 512
+#define TM_MAX_LAYERS 6
 
 // Positions in the choices of the members `fusion`, `edge` and `unary`.
 typedef enum tm_fusion_mode {
@@ -36,7 +37,7 @@ enum { TM_CROP_CAM = 0, TM_CROP_FUSED };                    // members of the li
 typedef struct tm_settings {
     const char *preset;  // the built-in one that it starts from
     uint32_t method;
-    char layer[TM_LAYER_LENGTH];  // whose map is wanted; "": the method's
+    char layer[TM_LAYER_LENGTH];  // whose map is wanted, or several with commas between; "": the method's
     uint32_t tried_channels;      // of methods that run the network again for each: those with the most energy; 0: all
     uint32_t head;                // of the method attention, from 1 on; 0: the mean of all
     // Classifier views: long sides in px, each also mirrored when mirror is set.

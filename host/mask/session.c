@@ -86,7 +86,10 @@ static tagmask_status resolve(tagmask_engine *engine, const tagmask_params *para
     tm_session_adapt(engine, settings);
     TM_TRY(tm_map_check(engine, settings, err));
     bool of_head = settings->head && tm_map_method_at(settings->method)->network == TM_NETWORK_ATTENTION;
-    return of_head ? tm_engine_check_head(engine, settings->layer, settings->head, err) : TAGMASK_OK;
+    char layer[TM_LAYER_LENGTH];
+    for (size_t i = 0; of_head && tm_layer_at(settings->layer, i, layer); i++)
+        TM_TRY(tm_engine_check_head(engine, layer, settings->head, err));
+    return TAGMASK_OK;
 }
 
 tagmask_status tagmask_session_auto_tags(tagmask_session *session, const tagmask_params *params, size_t k,

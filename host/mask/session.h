@@ -15,8 +15,8 @@
 #define TM_BASE_SIDE 4096u
 
 #define TM_MAX_VIEW_PARTS (4 * TM_MAX_SCALES + 3 * TM_MAX_EXTRAS + TM_MAX_CUTOUTS + 1)
-// Of one tag: those, and its own.
-#define TM_MAX_TAG_PARTS (TM_MAX_VIEW_PARTS + 2 * TM_MAX_EXTRAS)
+// Of one tag: those, and its own, for each layer.
+#define TM_MAX_TAG_PARTS (TM_MAX_LAYERS * (TM_MAX_VIEW_PARTS + 2 * TM_MAX_EXTRAS))
 
 // Crops differ from tag to tag and from one working size to the next.
 #define TM_KEPT_VIEWS 48
@@ -118,7 +118,7 @@ void tm_session_free_maps(tagmask_session *session);
 typedef struct tm_tag_cam {
     tm_cam_rows rows;
     tm_cam_part parts[TM_MAX_TAG_PARTS];
-    size_t part_count;
+    size_t part_count, common;  // the first ones are of views that all tags share
 } tm_tag_cam;
 // Chooses the tag's classes and parts, and runs the views that only it needs. The views must hold.
 tagmask_status tm_session_tag_cam(tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *tag,
@@ -142,9 +142,13 @@ float tm_session_presence(const tagmask_session *session, const tagmask_tag_info
 bool tm_session_sees(const tagmask_session *session, const tm_settings *settings, const tagmask_tag_info *info);
 // map_views.c: whether the method and the layer fit the engine. *settings: a layer that need not be named is "".
 tagmask_status tm_map_check(tagmask_engine *engine, tm_settings *settings, tm_error *err);
-// In place of a part's view the one that the method makes of it for a class, run; nothing where the method needs none.
-tagmask_status tm_session_map_part(tagmask_session *session, const tm_settings *settings, uint32_t row,
-                                   tm_cam_part *part, tm_error *err);
+// Appends what a view's part gives to a tag's map: itself, or for each layer a part whose view the method makes of it
+// for the tag's class, run.
+tagmask_status tm_session_add_part(tagmask_session *session, const tm_settings *settings, const tm_cam_part *part,
+                                   tm_tag_cam *cam, tm_error *err);
+// The layer at a position in a list of settings.layer ("" at 0 when it names none); false: there is none, or more than
+// TM_MAX_LAYERS.
+bool tm_layer_at(const char *layers, size_t position, char layer[TM_LAYER_LENGTH]);
 // expand.c: appends the views beyond the scales to the session's parts; appends a tag's own to its.
 tagmask_status tm_session_expand_views(tagmask_session *session, const tm_settings *settings, tm_error *err);
 tagmask_status tm_session_expand_tag(tagmask_session *session, const tm_settings *settings, tm_tag_cam *cam,

@@ -155,7 +155,7 @@ static tm_view photo_request(const tagmask_session *session, const tm_settings *
     if (!pack->width)
         scaled_size(session->base.width, session->base.height, scale, pack->multiple_of, 64, &view.width, &view.height);
     bool of_layer = tm_map_method_at(settings->method)->needs & TM_MAP_FEATURES;
-    if (role == TM_ROLE_CLASSIFIER && of_layer) memcpy(view.layer, settings->layer, sizeof view.layer);
+    if (role == TM_ROLE_CLASSIFIER && of_layer) tm_layer_at(settings->layer, 0, view.layer);
     return view;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mask/map_table.h"
+#include "mask/tokens.h"
 #include "mask/view_cache.h"
 
 void tm_view_clear(tm_view *view) {
@@ -50,57 +51,34 @@ tagmask_status tm_view_record_input(const tm_views_context *context, tm_work *wo
     return tm_map_dispatch(work, &call, err);
 }
 
-static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *view, tm_tensor output, tm_error *err) {
-    bool ok = output.slice.buffer && output.shape.rank == 4 && output.shape.dim[0] == 1 && output.dtype == TM_FLOAT32;
-    if (!ok) {
-        char text[128];
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: its map, or the layer that is asked for, has shape %s; expected float32 (1, channels, "
-                       "height, width), computed from the photo",
-                       pack->model_path, tm_shape_text(&output.shape, text, sizeof text));
+// Features of places, or a transformer's tokens, which become such.
+static tagmask_status describe_output(const tm_pack *pack, const tm_view *view, const tm_tensor *output,
+                                      tm_tensor *kept, tm_error *err) {
+    bool ok = output->slice.buffer && output->dtype == TM_FLOAT32 && output->shape.dim[0] == 1;
+    if (ok && output->shape.rank == 3 && view->role != TM_ROLE_SALIENCY) {
+        const tm_token_source source = {pack, view->width, view->height};
+        return tm_token_places(&source, &output->shape, kept, err);
     }
-    tm_tensor *kept = &view->outputs[view->output_count];
-    tm_buffer *buffer = NULL;
-    uint64_t bytes = tm_layout_bytes(&output.shape, output.layout);
-    TM_TRY(tm_buffer_create(work->gpu, bytes, TM_MEMORY_DEVICE, &buffer, err));
-    *kept = output;
-    kept->slice = (tm_slice){buffer, 0, bytes};
-    view->output_count++;
-    output.slice.size = bytes;
-    return tm_copy(work->recorder, output.slice, kept->slice, err);
+    *kept = *output;
+    if (ok && output->shape.rank == 4) return TAGMASK_OK;
+    char text[128];
+    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
+                   "%s: its map, or the layer that is asked for, has shape %s; expected float32 (1, channels, height, "
+                   "width), or (1, tokens, channels), computed from the photo",
+                   pack->model_path, tm_shape_text(&output->shape, text, sizeof text));
 }
 
-// Tokens of a transformer, (1, tokens, channels), as features of places: the last tokens are its patches in rows.
-static tagmask_status keep_tokens(tm_work *work, const tm_pack *pack, tm_view *view, const tm_tensor *tokens,
-                                  tm_error *err) {
-    uint32_t patch = TM_MAX(pack->patch, 1), width = view->width / patch, height = view->height / patch;
-    int64_t places = (int64_t)width * height, count = tokens->shape.dim[1], channels = tokens->shape.dim[2];
-    bool ok = pack->patch && places && tokens->shape.dim[0] == 1 && count >= places && channels > 0 &&
-              tokens->dtype == TM_FLOAT32 && tokens->slice.buffer && places * channels < INT32_MAX;
-    if (!ok) {
-        char text[128];
-        return tm_fail(
-            err, TAGMASK_ERROR_UNSUPPORTED,
-            "%s: the features have shape %s; for an input of %u x %u and a member \"patch\" of %u in pack.json, "
-            "expected float32 (1, at least %lld, channels), computed from the photo",
-            pack->model_path, tm_shape_text(&tokens->shape, text, sizeof text), view->width, view->height, pack->patch,
-            (long long)places);
-    }
-    tm_tensor *kept = &view->outputs[0];
+static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *view, tm_tensor output, tm_error *err) {
+    tm_tensor *kept = &view->outputs[view->output_count];
     tm_buffer *buffer = NULL;
-    uint64_t bytes = (uint64_t)(places * channels) * 4;
+    TM_TRY(describe_output(pack, view, &output, kept, err));
+    uint64_t bytes = tm_layout_bytes(&kept->shape, kept->layout);
     TM_TRY(tm_buffer_create(work->gpu, bytes, TM_MEMORY_DEVICE, &buffer, err));
-    *kept = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, channels, height, width}}, {buffer, 0, bytes}};
-    view->output_count = 1;
-    struct {
-        uint32_t places, channels, skipped;
-    } push = {(uint32_t)places, (uint32_t)channels, (uint32_t)(count - places)};
-    tm_map_call call = {.shader = "cam/token_features",
-                        .bindings = {tokens->slice, kept->slice},
-                        .push = &push,
-                        .push_size = sizeof push,
-                        .elements = (uint64_t)(places * channels)};
-    return tm_map_dispatch(work, &call, err);
+    kept->slice = (tm_slice){buffer, 0, bytes};
+    view->output_count++;
+    if (output.shape.rank == 3) return tm_token_record(work, &output, kept, err);
+    output.slice.size = bytes;
+    return tm_copy(work->recorder, output.slice, kept->slice, err);
 }
 
 // Features of the source view -> input of the network's tail.
@@ -216,7 +194,6 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
     if (view->role == TM_ROLE_SALIENCY && first.shape.rank == 4 && first.shape.dim[1] != 1)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: its map has %lld channels; expected 1", pack->model_path,
                        (long long)first.shape.dim[1]);
-    if (view->role == TM_ROLE_FEATURES && first.shape.rank == 3) return keep_tokens(work, pack, view, &first, err);
     TM_TRY(keep_output(work, pack, view, first, err));
     if (network.affinity_output != SIZE_MAX)
         TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.affinity_output), err));

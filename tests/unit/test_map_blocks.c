@@ -83,26 +83,43 @@ static void add_patches(onnx_model *m, bool class_token) {
     free(token);
 }
 
-static onnx_model *transformer(bool class_token) {
+typedef enum ending { FIRST_TOKEN, MEAN_TOKEN, MEAN_TURNED } ending;
+
+static void end_with(onnx_model *m, ending how) {
+    const int64_t first = 0;
+    onnx_constant(m, "first", TM_INT64, SCALAR, &first);
+    add_weight(m, "dense", 40, DIM, CLASSES);
+    if (how == FIRST_TOKEN) onnx_int(m, onnx_add(m, "Gather", "last,first", "head"), "axis", 1);
+    if (how == MEAN_TURNED) onnx_ints(m, onnx_add(m, "Transpose", "last", "turned"), "perm", DIMS(0, 2, 1));
+    if (how != FIRST_TOKEN) {
+        onnx_node *mean = onnx_add(m, "ReduceMean", how == MEAN_TOKEN ? "last" : "turned", "head");
+        if (how == MEAN_TOKEN) onnx_ints(m, mean, "axes", DIMS(1));
+        if (how == MEAN_TURNED) onnx_ints(m, mean, "axes", DIMS(2));
+        onnx_int(m, mean, "keepdims", 0);
+    }
+    onnx_add(m, "MatMul", "head,dense", "logits");
+    onnx_add(m, "Softmax", "logits", "scores");
+    onnx_output(m, "scores");
+}
+
+static onnx_model *transformer_ending(bool class_token, ending how) {
     const int64_t tokens = PLACES + class_token, split[] = {1, tokens, HEADS, DIM / HEADS}, join[] = {1, tokens, DIM};
     const float scale = 0.5f, mask = 0.25f;
-    const int64_t first = 0;
     onnx_model *m = onnx_new(13);
     onnx_input(m, "image", TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH));
     onnx_constant(m, "split_shape", TM_INT64, DIMS(4), split);
     onnx_constant(m, "join_shape", TM_INT64, DIMS(3), join);
     onnx_constant(m, "scale", TM_FLOAT32, SCALAR, &scale);
     onnx_constant(m, "mask", TM_FLOAT32, SCALAR, &mask);
-    onnx_constant(m, "first", TM_INT64, SCALAR, &first);
     add_patches(m, class_token);
     add_block(m, "a", "tokens", "middle", 20);
     add_block(m, "b", "middle", "last", 30);
-    onnx_int(m, onnx_add(m, "Gather", "last,first", "head"), "axis", 1);
-    add_weight(m, "dense", 40, DIM, CLASSES);
-    onnx_add(m, "MatMul", "head,dense", "logits");
-    onnx_add(m, "Softmax", "logits", "scores");
-    onnx_output(m, "scores");
+    end_with(m, how);
     return m;
+}
+
+static onnx_model *transformer(bool class_token) {
+    return transformer_ending(class_token, FIRST_TOKEN);
 }
 
 // ---- Finding the blocks
@@ -176,6 +193,49 @@ static void the_operator_shows_its_probabilities(void **state) {
     free(x);
 }
 
+// One matrix makes queries, keys and values of normalized tokens, which a scale and a shift follow; after it they part.
+static void tokens_before_one_matrix(void **state) {
+    (void)state;
+    static const int64_t shape[] = {1, 5, 3, 2, 4};
+    onnx_model *m = onnx_new(13);
+    onnx_input(m, "x", TM_FLOAT32, DIMS(1, 5, 8));
+    add_weight(m, "scale", 1, 1, 8);
+    add_weight(m, "qkv_w", 2, 8, 24);
+    add_weight(m, "qkv_b", 3, 1, 24);
+    onnx_constant(m, "split_shape", TM_INT64, DIMS(5), shape);
+    onnx_add(m, "Tanh", "x", "normal");
+    onnx_add(m, "Mul", "normal,scale", "scaled");
+    onnx_add(m, "MatMul", "scaled,qkv_w", "product");
+    onnx_add(m, "Add", "product,qkv_b", "qkv");
+    onnx_add(m, "Reshape", "qkv,split_shape", "split");
+    onnx_ints(m, onnx_add(m, "Transpose", "split", "turned"), "perm", DIMS(2, 0, 3, 1, 4));
+    for (int64_t i = 0; i < 3; i++) {
+        char index[16], in[40], out[16];
+        (void)snprintf(index, sizeof index, "i%d", (int)i);
+        (void)snprintf(in, sizeof in, "turned,%s", index);
+        (void)snprintf(out, sizeof out, "%c", "qkv"[i]);
+        onnx_constant(m, index, TM_INT64, SCALAR, &i);
+        onnx_int(m, onnx_add(m, "Gather", in, out), "axis", 0);
+    }
+    onnx_ints(m, onnx_add(m, "Transpose", "k", "kt"), "perm", DIMS(0, 1, 3, 2));
+    onnx_add(m, "MatMul", "q,kt", "alike");
+    onnx_add(m, "Softmax", "alike", "attention");
+    onnx_add(m, "MatMul", "attention,v", "y");
+    onnx_output(m, "y");
+    tm_graph *graph = onnx_load(m, test_gpu());
+    const char *const *names;
+    assert_int_equal(tm_graph_attentions(graph, &names), 1);
+    assert_string_equal(tm_attention_tokens(graph, 0), "scaled");
+    tm_graph_free(graph);
+    onnx_free(m);
+    // Queries and keys that no matrix makes have no such tokens.
+    m = of_operators();
+    graph = onnx_load(m, test_gpu());
+    assert_null(tm_attention_tokens(graph, 0));
+    tm_graph_free(graph);
+    onnx_free(m);
+}
+
 static void tokens_are_grids(void **state) {
     (void)state;
     static const struct {
@@ -235,22 +295,26 @@ typedef struct blocks {
     double a[BLOCKS][HEADS * MOST * MOST], g[BLOCKS][HEADS * MOST * MOST];
 } blocks;
 
+static float *network_input(void) {
+    static float x[3 * WIDTH * HEIGHT];
+    tagmask_image photo = picture();
+    for (int i = 0; i < 3 * WIDTH * HEIGHT; i++)
+        x[i] = ((float)photo.pixels[i % (WIDTH * HEIGHT) * 3 + i / (WIDTH * HEIGHT)] - 127) / 64;
+    return x;
+}
+
 static void run_blocks(const onnx_model *m, int row, blocks *b) {
     static const char *const names[BLOCKS] = {"aattention", "battention"};
     tm_error err = TAGMASK_ERROR_INIT;
     tm_graph *graph = NULL;
-    tagmask_image photo = picture();
-    static float x[3 * WIDTH * HEIGHT];
     float seed[CLASSES] = {0};
     size_t size;
     uint8_t *bytes = onnx_bytes(m, &size);
     const tm_gradient request = {"logits", names, BLOCKS, TM_FP32};
-    for (int i = 0; i < 3 * WIDTH * HEIGHT; i++)
-        x[i] = ((float)photo.pixels[i % (WIDTH * HEIGHT) * 3 + i / (WIDTH * HEIGHT)] - 127) / 64;
     seed[row] = 1;
     assert_ok(tm_graph_load_gradient_memory(test_gpu(), bytes, size, "model", &request, names, BLOCKS, &graph, &err),
               &err);
-    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), x),
+    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), network_input()),
                                onnx_value(TM_FLOAT32, DIMS(1, CLASSES), seed)},
                    outputs[1 + 2 * BLOCKS];
     assert_ok(tm_graph_run(graph, inputs, 2, outputs, &err), &err);
@@ -315,12 +379,16 @@ static void ref_map(const blocks *b, const char *method, int block, int head, fl
     for (int i = 0; i < PLACES; i++) map[i] = (float)flow[n - PLACES + i];
 }
 
-static float *made_map(tagmask_session *session, const tm_view **found) {
+// The map that the last proposal took of the layer (NULL: of any), as large as the grid of patches.
+static float *made_map_of(tagmask_session *session, const char *layer, const tm_view **found) {
     tm_error err = TAGMASK_ERROR_INIT;
     tm_recorder *recorder = NULL;
     const tm_view *view = NULL;
-    for (size_t v = 0; v < session->view_count; v++)
-        if (session->views[v]->method && session->views[v]->asked == session->proposal) view = session->views[v];
+    for (size_t v = 0; v < session->view_count; v++) {
+        const tm_view *kept = session->views[v];
+        bool wanted = !layer || !strcmp(layer, kept->layer);
+        if (kept->method && kept->asked == session->proposal && !kept->mirror && wanted) view = kept;
+    }
     assert_non_null(view);
     *found = view;
     float *map = malloc(PLACES * sizeof *map);
@@ -331,13 +399,19 @@ static float *made_map(tagmask_session *session, const tm_view **found) {
     return map;
 }
 
+static float *made_map(tagmask_session *session, const tm_view **found) {
+    return made_map_of(session, NULL, found);
+}
+
 static tagmask_device *device;
 
 static tagmask_status propose(tagmask_session *session, const char *method, const char *layer, int head,
                               tm_error *err) {
     char text[200], *folder = test_temporary_dir(), *path = tm_path_join(folder, "p.json");
     tagmask_result *result = NULL;
-    (void)snprintf(text, sizeof text, "{\"preset\": \"fast\", \"affinity_size\": 0, \"head\": %d}", head);
+    (void)snprintf(text, sizeof text,
+                   "{\"preset\": \"fast\", \"affinity_size\": 0, \"mirror\": false, \"rivals\": 0, \"head\": %d}",
+                   head);
     write_text(folder, "p.json", text, strlen(text));
     const tagmask_params params = {
         .struct_size = sizeof params, .preset = path, .method = method, .layer = layer, .working_size = 128};
@@ -438,11 +512,228 @@ static void what_is_wrong_is_told(void **state) {
     folder = make_pack(m = transformer(true), ", \"features\": {\"patch\": 32}");
     assert_ok(tagmask_engine_create(device, folder, "none", &engine, &err), &err);
     assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
-    expect_error(session, "rollout", NULL, 0, "25 tokens are no grid of patches of a picture of 96 x 64");
+    expect_error(session, "rollout", NULL, 0, "25 tokens are no grid of patches of 32 px of a picture of 96 x 64");
     tagmask_session_free(session);
     tagmask_engine_free(engine);
     onnx_free(m);
     free(folder);
+}
+
+// ---- Layers of tokens
+
+// Features of a layer and their gradients of "dog", of the patches alone: [place][channel].
+static void run_layer(const onnx_model *m, const char *layer, float *features, float *gradients) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tm_graph *graph = NULL;
+    float seed[CLASSES] = {0, 1, 0};
+    size_t size;
+    uint8_t *bytes = onnx_bytes(m, &size);
+    const tm_gradient request = {"logits", &layer, 1, TM_FP32};
+    assert_ok(tm_graph_load_gradient_memory(test_gpu(), bytes, size, "model", &request, &layer, 1, &graph, &err), &err);
+    tm_host_tensor inputs[] = {onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), network_input()),
+                               onnx_value(TM_FLOAT32, DIMS(1, CLASSES), seed)},
+                   outputs[3];
+    assert_ok(tm_graph_run(graph, inputs, 2, outputs, &err), &err);
+    size_t others = (size_t)outputs[1].shape.dim[1] - PLACES;
+    memcpy(features, (const float *)outputs[1].data + others * DIM, PLACES * DIM * sizeof *features);
+    memcpy(gradients, (const float *)outputs[2].data + others * DIM, PLACES * DIM * sizeof *gradients);
+    for (int i = 0; i < 3; i++) free(outputs[i].data);
+    tm_graph_free(graph);
+    free(bytes);
+}
+
+static void ref_token_map(const onnx_model *m, const char *method, const char *layer, float *map) {
+    static float a[PLACES * DIM], g[PLACES * DIM];
+    double mean[DIM] = {0};
+    run_layer(m, layer, a, g);
+    for (int i = 0; i < PLACES * DIM; i++) mean[i % DIM] += g[i] / (double)PLACES;
+    for (int p = 0; p < PLACES; p++) {
+        double sum = 0;
+        for (int c = 0; c < DIM; c++) {
+            double gradient = g[p * DIM + c], value = a[p * DIM + c];
+            if (!strcmp(method, "gradcam")) gradient = mean[c];
+            if (!strcmp(method, "layercam")) gradient = fmax(gradient, 0);
+            sum += gradient * value;
+        }
+        map[p] = (float)fmax(sum, 0);
+    }
+}
+
+// An engine and a session for a network; made anew for each test, freed by end().
+typedef struct transformer_case {
+    onnx_model *model;
+    char *folder;
+    tagmask_engine *engine;
+    tagmask_session *session;
+} transformer_case;
+
+static transformer_case start(onnx_model *m) {
+    transformer_case c = {.model = m, .folder = make_pack(m, "")};
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_image photo = picture();
+    assert_ok(tagmask_engine_create(device, c.folder, "none", &c.engine, &err), &err);
+    assert_ok(tagmask_session_create(c.engine, &photo, &c.session, &err), &err);
+    return c;
+}
+
+static void end(const transformer_case *c) {
+    tagmask_session_free(c->session);
+    tagmask_engine_free(c->engine);
+    onnx_free(c->model);
+    free(c->folder);
+}
+
+// Without a layer: the tokens from which the last block makes queries and keys.
+static void gradients_of_tokens(void **state) {
+    (void)state;
+    static const struct {
+        const char *method, *layer;
+    } cases[] = {{"gradcam", NULL},      {"gradcam", "tokens"},  {"hirescam", "middle"},
+                 {"hirescam", "tokens"}, {"layercam", "tokens"}, {"layercam", NULL}};
+    transformer_case c = start(transformer(true));
+    tm_error err = TAGMASK_ERROR_INIT;
+    for (size_t i = 0; i < TM_ARRAY_LEN(cases); i++) {
+        const tm_view *view;
+        float wanted[PLACES];
+        assert_ok(propose(c.session, cases[i].method, cases[i].layer, 0, &err), &err);
+        float *got = made_map(c.session, &view);
+        assert_int_equal(view->outputs[0].shape.dim[2], HEIGHT / PATCH);
+        assert_int_equal(view->outputs[0].shape.dim[3], WIDTH / PATCH);
+        ref_token_map(c.model, cases[i].method, cases[i].layer ? cases[i].layer : "middle", wanted);
+        assert_close(got, wanted, PLACES, 1e-4);
+        free(got);
+    }
+    // And what reads features without gradients.
+    assert_ok(propose(c.session, "eigencam", "middle", 0, &err), &err);
+    assert_ok(propose(c.session, "scorecam", NULL, 0, &err), &err);
+    end(&c);
+}
+
+static void the_layer_of_tokens_is_marked(void **state) {
+    (void)state;
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_network *network = NULL;
+    const tagmask_layer *layers;
+    transformer_case c = start(transformer(true));
+    char *path = tm_path_join(c.folder, "model.onnx");
+    assert_ok(tagmask_network_load(device, path, NULL, 0, &network, &err), &err);
+    tagmask_tensor photo = {.struct_size = sizeof photo,
+                            .dtype = (tagmask_dtype)TM_FLOAT32,
+                            .rank = 4,
+                            .dims = {1, 3, HEIGHT, WIDTH},
+                            .data = network_input()},
+                   scores = {.struct_size = sizeof scores};
+    assert_ok(tagmask_network_run(network, &photo, 1, &scores, &err), &err);
+    tagmask_tensor_release(&scores);
+    size_t count = tagmask_network_layers(network, &layers);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(layers[i].map, !strcmp(layers[i].name, "middle"));
+        assert_false(layers[i].cam);
+    }
+    tagmask_network_free(network);
+    free(path);
+    end(&c);
+}
+
+static float *cam_stage(tagmask_session *session, size_t *count) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_ok(tagmask_session_map(session, "cam", 0, &map, &err), &err);
+    assert_int_equal(map.dims[0], HEIGHT);
+    assert_int_equal(map.dims[1], WIDTH);
+    *count = WIDTH * HEIGHT;
+    return map.data;
+}
+
+// The mean of all tokens and one linear map: CAM, which Grad-CAM is there up to a factor.
+static void mean_tokens_have_a_cam(void **state) {
+    (void)state;
+    for (int how = MEAN_TOKEN; how <= MEAN_TURNED; how++) {
+        transformer_case c = start(transformer_ending(false, (ending)how));
+        tm_error err = TAGMASK_ERROR_INIT;
+        size_t count;
+        assert_ok(propose(c.session, "cam", NULL, 0, &err), &err);
+        float *cam = cam_stage(c.session, &count);
+        assert_ok(propose(c.session, "gradcam", NULL, 0, &err), &err);
+        float *gradcam = cam_stage(c.session, &count);
+        double sum = 0;
+        for (size_t i = 0; i < count; i++) sum += cam[i];
+        assert_true(sum > 1);
+        assert_close(cam, gradcam, count, 1e-4);
+        free(cam);
+        free(gradcam);
+        end(&c);
+    }
+    // The class token's own scores are no mean over places.
+    transformer_case c = start(transformer(true));
+    expect_error(c.session, "cam", NULL, 0, "expected a global average pooling");
+    end(&c);
+}
+
+// ---- Several layers
+
+// Each map bilinear to the picture's size over its largest number, added up, and stretched to 0..1.
+static void add_enlarged(const float *small, float *sum) {
+    const int columns = WIDTH / PATCH, rows = HEIGHT / PATCH;
+    static float large[WIDTH * HEIGHT];
+    float most = 0;
+    for (int i = 0; i < WIDTH * HEIGHT; i++) {
+        double x = (i % WIDTH + 0.5) / PATCH - 0.5, y = (double)(i / WIDTH + 0.5) / PATCH - 0.5;
+        x = fmin(fmax(x, 0), columns - 1);
+        y = fmin(fmax(y, 0), rows - 1);
+        int x0 = (int)x, y0 = (int)y, x1 = x0 + 1 < columns ? x0 + 1 : x0, y1 = y0 + 1 < rows ? y0 + 1 : y0;
+        double u = x - x0, v = y - y0;
+        double upper = small[y0 * columns + x0] * (1 - u) + small[y0 * columns + x1] * u;
+        double lower = small[y1 * columns + x0] * (1 - u) + small[y1 * columns + x1] * u;
+        large[i] = (float)(upper * (1 - v) + lower * v);
+        most = fmaxf(most, large[i]);
+    }
+    for (int i = 0; i < WIDTH * HEIGHT; i++) sum[i] += large[i] / most;
+}
+
+static void layers_are_fused(void **state) {
+    (void)state;
+    static const char *const methods[] = {"gradcam", "eigencam", "attention"};
+    static const char *const names[][2] = {{"middle", "tokens"}, {"middle", "tokens"}, {"aattention", "battention"}};
+    static float sum[WIDTH * HEIGHT];
+    transformer_case c = start(transformer(true));
+    tm_error err = TAGMASK_ERROR_INIT;
+    for (size_t i = 0; i < TM_ARRAY_LEN(methods); i++) {
+        char *both = tm_format("%s, %s", names[i][0], names[i][1]);
+        const tm_view *view;
+        size_t count;
+        assert_ok(propose(c.session, methods[i], both, 0, &err), &err);
+        memset(sum, 0, sizeof sum);
+        float least = INFINITY, most = 0, *fused = cam_stage(c.session, &count);
+        for (int k = 0; k < 2; k++) {
+            float *map = made_map_of(c.session, names[i][k], &view);
+            add_enlarged(map, sum);
+            free(map);
+        }
+        for (size_t p = 0; p < count; p++) {
+            least = fminf(least, sum[p]);
+            most = fmaxf(most, sum[p]);
+        }
+        for (size_t p = 0; p < count; p++) sum[p] = (sum[p] - least) / (most - least);
+        assert_close(fused, sum, count, 1e-4);
+        free(fused);
+        free(both);
+    }
+    end(&c);
+}
+
+static void wrong_layers_are_told(void **state) {
+    (void)state;
+    transformer_case c = start(transformer(true));
+    expect_error(c.session, "gradcam", "middle,,tokens", 0, "\"middle,,tokens\": name 2 is empty");
+    expect_error(c.session, "gradcam", "middle,", 0, "name 2 is empty");
+    expect_error(c.session, "gradcam", "a,b,c,d,e,f,g", 0, "names 7 layers; expected at most 6");
+    expect_error(c.session, "gradcam", "middle,midle", 0, "middle");
+    expect_error(c.session, "gradcam", "middle,logits", 0, "layer 'logits' has shape 1x3; expected");
+    expect_error(c.session, "ablationcam", "middle", 0,
+                 "ablationcam takes layers with height and width; 'middle' is tokens");
+    expect_error(c.session, "rollout", "aattention,battention", 0, "the method rollout has none to choose");
+    end(&c);
 }
 
 static int open_device(void **state) {
@@ -460,9 +751,18 @@ static int close_device(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_found),           cmocka_unit_test(the_operator_shows_its_probabilities),
-        cmocka_unit_test(tokens_are_grids),           cmocka_unit_test(maps_with_a_class_token),
-        cmocka_unit_test(maps_without_a_class_token), cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(blocks_are_found),
+        cmocka_unit_test(the_operator_shows_its_probabilities),
+        cmocka_unit_test(tokens_before_one_matrix),
+        cmocka_unit_test(tokens_are_grids),
+        cmocka_unit_test(maps_with_a_class_token),
+        cmocka_unit_test(maps_without_a_class_token),
+        cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(gradients_of_tokens),
+        cmocka_unit_test(the_layer_of_tokens_is_marked),
+        cmocka_unit_test(mean_tokens_have_a_cam),
+        cmocka_unit_test(layers_are_fused),
+        cmocka_unit_test(wrong_layers_are_told),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -217,7 +217,8 @@ typedef struct tagmask_layer {
     int32_t rank;    /* -1: unknown */
     int64_t dims[8]; /* -1: unknown */
     bool cam;        /* the layer whose map a CAM takes by default: the features before the last pooling */
-    bool map;        /* the layer whose map other methods take by default: that one, or the last with places */
+    bool map;        /* the layer whose map other methods take by default: that one, or the last with places, or the
+                        tokens of a transformer's last block */
     bool attention;  /* the probabilities of an attention block, or the operator Attention */
 } tagmask_layer;
 /* The layers in the order of computation, with the shapes of the run that came last (unknown before the first run).
@@ -284,7 +285,7 @@ typedef struct tagmask_params {
     size_t struct_size;
     const char *preset;    /* "fast", "balanced" (default), "best", or a JSON file: its name has a dot or a slash */
     const char *method;    /* how the classifier's map is made: "cam" (default), "gradcam", ...: docs/maps.md */
-    const char *layer;     /* whose map: a name of tagmask_network_layers; NULL: the last before the pooling */
+    const char *layer;     /* whose map: a tagmask_layer.name; several with commas between; NULL: docs/maps.md */
     uint32_t working_size; /* long side at which maps are fused and refined, 128..2048, default 640 */
     float threshold;       /* probability from which a pixel belongs to a tag, 0.0001..0.9999, default: the preset's */
     float crf_gaussian_sxy, crf_gaussian_compat;                       /* as in pydensecrf; default 3, 3 */

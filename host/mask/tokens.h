@@ -1,0 +1,31 @@
+// Tokens of a transformer as features of places: the last of them are the patches of the picture, in rows.
+#ifndef TM_TOKENS_H
+#define TM_TOKENS_H
+
+#include "graph/graph.h"
+#include "mask/maps.h"
+#include "mask/pack.h"
+
+// At most so many others (of the class, registers) come before the patches.
+enum { TM_MOST_OTHER_TOKENS = 16 };
+
+// Patches in a picture of this size that come last among so many tokens; `patch` is their side or 0. false: they are no
+// grid.
+bool tm_token_grid(uint32_t width, uint32_t height, uint32_t tokens, uint32_t patch, uint32_t *columns, uint32_t *rows);
+
+// A picture of a network's input, whose tokens these are.
+typedef struct tm_token_source {
+    const tm_pack *pack;  // its member features.patch tells the patches' side, where it is not 0
+    uint32_t width, height;
+} tm_token_source;
+// The patches among so many tokens. Errors: UNSUPPORTED when they are no grid, which names pack and member.
+tagmask_status tm_token_find(const tm_token_source *source, uint32_t tokens, uint32_t *columns, uint32_t *rows,
+                             tm_error *err);
+// *features: (1, channels, rows, columns) of tokens (1, tokens, channels), TM_LINEAR, without a slice. Errors: as
+// tm_token_find.
+tagmask_status tm_token_places(const tm_token_source *source, const tm_shape *tokens, tm_tensor *features,
+                               tm_error *err);
+// Tokens (linear) -> features, as tm_token_places describes them, with a slice.
+tagmask_status tm_token_record(tm_work *work, const tm_tensor *tokens, const tm_tensor *features, tm_error *err);
+
+#endif
