@@ -169,6 +169,10 @@ static tagmask_status conv_shape(tm_op_ctx *ctx, tm_error *err) {
         ctx->choice = (int32_t)variant;
         ctx->scratch_bytes = tm_conv_scratch(&conv, tm_gpu_get_info(ctx->gpu), variant);
     }
+    if (prepared) return TAGMASK_OK;
+    ctx->choice = (int32_t)tm_conv_changing_kernel(ctx, &conv);
+    if (ctx->choice != TM_CONV_LINEAR)
+        ctx->scratch_bytes = tm_conv_changing_scratch(ctx, &conv, (tm_conv_kernel)ctx->choice);
     return TAGMASK_OK;
 }
 
@@ -204,8 +208,7 @@ static void conv_release(tm_node *node) {
 }
 
 static void conv_layout(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
-    const tm_conv_prepared *prepared = ctx->node->prepared;
-    tm_layout wanted = prepared && prepared->kernel != TM_CONV_LINEAR ? TM_C4 : TM_LINEAR;
+    tm_layout wanted = tm_conv_kernel_of(ctx) != TM_CONV_LINEAR ? TM_C4 : TM_LINEAR;
     for (size_t i = 0; i < ctx->input_count; i++) in[i] = i == 0 || i > 2 ? wanted : TM_LINEAR;
     out[0] = wanted;
 }

@@ -101,6 +101,23 @@ tagmask_status tm_conv_record_pass(tm_gpu *gpu, const tm_conv *conv, tm_conv_ker
 bool tm_conv_pointwise(const tm_conv *conv);
 bool tm_conv_pinned(const char *name);  // by TAGMASK_CONV
 
+// The kernel of a node whose shape is known.
+static inline tm_conv_kernel tm_conv_kernel_of(const tm_op_ctx *ctx) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
+    return prepared ? prepared->kernel : (tm_conv_kernel)ctx->choice;
+}
+// conv_changing.c: weights (input 1) and bias (input 2) that may change from run to run. The kernel that serves
+// them: TM_CONV_LINEAR where nothing is packed.
+tm_conv_kernel tm_conv_changing_kernel(const tm_op_ctx *ctx, const tm_conv *conv);
+uint64_t tm_conv_changing_scratch(const tm_op_ctx *ctx, const tm_conv *conv, tm_conv_kernel kernel);
+// Packs for packed->kernel into ctx->scratch. turned: the weights are those of the convolution, of stride 1, that this
+// one is the gradient of.
+tagmask_status tm_conv_changing_pack(tm_op_ctx *ctx, const tm_conv *conv, bool turned, tm_conv_prepared *packed,
+                                     tm_recorder *recorder, tm_error *err);
+// The same, and the convolution.
+tagmask_status tm_conv_changing_record(tm_op_ctx *ctx, const tm_conv *conv, tm_conv_kernel kernel, bool turned,
+                                       tm_recorder *recorder, tm_error *err);
+
 // One axis of a transposed convolution; a signal has a second axis of size 1.
 typedef struct tm_transpose_axis {
     int64_t in, out, kernel, stride, dilation, pad;

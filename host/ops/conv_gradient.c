@@ -75,10 +75,10 @@ void tm_gradient_conv_transpose(tm_backward *back) {
 
 // How it is computed.
 typedef enum way {
-    GATHER = 0,  // nn/conv_transpose on linear tensors: any convolution, weights may be computed at run time
+    GATHER = 0,  // nn/conv_transpose on linear tensors: any convolution
     TURNED,      // stride 1: a convolution with other weights
     DEPTHWISE,   // larger strides, one filter a channel: nn/conv_depthwise_gradient
-    PHASES       // larger strides, no groups: see conv_phases.c
+    PHASES       // larger strides, no groups, constant weights: see conv_phases.c
 } way;
 
 typedef struct prepared {
@@ -86,9 +86,10 @@ typedef struct prepared {
     way way;
 } prepared;
 
+// Of a node whose shape is known.
 static way way_of(const tm_op_ctx *ctx) {
     const prepared *p = ctx->node->prepared;
-    return p ? p->way : GATHER;
+    return p ? p->way : (way)ctx->choice;
 }
 
 // The node as the convolution that it is the gradient of.
@@ -143,6 +144,21 @@ static tm_transpose transpose_of(const tm_conv *conv) {
                           .groups = conv->groups};
 }
 
+static bool is_depthwise(const tm_conv *conv) {
+    return conv->groups == conv->in_channels && conv->groups == conv->out_channels;
+}
+
+// Of weights that may change from run to run: the way, and what it packs them in.
+static void choose_changing(tm_op_ctx *ctx, const tm_conv *conv) {
+    tm_conv turned = turn(conv);
+    bool plain = conv->stride_y == 1 && conv->stride_x == 1;
+    tm_conv_kernel kernel = tm_conv_changing_kernel(ctx, plain ? &turned : conv);
+    ctx->choice = GATHER;
+    if (plain && kernel != TM_CONV_LINEAR) ctx->choice = TURNED;
+    if (!plain && kernel == TM_CONV_DEPTHWISE) ctx->choice = DEPTHWISE;
+    if (ctx->choice != GATHER) ctx->scratch_bytes = tm_conv_changing_scratch(ctx, plain ? &turned : conv, kernel);
+}
+
 static tagmask_status shape_conv_gradient(tm_op_ctx *ctx, tm_error *err) {
     forward f;
     tm_conv conv;
@@ -160,6 +176,10 @@ static tagmask_status shape_conv_gradient(tm_op_ctx *ctx, tm_error *err) {
     ctx->flops = 2.0 * (double)tm_span(g, 0, g->rank) * (conv.in_channels / conv.groups) * conv.kernel_height *
                  conv.kernel_width;
     tm_transpose t = transpose_of(&conv);
+    if (!ctx->node->prepared) {
+        choose_changing(ctx, &conv);
+        return TAGMASK_OK;
+    }
     if (way_of(ctx) == PHASES) ctx->scratch_bytes = tm_conv_phases_scratch(&t);
     if (way_of(ctx) != TURNED || ((const prepared *)ctx->node->prepared)->conv.kernel == TM_CONV_LINEAR)
         return TAGMASK_OK;
@@ -182,10 +202,6 @@ static float *turn_weights(const tm_conv *conv, const float *weights) {
                     turned[((g * in + i) * out + o) * taps + taps - 1 - t] =
                         weights[((g * out + o) * in + i) * taps + t];
     return turned;
-}
-
-static bool is_depthwise(const tm_conv *conv) {
-    return conv->groups == conv->in_channels && conv->groups == conv->out_channels;
 }
 
 static tagmask_status pack(tm_op_ctx *ctx, const tm_conv *conv, prepared *p, tm_recorder *recorder, tm_error *err) {
@@ -266,13 +282,14 @@ static void release_conv_gradient(tm_node *node) {
 
 static void layout_conv_gradient(tm_op_ctx *ctx, tm_layout *in, tm_layout *out) {
     const prepared *p = ctx->node->prepared;
-    tm_layout wanted = p && p->conv.kernel != TM_CONV_LINEAR ? TM_C4 : TM_LINEAR;
+    bool vectors = p ? p->conv.kernel != TM_CONV_LINEAR : way_of(ctx) != GATHER;
+    tm_layout wanted = vectors ? TM_C4 : TM_LINEAR;
     for (size_t i = 0; i < ctx->input_count; i++) in[i] = i == 0 || i > 2 ? wanted : TM_LINEAR;
     out[0] = wanted;
 }
 
-static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
-    const prepared *p = ctx->node->prepared;
+static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_weights weights, tm_recorder *recorder,
+                                       tm_error *err) {
     int32_t added = ctx->node->fused.residual;
     struct {
         int32_t count, blocks, size[2], from_size[2], kernel[2], stride[2], pad[2], dilation[2], period[2], back[2];
@@ -289,14 +306,13 @@ static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_r
     }
     push.count = conv->batch * push.blocks * conv->in_width * conv->in_height;
     tm_launch launch = {
-        .shader = p->conv.weights.half ? "nn/conv_depthwise_gradient_half" : "nn/conv_depthwise_gradient",
-        .texel_shader =
-            p->conv.weights.half ? "nn/conv_depthwise_gradient_texel_half" : "nn/conv_depthwise_gradient_texel",
+        .shader = weights.half ? "nn/conv_depthwise_gradient_half" : "nn/conv_depthwise_gradient",
+        .texel_shader = weights.half ? "nn/conv_depthwise_gradient_texel_half" : "nn/conv_depthwise_gradient_texel",
         .texel_inputs = 2,
-        .half = p->conv.weights.half ? 2 : 0,
+        .half = weights.half ? 2 : 0,
         .constants = {added >= 0, conv->dilation_x > 1 || conv->dilation_y > 1},
         .constant_count = 2,
-        .bindings = {ctx->gin[0].slice, p->conv.weights.slice, added >= 0 ? ctx->gin[added].slice : p->conv.bias,
+        .bindings = {ctx->gin[0].slice, weights.slice, added >= 0 ? ctx->gin[added].slice : weights.slice,
                      ctx->gout[0].slice},
         .binding_count = 4,
         .push = &push,
@@ -307,13 +323,27 @@ static tagmask_status record_depthwise(tm_op_ctx *ctx, const tm_conv *conv, tm_r
     return tm_launch_threads(ctx, recorder, &launch, err);
 }
 
+static tagmask_status record_turned(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+    tm_conv turned = turn(conv);
+    if (ctx->node->prepared) return tm_conv_record(ctx, &turned, recorder, err);
+    return tm_conv_changing_record(ctx, &turned, tm_conv_changing_kernel(ctx, &turned), true, recorder, err);
+}
+
+static tagmask_status record_strided(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
+    const prepared *p = ctx->node->prepared;
+    tm_conv_prepared packed = {.kernel = TM_CONV_DEPTHWISE};
+    if (p) return record_depthwise(ctx, conv, p->conv.weights, recorder, err);
+    TM_TRY(tm_conv_changing_pack(ctx, conv, false, &packed, recorder, err));
+    return record_depthwise(ctx, conv, packed.weights, recorder, err);
+}
+
 // By images. The scratch memory of all of them is bound whole.
 static void cut_conv_gradient(tm_op_ctx *ctx, tm_cut *cut) {
     size_t axis = tm_cut_add(cut, ctx->out[0].shape.dim[0], 1);
     cut->dim[0][axis] = cut->dim[ctx->input_count][axis] = 0;
     if (ctx->node->fused.residual >= 0) cut->dim[ctx->node->fused.residual][axis] = 0;
     cut->hidden[0].bytes = ctx->scratch_bytes;
-    cut->hidden[0].axes = 1u << axis;
+    cut->hidden[0].axes = way_of(ctx) == PHASES ? 1u << axis : 0;
 }
 
 static tagmask_status record_conv_gradient(tm_op_ctx *ctx, tm_recorder *recorder, tm_error *err) {
@@ -322,19 +352,17 @@ static tagmask_status record_conv_gradient(tm_op_ctx *ctx, tm_recorder *recorder
     TM_TRY(read_forward(ctx, &f, &conv, err));
     conv.batch = (int32_t)ctx->gout[0].shape.dim[0];
     tm_transpose t = transpose_of(&conv);
-    tm_conv turned = turn(&conv);
+    // The third input is no bias.
+    tm_host_tensor in[4];
+    tm_op_ctx plain = *ctx;
+    memcpy(in, ctx->in, ctx->input_count * sizeof *in);
+    in[2].dtype = TM_DTYPE_NONE;
+    plain.in = in;
     switch (way_of(ctx)) {
-        case TURNED: {
-            // The third input is no bias.
-            tm_host_tensor in[4];
-            tm_op_ctx plain = *ctx;
-            memcpy(in, ctx->in, ctx->input_count * sizeof *in);
-            in[2].dtype = TM_DTYPE_NONE;
-            plain.in = in;
-            return tm_conv_record(&plain, &turned, recorder, err);
-        }
+        case TURNED:
+            return record_turned(&plain, &conv, recorder, err);
         case DEPTHWISE:
-            return record_depthwise(ctx, &conv, recorder, err);
+            return record_strided(&plain, &conv, recorder, err);
         case PHASES:
             return tm_conv_phases_record(ctx, &t, recorder, err);
         default:

@@ -454,7 +454,8 @@ tagmask_status tm_conv_record_variant(tm_op_ctx *ctx, const tm_conv *conv, tm_co
 }
 
 tagmask_status tm_conv_record(tm_op_ctx *ctx, const tm_conv *conv, tm_recorder *recorder, tm_error *err) {
-    const tm_conv_prepared *prepared = ctx->node->prepared;
-    if (!prepared || prepared->kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
+    tm_conv_kernel kernel = tm_conv_kernel_of(ctx);
+    if (kernel == TM_CONV_LINEAR) return record_linear(ctx, conv, recorder, err);
+    if (!ctx->node->prepared) return tm_conv_changing_record(ctx, conv, kernel, false, recorder, err);
     return tm_conv_record_variant(ctx, conv, (tm_conv_variant)ctx->choice, recorder, err);
 }

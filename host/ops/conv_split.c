@@ -16,12 +16,13 @@ static bool has_bias(const tm_op_ctx *ctx) {
 }
 
 // Output channels between which packed weights and bias start at what the device binds.
-static int64_t channel_grain(const tm_conv *conv, const tm_conv_prepared *prepared, int64_t alignment) {
+static int64_t channel_grain(const tm_op_ctx *ctx, const tm_conv *conv, int64_t alignment) {
+    const tm_conv_prepared *prepared = ctx->node->prepared;
     int64_t group = conv->out_channels / conv->groups;
-    bool packed = prepared && prepared->weights.slice.buffer;
-    switch (packed ? prepared->kernel : TM_CONV_LINEAR) {
+    bool packed = prepared && prepared->weights.slice.buffer, halves = packed && prepared->weights.half;
+    switch (tm_conv_kernel_of(ctx)) {
         case TM_CONV_DEPTHWISE:
-            return alignment / (prepared->weights.half ? 2 : 4);
+            return packed ? alignment / (halves ? 2 : 4) : 4;
         case TM_CONV_TILE:
             if (conv->groups == 1) return TM_MAX(TILE_CHANNELS, alignment / 4);
             return group * TM_MAX(1, alignment / 4 / TILE_CHANNELS);
@@ -39,7 +40,7 @@ static void follow(const tm_op_ctx *ctx, tm_cut *cut, size_t axis, int8_t dim) {
 static void cut_channels(const tm_op_ctx *ctx, const tm_conv *conv, tm_cut *cut) {
     const tm_conv_prepared *prepared = ctx->node->prepared;
     int64_t alignment = (int64_t)tm_gpu_get_info(ctx->gpu)->buffer_alignment;
-    size_t axis = tm_cut_add(cut, conv->out_channels, channel_grain(conv, prepared, alignment));
+    size_t axis = tm_cut_add(cut, conv->out_channels, channel_grain(ctx, conv, alignment));
     follow(ctx, cut, axis, 1);
     if (conv->groups > 1) {
         // Group g of the outputs needs group g of the inputs.
@@ -84,7 +85,11 @@ void tm_conv_cut(tm_op_ctx *ctx, tm_cut *cut) {
         cut->axis[axis].low = -before;
         cut->axis[axis].high = reach - 1 - before;
     }
-    if (!prepared) return;
+    if (!prepared) {
+        cut->hidden[0].bytes = ctx->scratch_bytes;
+        cut->hidden[0].axes = 1u << CHANNELS;
+        return;
+    }
     cut->hidden[0].bytes = winograd ? prepared->winograd[winograd / 4].slice.size : prepared->weights.slice.size;
     cut->hidden[0].axes = 1u << CHANNELS;
     cut->hidden[1].bytes = prepared->bias.size;

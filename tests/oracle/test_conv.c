@@ -125,11 +125,13 @@ static void check(tm_gpu *gpu, const conv_case *c, bool dynamic, uint64_t seed, 
     }
     if (dynamic) {
         onnx_input(model, "w", TM_FLOAT32, DIMS(-1, -1, -1, -1));
-        onnx_input(model, "b", TM_FLOAT32, DIMS(-1));
         values[inputs++] =
             onnx_value(TM_FLOAT32, DIMS(r->out_channels, r->in_channels / r->groups, r->kernel_height, r->kernel_width),
                        d.weights);
-        values[inputs++] = onnx_value(TM_FLOAT32, DIMS(r->out_channels), d.bias);
+        if (c->bias) {
+            onnx_input(model, "b", TM_FLOAT32, DIMS(-1));
+            values[inputs++] = onnx_value(TM_FLOAT32, DIMS(r->out_channels), d.bias);
+        }
     } else {
         onnx_constant(model, "w", TM_FLOAT32,
                       DIMS(r->out_channels, r->in_channels / r->groups, r->kernel_height, r->kernel_width), d.weights);
@@ -237,7 +239,11 @@ static void test_tuned(void **state) {
 static void test_weights_at_run_time(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        if (cases[i].bias) check(test_gpu(), &cases[i], true, 100 * i + 50, "run-time weights");
+        check(test_gpu(), &cases[i], true, 100 * i + 50, "run-time weights");
+    setenv("TAGMASK_CONV", "linear", 1);  // as they are
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check(test_gpu(), &cases[i], true, 100 * i + 50, "run-time weights, linear");
+    unsetenv("TAGMASK_CONV");
 }
 
 // More tiles than one chunk of the Winograd stages holds, and more than the last chunk fills.

@@ -121,17 +121,22 @@ static void test_where(void **state) {
     finish(&u, "Where", "6000", 0);
 }
 
-// ---- Convolutions.
-static void conv(const char *name, tm_shape in, tm_shape weights, int64_t groups, int64_t stride, int64_t dilation,
-                 bool residual, const char *range, double tolerance) {
+// ---- Convolutions. changing: weights and bias are inputs, too.
+static void conv_with(const char *name, tm_shape in, tm_shape weights, int64_t groups, int64_t stride, int64_t dilation,
+                      bool residual, bool changing, const char *range, double tolerance) {
     op_case c = op_begin(13);
     float *x = test_noise(3, elements(&in), -1, 1), *w = test_noise(5, elements(&weights), -1, 1);
     int64_t pad = weights.dim[2] / 2 * dilation, two[2] = {stride, stride}, apart[2] = {dilation, dilation};
     size_t spatial = (size_t)in.rank - 2;
     op_input(&c, "x", TM_FLOAT32, in, x);
-    onnx_constant(c.model, "w", TM_FLOAT32, (size_t)weights.rank, weights.dim, w);
     float *bias = test_noise(9, (size_t)weights.dim[0], -1, 1);
-    onnx_constant(c.model, "b", TM_FLOAT32, DIMS(weights.dim[0]), bias);
+    if (changing) {
+        op_input(&c, "w", TM_FLOAT32, weights, w);
+        op_input(&c, "b", TM_FLOAT32, S(weights.dim[0]), bias);
+    } else {
+        onnx_constant(c.model, "w", TM_FLOAT32, (size_t)weights.rank, weights.dim, w);
+        onnx_constant(c.model, "b", TM_FLOAT32, DIMS(weights.dim[0]), bias);
+    }
     onnx_node *node = onnx_add(c.model, "Conv", "x,w,b", residual ? "made" : "y");
     onnx_int(c.model, node, "group", groups);
     onnx_ints(c.model, node, "strides", spatial, two);
@@ -145,6 +150,12 @@ static void conv(const char *name, tm_shape in, tm_shape weights, int64_t groups
     free(x);
     free(w);
     free(bias);
+}
+
+static void conv(const char *name, tm_shape in, tm_shape weights, int64_t groups, int64_t stride, int64_t dilation,
+                 bool residual, const char *range, double tolerance) {
+    for (int changing = 0; changing < 2; changing++)
+        conv_with(name, in, weights, groups, stride, dilation, residual, changing, range, tolerance);
 }
 
 static void test_conv(void **state) {
@@ -164,7 +175,7 @@ static void test_conv(void **state) {
 // Winograd's own memory has to fit, so that the tensors are large.
 static void test_winograd(void **state) {
     (void)state;
-    conv("Winograd", S(1, 16, 512, 514), S(16, 16, 3, 3), 1, 1, 1, true, "13000000", 0);
+    conv_with("Winograd", S(1, 16, 512, 514), S(16, 16, 3, 3), 1, 1, 1, true, false, "13000000", 0);
 }
 
 static void test_transposed(void **state) {
