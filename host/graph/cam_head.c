@@ -33,7 +33,7 @@ static const tm_node *skip_views(const tm_graph *graph, const tm_node *node) {
 // What a pooling is the mean of, and over which dimensions of it. -1: it is none.
 typedef struct pooled {
     int32_t value;
-    bool of_tokens;
+    tm_feature_form form;
 } pooled;
 
 // Tokens are pooled as (1, tokens, channels), or turned round to (1, channels, tokens) before.
@@ -42,12 +42,12 @@ static pooled turned_tokens(const tm_graph *graph, int32_t value) {
     size_t count = 0;
     const int64_t *perm = is_op(turn, "Transpose") ? tm_attr_ints(turn, "perm", &count) : NULL;
     bool turned = perm && count == 3 && perm[0] == 0 && perm[1] == 2;
-    return turned ? (pooled){turn->inputs[0], true} : (pooled){value, false};
+    return turned ? (pooled){turn->inputs[0], TM_FORM_TOKENS} : (pooled){value, TM_FORM_PLACES};
 }
 
-// Mean over the last two of four dimensions, or over all tokens.
+// Mean over height and width, or over all tokens.
 static pooled find_pooled(const tm_graph *graph, const tm_node *node) {
-    const pooled none = {-1, false};
+    const pooled none = {-1, TM_FORM_PLACES};
     if (is_op(node, "GlobalAveragePool")) return turned_tokens(graph, node->inputs[0]);
     if (!is_op(node, "ReduceMean")) return none;
     size_t count = 0;
@@ -58,11 +58,13 @@ static pooled find_pooled(const tm_graph *graph, const tm_node *node) {
     int64_t low = TM_MIN(axes[0], axes[count - 1]), high = TM_MAX(axes[0], axes[count - 1]);
     if (count == 2) {
         bool space = (low == 2 && high == 3) || (low == -2 && high == -1);
-        return space ? (pooled){node->inputs[0], false} : none;
+        bool before = (low == 1 && high == 2) || (low == -3 && high == -2);
+        if (before) return (pooled){node->inputs[0], TM_FORM_LAST};
+        return space ? (pooled){node->inputs[0], TM_FORM_PLACES} : none;
     }
-    if (low == 1 || low == -2) return (pooled){node->inputs[0], true};
+    if (low == 1 || low == -2) return (pooled){node->inputs[0], TM_FORM_TOKENS};
     pooled turned = turned_tokens(graph, node->inputs[0]);
-    return turned.of_tokens && (low == 2 || low == -1) ? turned : none;
+    return turned.form == TM_FORM_TOKENS && (low == 2 || low == -1) ? turned : none;
 }
 
 // The constant (classes, channels) of Gemm, MatMul or a 1x1 Conv; transposed and scaled copies live in the graph.
@@ -104,7 +106,7 @@ static tagmask_status find_head(tm_graph *graph, size_t output, tm_cam_head *hea
     tm_cam_head found = {0};
     // With the pooling last, a 1x1 convolution before it is the linear map: pooling and map commute.
     pooled pool = find_pooled(graph, node);
-    if (pool.of_tokens) return unlike(graph, "a linear map after the mean of the tokens", node, err);
+    if (pool.form) return unlike(graph, "a linear map after the mean over places", node, err);
     bool last = pool.value >= 0;
     if (last) node = skip_views(graph, producer_of(graph, pool.value));
     bool linear = is_op(node, "Conv") || (!last && (is_op(node, "Gemm") || is_op(node, "MatMul")));
@@ -119,7 +121,7 @@ static tagmask_status find_head(tm_graph *graph, size_t output, tm_cam_head *hea
         features = pool.value;
     }
     if (features < 0 || graph->values[features].input >= 0) return unlike(graph, "features", NULL, err);
-    found.of_tokens = pool.of_tokens;
+    found.form = pool.form;
     found.features = graph->values[features].name;
     *head = found;
     return TAGMASK_OK;
@@ -140,14 +142,6 @@ tagmask_status tm_graph_cam_head(const tm_graph *graph, size_t output, tm_cam_he
     }
     *head = graph->heads[output];
     return TAGMASK_OK;
-}
-
-bool tm_has_places(tm_dtype dtype, const tm_shape *shape) {
-    return dtype == TM_FLOAT32 && shape->rank == 4 && shape->dim[0] == 1 && shape->dim[2] * shape->dim[3] > 1;
-}
-
-bool tm_has_tokens(tm_dtype dtype, const tm_shape *shape) {
-    return dtype == TM_FLOAT32 && shape->rank == 3 && shape->dim[0] == 1 && shape->dim[1] > 1 && shape->dim[2] > 1;
 }
 
 static bool is_output(const tm_graph *graph, const char *name) {
@@ -184,11 +178,13 @@ const char *tm_plan_last_features(const tm_plan *plan, bool *unclear) {
     const char *last = NULL, *any = NULL, *tokens = NULL;
     for (size_t i = 0; tm_plan_layer(plan, i, &layer); i++) {
         if (is_block(graph, layer.name)) last = NULL;  // what comes before it does not tell of what it makes
-        if (block && !strcmp(layer.name, block) && tm_has_tokens(layer.dtype, &layer.shape)) tokens = block;
-        bool several = tm_has_places(layer.dtype, &layer.shape) && layer.shape.dim[1] > 1;
+        bool fits = tm_has_features(layer.dtype, &layer.shape, layer.form);
+        if (fits && block && !strcmp(layer.name, block)) tokens = block;
+        bool several = fits && layer.form != TM_FORM_TOKENS && layer.shape.dim[layer.form == TM_FORM_LAST ? 3 : 1] > 1;
         if (!several || is_output(graph, layer.name)) continue;
         any = layer.name;
-        if (!graph->attention_count || !is_order_of_tokens(layer.op_type)) last = layer.name;
+        bool clear = layer.form == TM_FORM_LAST || !is_order_of_tokens(layer.op_type);
+        if (!graph->attention_count || clear) last = layer.name;
     }
     if (!last) last = tokens;
     *unclear = !last && any;

@@ -145,12 +145,19 @@ typedef struct tm_value_info {
 size_t tm_graph_inputs(const tm_graph *graph, const tm_value_info **infos);
 size_t tm_graph_outputs(const tm_graph *graph, const tm_value_info **infos);  // model outputs, then extra outputs
 
+// How a tensor that a map can be made of lies.
+typedef enum tm_feature_form {
+    TM_FORM_PLACES = 0,  // (1, channels, height, width)
+    TM_FORM_LAST,        // (1, height, width, channels)
+    TM_FORM_TOKENS       // (1, tokens, channels)
+} tm_feature_form;
+
 // What a CAM needs, found by walking back from an output: Gemm/MatMul(+Add) <- Flatten/Reshape/Squeeze <-
 // GlobalAveragePool/ ReduceMean <- features. weight is (classes, channels) row-major, owned by the graph.
 // TAGMASK_ERROR_UNSUPPORTED when the graph does not end that way (the message says what was found instead).
 typedef struct tm_cam_head {
     const char *features;  // name of the tensor before the pooling: load again with it as extra output
-    bool of_tokens;        // (1, tokens, channels); else (1, channels, height, width)
+    tm_feature_form form;  // of the features
     const float *weight;
     int64_t classes, channels;
 } tm_cam_head;
@@ -222,12 +229,13 @@ typedef struct tm_layer_info {
     const char *op_type;  // of the operator that makes it
     tm_dtype dtype;
     tm_shape shape;
+    tm_feature_form form;
 } tm_layer_info;
 bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer);
-// Whether a map can be made of the tensor: 1 x channels x height x width with more than one place, or 1 x tokens x
-// channels, if the last tokens are places (mask/tokens.h).
-bool tm_has_places(tm_dtype dtype, const tm_shape *shape);
-bool tm_has_tokens(tm_dtype dtype, const tm_shape *shape);
+// How output i of the graph, which has that shape, lies, as far as the operators before it tell.
+tm_feature_form tm_graph_form(const tm_graph *graph, size_t i, const tm_shape *shape);
+// Whether a map can be made of the tensor: it has more than one place, or token (mask/tokens.h).
+bool tm_has_features(tm_dtype dtype, const tm_shape *shape, tm_feature_form form);
 // What comes nearest to the features before a pooling where there is none: the last layer before the outputs that tells
 // several things of several places; after the last attention block, or else the tokens of that. NULL: there is none.
 // *unclear: there is nothing but tokens in some order, whose places nobody knows.

@@ -148,6 +148,8 @@ tagmask_status tm_gradient_append(tm_graph *graph, const tm_gradient *gradient, 
 tagmask_status tm_find_biases(tm_graph *graph, tm_error *err);
 
 // attention.c
+// feature_form.c
+tm_feature_form tm_form_of(const tm_graph *graph, int32_t value, const tm_shape *shape);
 tagmask_status tm_find_attentions(tm_graph *graph, tm_error *err);
 // For the import: the value of that name, which tm_graph_attentions gives, as one more output of an operator Attention;
 // -1 where there is no such operator.

@@ -325,8 +325,9 @@ bool tm_plan_layer(const tm_plan *plan, size_t i, tm_layer_info *layer) {
         for (size_t o = 0; item && o < item->node.output_count; o++) {
             int32_t value = item->node.outputs[o];
             if (value < 0 || i--) continue;
+            const tm_shape *shape = &item->ctx->out[o].shape;
             *layer = (tm_layer_info){plan->graph->values[value].name, item->node.op_type, item->ctx->out[o].dtype,
-                                     item->ctx->out[o].shape};
+                                     *shape, tm_form_of(plan->graph, value, shape)};
             return true;
         }
     }

@@ -28,8 +28,8 @@ typedef enum tm_network_kind {
 #define TM_MAX_NETWORKS 12  // for TM_MAX_LAYERS layers, features and gradients
 typedef struct tm_engine_network {
     tm_network_kind kind;
-    char *layer;     // NULL: none is loaded
-    bool of_tokens;  // of features: the layer is (1, tokens, channels)
+    char *layer;           // NULL: none is loaded
+    tm_feature_form form;  // of features: the layer's
     tm_graph *graph;
     // Outputs of the graph. Affinity SIZE_MAX: no such layer.
     size_t features_output, affinity_output, gradient_output;

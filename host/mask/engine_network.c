@@ -212,12 +212,12 @@ const char *tm_engine_features(const tagmask_engine *engine) {
     return engine->network.layer;
 }
 
-// The layer's features for a picture of usual size, and whether they are tokens.
+// The layer's features for a picture of usual size, and how they lie.
 static tagmask_status look_at_features(const tm_pack *pack, tm_engine_network *network, tm_plan **plan,
                                        tm_tensor *features, tm_error *err) {
     TM_TRY(usual_plan(pack, network->graph, plan, err));
     *features = tm_plan_output(*plan, network->features_output);
-    network->of_tokens = tm_has_tokens(features->dtype, &features->shape);
+    network->form = tm_graph_form(network->graph, network->features_output, &features->shape);
     return TAGMASK_OK;
 }
 
@@ -227,13 +227,13 @@ static tagmask_status check_places(const tm_pack *pack, tm_engine_network *netwo
     tm_tensor features, places;
     char text[128];
     TM_TRY(look_at_features(pack, network, &plan, &features, err));
-    if (tm_has_places(features.dtype, &features.shape)) return TAGMASK_OK;
     tm_shape picture = tm_plan_input(plan, 0).shape;
     const tm_token_source source = {pack, (uint32_t)picture.dim[3], (uint32_t)picture.dim[2]};
-    if (network->of_tokens) return tm_token_places(&source, &features.shape, &places, err);
+    if (tm_has_features(features.dtype, &features.shape, network->form))
+        return tm_token_places(&source, &features, network->form, &places, err);
     return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "%s: layer '%.200s' has shape %s; expected 1 x channels x height x width with more than one place, "
-                   "or 1 x tokens x channels: 'tagmask layers' lists the layers with their shapes",
+                   "%s: layer '%.200s' has shape %s; expected 1 x channels x height x width (or channels last) with "
+                   "more than one place, or 1 x tokens x channels: 'tagmask layers' lists the layers with their shapes",
                    pack->model_path, network->layer, tm_shape_text(&features.shape, text, sizeof text));
 }
 
@@ -246,12 +246,13 @@ static tagmask_status find_head(tagmask_engine *engine, tm_cam_head *head, tm_er
     char text[128];
     bool looked = !look_at_features(pack, &engine->network, &plan, &features, &unused);
     TM_TRY(tm_graph_cam_head(engine->network.graph, (size_t)pack->output, head, err));
-    if (!head->of_tokens) return TAGMASK_OK;
-    if (looked && engine->network.of_tokens) return check_places(pack, &engine->network, err);
-    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "%s: no CAM can be made: the mean over dimension 1 is of '%.200s', whose shape is %s; expected 1 x "
-                   "tokens x channels",
-                   pack->model_path, head->features, tm_shape_text(&features.shape, text, sizeof text));
+    if (head->form == TM_FORM_PLACES) return TAGMASK_OK;
+    if (looked && engine->network.form == head->form) return check_places(pack, &engine->network, err);
+    return tm_fail(
+        err, TAGMASK_ERROR_UNSUPPORTED,
+        "%s: no CAM can be made: the mean before the classes is of '%.200s', whose shape is %s; expected 1 x "
+        "tokens x channels or 1 x height x width x channels",
+        pack->model_path, head->features, tm_shape_text(&features.shape, text, sizeof text));
 }
 
 tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {

@@ -45,11 +45,12 @@ tagmask_status tm_map_record_plan(const tm_views_context *context, tm_work *work
     return tm_plan_record(plan, work->recorder, err);
 }
 
-// Features or gradients of tokens become those of places.
-static tagmask_status take_places(tm_work *work, const tm_token_source *source, tm_tensor *tensor, tm_error *err) {
+// Features or gradients that lie otherwise become those of places.
+static tagmask_status take_places(tm_work *work, const tm_token_source *source, tm_feature_form form, tm_tensor *tensor,
+                                  tm_error *err) {
     tm_tensor places;
-    if (tensor->shape.rank != 3) return TAGMASK_OK;
-    TM_TRY(tm_token_places(source, &tensor->shape, &places, err));
+    TM_TRY(tm_token_places(source, tensor, form, &places, err));
+    if (form == TM_FORM_PLACES) return TAGMASK_OK;
     uint64_t bytes = tm_layout_bytes(&places.shape, places.layout);
     TM_TRY(tm_scratch_alloc(work->scratch, bytes, &places.slice, err));
     places.slice.size = bytes;
@@ -62,19 +63,20 @@ static tagmask_status record(const tm_views_context *context, tm_work *work, tm_
     const tm_engine_network *network;
     tm_plan *plan;
     tm_map map;
+    tm_feature_form form;
     TM_TRY(tm_engine_network_get(context->engine, view->method->network, view->layer, &network, err));
     TM_TRY(tm_map_plan(context->engine, network, view, &plan, err));
+    TM_TRY(tm_settle_form(network->graph, plan, network->features_output, &form, err));
+    if (form != TM_FORM_PLACES) TM_TRY(tm_plan_output_linear(plan, network->gradient_output, err));
     TM_TRY(tm_map_record_plan(context, work, view, plan, true, err));
     tm_tensor features = tm_plan_output(plan, network->features_output),
               gradients = tm_plan_output(plan, network->gradient_output);
-    bool fits = tm_has_places(features.dtype, &features.shape) || tm_has_tokens(features.dtype, &features.shape);
-    if (!fits || !features.slice.buffer || !gradients.slice.buffer ||
-        !tm_shape_equal(&features.shape, &gradients.shape))
+    if (!features.slice.buffer || !gradients.slice.buffer || !tm_shape_equal(&features.shape, &gradients.shape))
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: layer '%.200s' has no features that depend on the photo",
                        context->engine->classifier.model_path, network->layer);
     const tm_token_source source = {&context->engine->classifier, view->width, view->height};
-    TM_TRY(take_places(work, &source, &features, err));
-    TM_TRY(take_places(work, &source, &gradients, err));
+    TM_TRY(take_places(work, &source, form, &features, err));
+    TM_TRY(take_places(work, &source, form, &gradients, err));
     TM_TRY(view->method->of_gradients(work, &features, &gradients, &map, err));
     return tm_view_keep_map(work, view, &map, err);
 }

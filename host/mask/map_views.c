@@ -96,10 +96,11 @@ static tagmask_status load_networks(tagmask_engine *engine, const tm_map_method 
     if (method->needs & TM_MAP_FEATURES)
         status = tm_engine_network_get(engine, TM_NETWORK_FEATURES, layer, &network, err);
     if (status) tm_fail_prefix(err, "parameter layer: \"%.200s\"", layer);
-    if (!status && method->network == TM_NETWORK_TAIL && network->of_tokens)
+    if (!status && method->network == TM_NETWORK_TAIL && network->form != TM_FORM_PLACES)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "parameter method: %s takes layers with height and width; '%.200s' is tokens", method->name,
-                       network->layer);
+                       "parameter method: %s takes layers of shape 1 x channels x height x width; '%.200s' lies "
+                       "otherwise",
+                       method->name, network->layer);
     if (!status && method->network != TM_NETWORK_FEATURES) {
         status = tm_engine_network_get(engine, method->network, layer, &network, err);
         if (status) tm_fail_prefix(err, "parameter method: %s", method->name);

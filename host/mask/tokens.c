@@ -29,26 +29,39 @@ tagmask_status tm_token_find(const tm_token_source *source, uint32_t tokens, uin
                    pack->model_path, tokens, side, source->width, source->height, TM_MOST_OTHER_TOKENS);
 }
 
-tagmask_status tm_token_places(const tm_token_source *source, const tm_shape *tokens, tm_tensor *features,
-                               tm_error *err) {
+tagmask_status tm_settle_form(const tm_graph *graph, tm_plan *plan, size_t output, tm_feature_form *form,
+                              tm_error *err) {
+    tm_shape shape = tm_plan_output(plan, output).shape;
+    *form = tm_graph_form(graph, output, &shape);
+    return *form == TM_FORM_PLACES ? TAGMASK_OK : tm_plan_output_linear(plan, output, err);
+}
+
+tagmask_status tm_token_places(const tm_token_source *source, const tm_tensor *tensor, tm_feature_form form,
+                               tm_tensor *features, tm_error *err) {
+    const int64_t *dim = tensor->shape.dim;
     uint32_t columns, rows;
     char text[128];
-    if (!tm_has_tokens(TM_FLOAT32, tokens) || tokens->dim[1] > UINT16_MAX || tokens->dim[2] > UINT16_MAX)
+    if (!tm_has_features(tensor->dtype, &tensor->shape, form) || dim[1] > UINT16_MAX || dim[2] > UINT16_MAX)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "%s: the layer that is asked for has shape %s; expected 1 x tokens x channels",
-                       source->pack->model_path, tm_shape_text(tokens, text, sizeof text));
-    TM_TRY(tm_token_find(source, (uint32_t)tokens->dim[1], &columns, &rows, err));
-    *features = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, tokens->dim[2], rows, columns}}, {NULL, 0, 0}};
+                       "%s: the layer that is asked for has shape %s; expected float32 with more than one place",
+                       source->pack->model_path, tm_shape_text(&tensor->shape, text, sizeof text));
+    *features = *tensor;
+    if (form == TM_FORM_PLACES) return TAGMASK_OK;
+    *features = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, dim[3], dim[1], dim[2]}}, {NULL, 0, 0}};
+    if (form == TM_FORM_LAST) return TAGMASK_OK;
+    TM_TRY(tm_token_find(source, (uint32_t)dim[1], &columns, &rows, err));
+    features->shape = (tm_shape){4, {1, dim[2], rows, columns}};
     return TAGMASK_OK;
 }
 
-tagmask_status tm_token_record(tm_work *work, const tm_tensor *tokens, const tm_tensor *features, tm_error *err) {
-    int64_t places = features->shape.dim[2] * features->shape.dim[3];
+tagmask_status tm_token_record(tm_work *work, const tm_tensor *tensor, const tm_tensor *features, tm_error *err) {
+    int64_t places = features->shape.dim[2] * features->shape.dim[3], channels = features->shape.dim[1];
+    int64_t all = tensor->shape.rank == 3 ? tensor->shape.dim[1] : places;
     struct {
         uint32_t places, channels, skipped;
-    } push = {(uint32_t)places, (uint32_t)features->shape.dim[1], (uint32_t)(tokens->shape.dim[1] - places)};
+    } push = {(uint32_t)places, (uint32_t)channels, (uint32_t)(all - places)};
     tm_map_call call = {.shader = "cam/token_features",
-                        .bindings = {tokens->slice, features->slice},
+                        .bindings = {tensor->slice, features->slice},
                         .push = &push,
                         .push_size = sizeof push,
                         .elements = (uint64_t)push.places * push.channels};

@@ -1,4 +1,5 @@
-// Tokens of a transformer as features of places: the last of them are the patches of the picture, in rows.
+// Features that lie otherwise as features of places, (1, channels, height, width): with channels last, or tokens of a
+// transformer, of which the last are the patches of the picture, in rows.
 #ifndef TM_TOKENS_H
 #define TM_TOKENS_H
 
@@ -21,11 +22,14 @@ typedef struct tm_token_source {
 // The patches among so many tokens. Errors: UNSUPPORTED when they are no grid, which names pack and member.
 tagmask_status tm_token_find(const tm_token_source *source, uint32_t tokens, uint32_t *columns, uint32_t *rows,
                              tm_error *err);
-// *features: (1, channels, rows, columns) of tokens (1, tokens, channels), TM_LINEAR, without a slice. Errors: as
-// tm_token_find.
-tagmask_status tm_token_places(const tm_token_source *source, const tm_shape *tokens, tm_tensor *features,
-                               tm_error *err);
-// Tokens (linear) -> features, as tm_token_places describes them, with a slice.
-tagmask_status tm_token_record(tm_work *work, const tm_tensor *tokens, const tm_tensor *features, tm_error *err);
+// How an output of the graph lies in this plan, before it is recorded; what is not of places is then linear.
+tagmask_status tm_settle_form(const tm_graph *graph, tm_plan *plan, size_t output, tm_feature_form *form,
+                              tm_error *err);
+// *features: a tensor of that form as (1, channels, height, width), TM_LINEAR and without a slice; the tensor itself
+// where it has that form. Errors: as tm_token_find.
+tagmask_status tm_token_places(const tm_token_source *source, const tm_tensor *tensor, tm_feature_form form,
+                               tm_tensor *features, tm_error *err);
+// A linear tensor of another form -> features, as tm_token_places describes them, with a slice.
+tagmask_status tm_token_record(tm_work *work, const tm_tensor *tensor, const tm_tensor *features, tm_error *err);
 
 #endif

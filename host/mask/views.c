@@ -51,14 +51,13 @@ tagmask_status tm_view_record_input(const tm_views_context *context, tm_work *wo
     return tm_map_dispatch(work, &call, err);
 }
 
-// Features of places, or a transformer's tokens, which become such.
+// A saliency network's map lies as it says; features may lie otherwise, and become those of places.
 static tagmask_status describe_output(const tm_pack *pack, const tm_view *view, const tm_tensor *output,
-                                      tm_tensor *kept, tm_error *err) {
+                                      tm_feature_form form, tm_tensor *kept, tm_error *err) {
+    const tm_token_source source = {pack, view->width, view->height};
     bool ok = output->slice.buffer && output->dtype == TM_FLOAT32 && output->shape.dim[0] == 1;
-    if (ok && output->shape.rank == 3 && view->role != TM_ROLE_SALIENCY) {
-        const tm_token_source source = {pack, view->width, view->height};
-        return tm_token_places(&source, &output->shape, kept, err);
-    }
+    if (ok && form != TM_FORM_PLACES && view->role != TM_ROLE_SALIENCY)
+        return tm_token_places(&source, output, form, kept, err);
     *kept = *output;
     if (ok && output->shape.rank == 4) return TAGMASK_OK;
     char text[128];
@@ -68,15 +67,17 @@ static tagmask_status describe_output(const tm_pack *pack, const tm_view *view, 
                    pack->model_path, tm_shape_text(&output->shape, text, sizeof text));
 }
 
-static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *view, tm_tensor output, tm_error *err) {
+static tagmask_status keep_output(tm_work *work, const tm_pack *pack, tm_view *view, tm_tensor output,
+                                  tm_feature_form form, tm_error *err) {
     tm_tensor *kept = &view->outputs[view->output_count];
     tm_buffer *buffer = NULL;
-    TM_TRY(describe_output(pack, view, &output, kept, err));
+    TM_TRY(describe_output(pack, view, &output, form, kept, err));
     uint64_t bytes = tm_layout_bytes(&kept->shape, kept->layout);
+    bool moved = !kept->slice.buffer;
     TM_TRY(tm_buffer_create(work->gpu, bytes, TM_MEMORY_DEVICE, &buffer, err));
     kept->slice = (tm_slice){buffer, 0, bytes};
     view->output_count++;
-    if (output.shape.rank == 3) return tm_token_record(work, &output, kept, err);
+    if (moved) return tm_token_record(work, &output, kept, err);
     output.slice.size = bytes;
     return tm_copy(work->recorder, output.slice, kept->slice, err);
 }
@@ -186,6 +187,10 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
     TM_TRY(tm_graph_plan(network.graph, &network.input, 1, &plan, err));
     // Scores that are maps are small beside the network, and read by the host.
     if (has_scores) TM_TRY(tm_plan_output_linear(plan, (size_t)pack->output, err));
+    tm_feature_form form, affinity_form = TM_FORM_PLACES;
+    bool has_affinity = network.affinity_output != SIZE_MAX;
+    TM_TRY(tm_settle_form(network.graph, plan, network.features_output, &form, err));
+    if (has_affinity) TM_TRY(tm_settle_form(network.graph, plan, network.affinity_output, &affinity_form, err));
     tm_tensor target = tm_plan_input(plan, 0);
     TM_TRY(view->tail_dilation ? record_tail_input(work, view, &target, err)
                                : tm_view_record_input(context, work, view, &target, err));
@@ -194,9 +199,9 @@ static tagmask_status record_view(const tm_views_context *context, tm_work *work
     if (view->role == TM_ROLE_SALIENCY && first.shape.rank == 4 && first.shape.dim[1] != 1)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: its map has %lld channels; expected 1", pack->model_path,
                        (long long)first.shape.dim[1]);
-    TM_TRY(keep_output(work, pack, view, first, err));
-    if (network.affinity_output != SIZE_MAX)
-        TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.affinity_output), err));
+    TM_TRY(keep_output(work, pack, view, first, form, err));
+    if (has_affinity)
+        TM_TRY(keep_output(work, pack, view, tm_plan_output(plan, network.affinity_output), affinity_form, err));
     return has_scores ? read_scores(work, engine, view, plan, err) : TAGMASK_OK;
 }
 

@@ -730,8 +730,7 @@ static void wrong_layers_are_told(void **state) {
     expect_error(c.session, "gradcam", "a,b,c,d,e,f,g", 0, "names 7 layers; expected at most 6");
     expect_error(c.session, "gradcam", "middle,midle", 0, "middle");
     expect_error(c.session, "gradcam", "middle,logits", 0, "layer 'logits' has shape 1x3; expected");
-    expect_error(c.session, "ablationcam", "middle", 0,
-                 "ablationcam takes layers with height and width; 'middle' is tokens");
+    expect_error(c.session, "ablationcam", "middle", 0, "'middle' lies otherwise");
     expect_error(c.session, "rollout", "aattention,battention", 0, "the method rollout has none to choose");
     end(&c);
 }

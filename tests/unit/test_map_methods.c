@@ -24,7 +24,8 @@ static int close_device(void **state) {
 
 // ---- Packs whose networks end otherwise than CAM wants
 
-typedef enum ending { TWO_DENSE, MAPS } ending;
+typedef enum ending { TWO_DENSE, MAPS, CHAIN, CHANNELS_FIRST, CHANNELS_LAST } ending;
+enum { LINKS = 8 };  // of CHAIN
 
 static void write_text(const char *folder, const char *name, const char *text, size_t size) {
     tm_error err = TAGMASK_ERROR_INIT;
@@ -45,12 +46,48 @@ static void add_conv(onnx_model *m, const char *from, const char *to, int64_t in
     free(inputs);
 }
 
-static void end_with_dense(onnx_model *m) {
+// link0 to link7.
+static void add_chain(onnx_model *m) {
+    for (int i = 0; i < LINKS; i++) {
+        char *from = i ? tm_format("link%d", i - 1) : tm_format("features"), *to = tm_format("link%d", i);
+        onnx_add(m, "Sin", from, to);
+        free(from);
+        free(to);
+    }
+}
+
+// The same function twice: a product with a matrix, Relu, mean over the places, one linear map. `mixed` are the
+// features.
+static void end_by_places(onnx_model *m, bool last) {
+    float *mix = test_noise(3, 8 * 8, -1, 1), *turned = test_noise(3, 8 * 8, -1, 1),
+          *dense = test_noise(4, 8 * 3, -1, 1);
+    for (int i = 0; i < 64; i++) turned[i] = mix[i % 8 * 8 + i / 8];
+    onnx_constant(m, "dense", TM_FLOAT32, DIMS(8, 3), dense);
+    if (last) {
+        onnx_constant(m, "mix", TM_FLOAT32, DIMS(8, 8), mix);
+        onnx_ints(m, onnx_add(m, "Transpose", "features", "turned"), "perm", DIMS(0, 2, 3, 1));
+        onnx_add(m, "MatMul", "turned,mix", "product");
+    } else {
+        onnx_constant(m, "mix", TM_FLOAT32, DIMS(8, 8, 1, 1), turned);
+        onnx_add(m, "Conv", "features,mix", "product");
+    }
+    onnx_add(m, "Relu", "product", "mixed");
+    onnx_node *mean = onnx_add(m, "ReduceMean", "mixed", "mean");
+    if (last) onnx_ints(m, mean, "axes", DIMS(1, 2));
+    if (!last) onnx_ints(m, mean, "axes", DIMS(2, 3));
+    onnx_int(m, mean, "keepdims", 0);
+    onnx_add(m, "MatMul", "mean,dense", "scores");
+    free(mix);
+    free(turned);
+    free(dense);
+}
+
+static void end_with_dense(onnx_model *m, const char *from) {
     float *first = test_noise(1, 8 * 6, -1, 1), *second = test_noise(2, 6 * 3, -1, 1);
     for (int i = 0; i < 6; i++) second[3 * i + 2] = 0;
     onnx_constant(m, "first_dense", TM_FLOAT32, DIMS(8, 6), first);
     onnx_constant(m, "second_dense", TM_FLOAT32, DIMS(6, 3), second);
-    onnx_add(m, "GlobalAveragePool", "features", "pooled");
+    onnx_add(m, "GlobalAveragePool", from, "pooled");
     onnx_add(m, "Flatten", "pooled", "flat");
     onnx_add(m, "MatMul", "flat,first_dense", "hidden");
     onnx_add(m, "Relu", "hidden", "hidden_relu");
@@ -80,8 +117,13 @@ static char *make_pack(ending how) {
     onnx_add(m, "Relu", "below", "dead");
     onnx_add(m, "Mul", "features,large", "larger");
     onnx_add(m, "Mul", "larger,large", "wild");
-    if (how == TWO_DENSE) end_with_dense(m);
+    if (how == TWO_DENSE) end_with_dense(m, "features");
     if (how == MAPS) add_conv(m, "features", "scores", 8, 3);
+    if (how == CHAIN) {
+        add_chain(m);
+        end_with_dense(m, "link7");
+    }
+    if (how == CHANNELS_FIRST || how == CHANNELS_LAST) end_by_places(m, how == CHANNELS_LAST);
     onnx_output(m, "scores");
     size_t size;
     uint8_t *bytes = onnx_bytes(m, &size);
@@ -179,19 +221,20 @@ static void each_method_makes_its_own_map(void **state) {
 // More layers than an engine keeps networks for, twice: one that went comes back as it was.
 static void layers_by_name(void **state) {
     (void)state;
-    static const char *const layers[] = {"first", "middle", "features"};
-    tagmask_engine *engine = open_engine(tiny_classifier());
-    for (size_t m = 0; m < TM_ARRAY_LEN(methods); m++) {
-        // One method of features and one of gradients: the others find their layers in the same way.
-        if (strcmp(methods[m].name, "eigencam") && strcmp(methods[m].name, "gradcam")) continue;
-        float *first[TM_ARRAY_LEN(layers)];
+    static const char *const ways[] = {"eigencam", "layercam"};  // the others find their layers in the same ways
+    char *folder = make_pack(CHAIN);
+    tagmask_engine *engine = open_engine(folder);
+    for (size_t w = 0; w < TM_ARRAY_LEN(ways); w++) {
+        float *first[LINKS];
         size_t count;
-        for (size_t i = 0; i < 2 * TM_ARRAY_LEN(layers); i++) {
-            size_t at = i % TM_ARRAY_LEN(layers);
+        for (size_t i = 0; i < (size_t)2 * LINKS; i++) {
+            size_t at = i % LINKS;
+            char *layer = tm_format("link%zu", at);
             tagmask_session *session = tiny_session(engine);
-            const tagmask_params params = params_of(methods[m].name, layers[at]);
+            const tagmask_params params = params_of(ways[w], layer);
             float *maps = maps_of(session, &params, &count);
             tagmask_session_free(session);
+            free(layer);
             if (i == at) {
                 first[at] = maps;
                 continue;
@@ -199,12 +242,41 @@ static void layers_by_name(void **state) {
             assert_memory_equal(maps, first[at], 2 * count * sizeof *maps);
             free(maps);
         }
-        for (size_t i = 0; i < TM_ARRAY_LEN(layers); i++) {
-            if (i && !memcmp(first[i], first[i - 1], count * sizeof **first)) fail_msg("%s changes nothing", layers[i]);
-        }
-        for (size_t i = 0; i < TM_ARRAY_LEN(layers); i++) free(first[i]);
+        for (size_t i = 1; i < LINKS; i++)
+            if (!memcmp(first[i], first[i - 1], count * sizeof **first))
+                fail_msg("%s: link%zu changes nothing", ways[w], i);
+        for (size_t i = 0; i < LINKS; i++) free(first[i]);
     }
     tagmask_engine_free(engine);
+    free(folder);
+}
+
+static void expect_error(tagmask_engine *engine, const char *method, const char *layer, const char *words);
+
+// Channels behind height and width, as transformers have them: the same maps as with channels first.
+static void channels_may_be_last(void **state) {
+    (void)state;
+    static const char *const same[] = {"cam", "eigencam", "gradcam", "gradcam++", "layercam", "scorecam"};
+    char *folders[] = {make_pack(CHANNELS_FIRST), make_pack(CHANNELS_LAST)};
+    tagmask_engine *engines[] = {open_engine(folders[0]), open_engine(folders[1])};
+    for (size_t i = 0; i < TM_ARRAY_LEN(same); i++) {
+        float *maps[2];
+        size_t count;
+        for (int k = 0; k < 2; k++) {
+            tagmask_session *session = tiny_session(engines[k]);
+            const tagmask_params params = params_of(same[i], strcmp(same[i], "cam") ? "mixed" : NULL);
+            maps[k] = maps_of(session, &params, &count);
+            tagmask_session_free(session);
+        }
+        assert_close(maps[1], maps[0], 2 * count, 1e-4);
+        free(maps[0]);
+        free(maps[1]);
+    }
+    expect_error(engines[1], "ablationcam", "mixed", "'mixed' lies otherwise");
+    for (int k = 0; k < 2; k++) {
+        tagmask_engine_free(engines[k]);
+        free(folders[k]);
+    }
 }
 
 static double correlation(const float *a, const float *b, size_t count) {
@@ -381,6 +453,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_method_makes_its_own_map),
         cmocka_unit_test(layers_by_name),
+        cmocka_unit_test(channels_may_be_last),
         cmocka_unit_test(of_the_last_features_gradients_make_cam),
         cmocka_unit_test(maps_are_found_in_the_cache),
         cmocka_unit_test(wrong_names_are_told),
