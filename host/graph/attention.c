@@ -187,3 +187,72 @@ tagmask_status tm_attention_expose(tm_graph *graph, const char *name, int32_t *v
     }
     return TAGMASK_OK;
 }
+
+// ---- The sum of their heads' means
+
+enum { MADE_OPSET = 13 };  // in which ReduceMean has its axes as an attribute
+
+// A node after node `at` that makes a new value of others; the array of nodes has room for it. -1: no memory is left.
+static int32_t insert_node(tm_graph *graph, size_t at, const char *type, const int32_t *inputs, size_t count) {
+    char name[300];
+    (void)snprintf(name, sizeof name, "%s of attention, up to '%.200s'", type, graph->nodes[at].name);
+    tm_node made = {.op = tm_op_find("", type, MADE_OPSET, NULL),
+                    .name = tm_arena_strdup(&graph->arena, name),
+                    .op_type = tm_arena_strdup(&graph->arena, type),
+                    .opset = MADE_OPSET,
+                    .input_count = count,
+                    .output_count = 1,
+                    .inputs = tm_arena_alloc(&graph->arena, count * sizeof *made.inputs),
+                    .outputs = tm_arena_alloc(&graph->arena, sizeof *made.outputs),
+                    .fused = {.residual = -1}};
+    int32_t value = tm_add_value(graph, name);
+    if (!made.name || !made.op_type || !made.inputs || !made.outputs || value < 0) return -1;
+    memcpy(made.inputs, inputs, count * sizeof *inputs);
+    made.outputs[0] = value;
+    memmove(graph->nodes + at + 2, graph->nodes + at + 1, (graph->node_count - at - 1) * sizeof made);
+    graph->nodes[at + 1] = made;
+    graph->node_count++;
+    for (size_t v = 0; v < graph->value_count; v++)
+        if (graph->values[v].producer > (int32_t)at) graph->values[v].producer++;
+    graph->values[value].producer = (int32_t)at + 1;
+    return value;
+}
+
+// The mean of the heads, which are the last dimension but two.
+static int32_t mean_of_heads(tm_graph *graph, int32_t probabilities) {
+    size_t at = (size_t)graph->values[probabilities].producer;
+    struct tm_attr *attrs = tm_arena_alloc(&graph->arena, 2 * sizeof *attrs);
+    int64_t *axes = tm_arena_alloc(&graph->arena, sizeof *axes);
+    int32_t mean = attrs && axes ? insert_node(graph, at, "ReduceMean", &probabilities, 1) : -1;
+    if (mean < 0) return -1;
+    *axes = -3;
+    attrs[0] = (struct tm_attr){.name = "axes", .kind = TM_ATTR_INTS, .count = 1, .ints = axes};
+    attrs[1] = (struct tm_attr){.name = "keepdims", .kind = TM_ATTR_INT, .i = 0};
+    graph->nodes[at + 1].attrs = attrs;
+    graph->nodes[at + 1].attr_count = 2;
+    return mean;
+}
+
+tagmask_status tm_attention_mean(tm_graph *graph, tm_error *err) {
+    tm_node *nodes = tm_arena_alloc(&graph->arena, (graph->node_count + 2 * graph->output_count) * sizeof *nodes);
+    if (!nodes) return tm_memory_fail(err);
+    memcpy(nodes, graph->nodes, graph->node_count * sizeof *nodes);
+    graph->nodes = nodes;
+    int32_t sum = -1;
+    for (size_t i = 0; i < graph->output_count; i++) {
+        tm_value *probabilities = &graph->values[graph->outputs[i]];
+        if (!probabilities->output) continue;  // an output of the model's own, too
+        probabilities->output = false;
+        int32_t mean = mean_of_heads(graph, graph->outputs[i]);
+        if (mean < 0) return tm_memory_fail(err);
+        int32_t at = graph->values[mean].producer;
+        if (sum >= 0) at = TM_MAX(at, graph->values[sum].producer);
+        sum = sum < 0 ? mean : insert_node(graph, (size_t)at, "Add", (const int32_t[]){sum, mean}, 2);
+        if (sum < 0) return tm_memory_fail(err);
+    }
+    graph->values[sum].output = true;
+    graph->outputs[0] = sum;
+    graph->output_infos[0] = (tm_value_info){"attention", TM_FLOAT32, {.rank = -1}};
+    graph->output_count = 1;
+    return TAGMASK_OK;
+}

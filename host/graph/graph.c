@@ -124,6 +124,13 @@ static tagmask_status prepare(tm_graph *graph, tm_error *err) {
     return tm_recorder_finish(recorder, err);
 }
 
+// The outputs of what is loaded.
+typedef enum kept_outputs {
+    OWN_AND_EXTRA = 0,
+    ONLY_EXTRA,
+    MEAN_OF_EXTRA  // one: attention.c
+} kept_outputs;
+
 // What is loaded of a model.
 typedef struct request {
     tm_precision precision;
@@ -131,7 +138,7 @@ typedef struct request {
     size_t extra_count;
     const tm_tail *tail;          // NULL: the whole network
     const tm_gradient *gradient;  // NULL: none
-    bool only;                    // the extra outputs, none of the model's own
+    kept_outputs outputs;
 } request;
 
 static bool is_extra(const request *wanted, const char *name) {
@@ -169,7 +176,8 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
     graph->name = tm_arena_strdup(&graph->arena, name);
     tagmask_status status = graph->name ? tm_import(graph, data, size, folder, wanted->extra, wanted->extra_count, err)
                                         : tm_memory_fail(err);
-    if (status == TAGMASK_OK && wanted->only) drop_own_outputs(graph, wanted);
+    if (status == TAGMASK_OK && wanted->outputs != OWN_AND_EXTRA) drop_own_outputs(graph, wanted);
+    if (status == TAGMASK_OK && wanted->outputs == MEAN_OF_EXTRA) status = tm_attention_mean(graph, err);
     if (status == TAGMASK_OK && wanted->tail) join_own_outputs(graph, wanted);
     if (status == TAGMASK_OK && wanted->tail) status = tm_tail_cut(graph, wanted->tail->from, err);
     if (status == TAGMASK_OK && wanted->gradient) status = tm_gradient_append(graph, wanted->gradient, err);
@@ -193,7 +201,7 @@ static tagmask_status load(tm_gpu *gpu, const uint8_t *data, size_t size, const 
 tagmask_status tm_graph_load_memory_as(tm_gpu *gpu, tm_precision precision, const uint8_t *data, size_t size,
                                        const char *name_for_messages, const char *const *extra_outputs,
                                        size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL, false};
+    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL, OWN_AND_EXTRA};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 
@@ -235,26 +243,32 @@ static tagmask_status load_file(tm_gpu *gpu, const char *path, const request *wa
 
 tagmask_status tm_graph_load_as(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *extra_outputs,
                                 size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL, false};
+    const request wanted = {precision, extra_outputs, extra_count, NULL, NULL, OWN_AND_EXTRA};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_layers(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *layers,
                                     size_t count, tm_graph **graph, tm_error *err) {
-    const request wanted = {precision, layers, count, NULL, NULL, true};
+    const request wanted = {precision, layers, count, NULL, NULL, ONLY_EXTRA};
+    return load_file(gpu, path, &wanted, graph, err);
+}
+
+tagmask_status tm_graph_load_attention(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *blocks,
+                                       size_t count, tm_graph **graph, tm_error *err) {
+    const request wanted = {precision, blocks, count, NULL, NULL, MEAN_OF_EXTRA};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_tail(tm_gpu *gpu, const char *path, const tm_tail *tail, const char *const *extra_outputs,
                                   size_t extra_count, tm_graph **graph, tm_error *err) {
-    const request wanted = {tail->precision, extra_outputs, extra_count, tail, NULL, false};
+    const request wanted = {tail->precision, extra_outputs, extra_count, tail, NULL, OWN_AND_EXTRA};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
 tagmask_status tm_graph_load_gradient(tm_gpu *gpu, const char *path, const tm_gradient *gradient,
                                       const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                       tm_error *err) {
-    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, false};
+    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, OWN_AND_EXTRA};
     return load_file(gpu, path, &wanted, graph, err);
 }
 
@@ -262,7 +276,7 @@ tagmask_status tm_graph_load_gradient_memory(tm_gpu *gpu, const uint8_t *data, s
                                              const char *name_for_messages, const tm_gradient *gradient,
                                              const char *const *extra_outputs, size_t extra_count, tm_graph **graph,
                                              tm_error *err) {
-    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, false};
+    const request wanted = {gradient->precision, extra_outputs, extra_count, NULL, gradient, OWN_AND_EXTRA};
     return load(gpu, data, size, name_for_messages, NULL, &wanted, graph, err);
 }
 

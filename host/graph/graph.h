@@ -95,6 +95,11 @@ static inline tagmask_status tm_graph_load_memory(tm_gpu *gpu, const uint8_t *da
 // in theirs.
 tagmask_status tm_graph_load_layers(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *layers,
                                     size_t count, tm_graph **graph, tm_error *err);
+// The network as far as attention blocks (at least one, names as tm_graph_attentions gives them) need it. Its only
+// output, "attention", is the sum over the blocks of the mean of each one's heads, (queries, keys) or with a batch
+// before: added up while the network runs, so that the heads of one block at a time are in memory.
+tagmask_status tm_graph_load_attention(tm_gpu *gpu, tm_precision precision, const char *path, const char *const *blocks,
+                                       size_t count, tm_graph **graph, tm_error *err);
 // The network from the inner tensor `from` (float32, rank 4) on, as a network with that one input. dilation: the taps
 // of all convolutions with an extent are so many times as far apart. dense: strides of convolutions become 1 and what
 // follows them is dilated instead, so that the output is as fine as the input. Pads become half of a kernel's reach.

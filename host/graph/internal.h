@@ -154,6 +154,8 @@ tagmask_status tm_find_attentions(tm_graph *graph, tm_error *err);
 // For the import: the value of that name, which tm_graph_attentions gives, as one more output of an operator Attention;
 // -1 where there is no such operator.
 tagmask_status tm_attention_expose(tm_graph *graph, const char *name, int32_t *value, tm_error *err);
+// For tm_graph_load_attention, between the import and the passes: the outputs, which are probabilities, become one.
+tagmask_status tm_attention_mean(tm_graph *graph, tm_error *err);
 
 // cam_head.c
 void tm_find_cam_heads(tm_graph *graph);

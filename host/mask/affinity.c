@@ -1,5 +1,6 @@
 // A class activation map spread over places whose features are alike, and sharpened by what the features can tell.
 #include "mask/cam.h"
+#include "mask/map_table.h"
 
 enum { MOST_PLACES = 16384, MOST_RIDGE_CHANNELS = 256 };  // of an affinity layer; as in ridge_solve.comp
 
@@ -127,8 +128,21 @@ static tagmask_status predict(tm_work *work, const grid *g, float lambda, const 
     return tm_map_dispatch(work, &call, err);
 }
 
+// The same random walk by a matrix that is there already: the view is that of attention (affinity_attention.c).
+static tagmask_status walk_by_matrix(tm_work *work, const tm_view *view, const tm_affinity *how, const tm_map *source,
+                                     const tm_map *target, tm_error *err) {
+    const tm_tensor *matrix = &view->outputs[0];
+    tm_map low;
+    TM_TRY(tm_scratch_map(work, (uint32_t)matrix->shape.dim[3], (uint32_t)matrix->shape.dim[2], &low, err));
+    TM_TRY(tm_map_resize(work, source, &low, NULL, view->mirror, err));
+    for (uint32_t step = 0; step < how->steps; step++) TM_TRY(tm_map_weighted(work, matrix, low.slice, &low, err));
+    TM_TRY(tm_map_resize(work, &low, target, NULL, view->mirror, err));
+    return tm_map_normalize(work, target, target, err);
+}
+
 tagmask_status tm_affinity_record(tm_work *work, const tm_view *view, const tm_affinity *how, const tm_map *source,
                                   const tm_map *target, tm_error *err) {
+    if (view->method) return walk_by_matrix(work, view, how, source, target, err);
     const tm_tensor *features = &view->outputs[view->role == TM_ROLE_CLASSIFIER];
     if (features->shape.dim[2] * features->shape.dim[3] > MOST_PLACES)
         return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,

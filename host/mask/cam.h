@@ -40,8 +40,9 @@ tagmask_status tm_cam_record(tm_work *work, const tagmask_engine *engine, const 
 // The mean of each channel of (1, channels, height, width) over its places: channels floats in scratch (affinity.c).
 tagmask_status tm_feature_means(tm_work *work, const tm_tensor *features, tm_map *means, tm_error *err);
 
-// Spreads a map over similar places, by the affinity features of `view` (affinity.c), or by all that a features network
-// says of them: target = min-max of the result.
+// Spreads a map over similar places, by the affinity features of `view` (affinity.c), by all that a features network
+// says of them, or by attention (a view of tm_map_affinity, of which only the steps count): target = min-max of the
+// result.
 typedef struct tm_affinity {
     float temperature;  // of exp((cosine - 1) / temperature)
     uint32_t steps;     // of the random walk

@@ -58,6 +58,13 @@ typedef struct tm_engine_aide {
     tm_buffer *class_weights;
 } tm_engine_aide;
 
+// Attention that says which places belong together: a network as far as its attention blocks need it.
+typedef struct tm_engine_attention {
+    uint32_t blocks;  // how many of the last ones, or as many as there are; 0: all
+    tm_role role;     // whose network it is
+    tm_graph *graph;  // of one output, as tm_graph_load_attention; NULL: none is loaded
+} tm_engine_attention;
+
 struct tagmask_engine {
     tagmask_device *device;
     tm_pack classifier, saliency;
@@ -70,6 +77,7 @@ struct tagmask_engine {
     tm_error no_cam;
     bool features_unclear;  // the usual layer has no places that anybody knows: maps need another, or attention
     tm_engine_aide second, features;
+    tm_engine_attention attention;
     tm_tags *tags;
     tm_engine_tail tails[TM_MAX_TAILS];
     size_t tail_count;
@@ -102,12 +110,28 @@ tm_engine_aide *tm_engine_aide_of(tagmask_engine *engine, tm_role role);
 // Makes such a network, which the engine has (wanted), ready. Takes the device's lock. Errors: those of loading a pack
 // and its network; UNSUPPORTED when the second classifier has other classes than the first.
 tagmask_status tm_engine_need(tagmask_engine *engine, tm_role role, tm_error *err);
+// Its pack, without the network. The caller holds the device's lock.
+tagmask_status tm_engine_aide_pack(tagmask_engine *engine, tm_role role, tm_error *err);
 // For engine.c: which packs are taken. classifier: the first one's name as the caller gave it. The caller holds the
 // device's lock.
 tagmask_status tm_engine_choose_aides(tagmask_engine *engine, const char *classifier,
                                       const tagmask_load_options *options, tm_error *err);
 void tm_engine_free_aides(tagmask_engine *engine);
 tagmask_status tm_engine_upload_weights(tm_gpu *gpu, const tm_cam_head *head, tm_buffer **weights, tm_error *err);
+
+// ---- engine_attention.c
+
+// The network of so many attention blocks: of the features network, or of the classifier where there is none or it has
+// no attention. The one that was asked for last is kept. The caller holds the device's lock. Errors: UNSUPPORTED
+// (neither has attention, or it is not between places), those of loading.
+tagmask_status tm_engine_attention_get(tagmask_engine *engine, uint32_t blocks, const tm_engine_attention **attention,
+                                       tm_error *err);
+// Makes it ready, with the lock; errors name the preset's members. *role: whose it is.
+tagmask_status tm_engine_need_attention(tagmask_engine *engine, uint32_t blocks, tm_role *role, tm_error *err);
+// How its output, asked linear of a plan for a picture of that size, is made of places: a matrix of tokens, the last
+// columns x rows of which are the picture's patches in rows.
+tagmask_status tm_engine_attention_grid(const tm_pack *pack, const tm_tensor *matrix, uint32_t width, uint32_t height,
+                                        uint32_t *tokens, uint32_t *columns, uint32_t *rows, tm_error *err);
 
 // ---- engine_network.c, for engine.c
 

@@ -79,11 +79,16 @@ static void unload(tm_engine_aide *aide) {
     aide->class_weights = NULL;
 }
 
-static tagmask_status load(tagmask_engine *engine, tm_role role, tm_error *err) {
+tagmask_status tm_engine_aide_pack(tagmask_engine *engine, tm_role role, tm_error *err) {
     tm_engine_aide *aide = tm_engine_aide_of(engine, role);
     tm_pack_kind kind = role == TM_ROLE_SECOND ? TM_PACK_CLASSIFIER : TM_PACK_FEATURES;
+    return aide->pack.folder ? TAGMASK_OK : tm_pack_load(aide->wanted, kind, &aide->pack, err);
+}
+
+static tagmask_status load(tagmask_engine *engine, tm_role role, tm_error *err) {
+    tm_engine_aide *aide = tm_engine_aide_of(engine, role);
     if (aide->graph) return TAGMASK_OK;
-    if (!aide->pack.folder) TM_TRY(tm_pack_load(aide->wanted, kind, &aide->pack, err));
+    TM_TRY(tm_engine_aide_pack(engine, role, err));
     tagmask_status status = role == TM_ROLE_SECOND ? load_second(engine, aide, err) : load_features(engine, aide, err);
     if (status) unload(aide);  // so that it may be tried again
     return status;
@@ -124,4 +129,5 @@ void tm_engine_free_aides(tagmask_engine *engine) {
         tm_pack_free(&aides[i]->pack);
         free(aides[i]->wanted);
     }
+    tm_graph_free(engine->attention.graph);
 }

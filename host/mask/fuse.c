@@ -101,7 +101,7 @@ static tagmask_status record_tag(tagmask_session *session, tm_work *work, const 
     TM_TRY(tm_session_record_cam(session, work, settings, &maps->cam, target, &input.high, &input.cam,
                                  doubts ? &doubt : NULL, err));
     *high = input.high;
-    // What a features network has spread follows the object: there agreement is measured.
+    // What a features network or attention has spread follows the object: there agreement is measured.
     if (session->features_view) input.high = input.cam;
     TM_TRY(record_fusion(session, work, settings, maps, &input, target, err));
     return doubts ? record_doubt(work, settings, &doubt, target, err) : TAGMASK_OK;

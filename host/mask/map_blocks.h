@@ -27,4 +27,11 @@ tagmask_status tm_block_record(tm_work *work, const tm_block *block, const tm_bl
 tagmask_status tm_map_make_of_blocks(const tm_views_context *context, tm_view *view, const tm_block_step *step,
                                      tm_error *err);
 
+// No member of `method`: makes what the affinity step takes of attention (affinity_attention.c). The view's map has as
+// many channels as places, and in each how much its place counts for every place.
+extern const tm_map_method tm_map_affinity;
+// For it: the tokens' matrix, of which the last are places, as affinity (1, places, rows, columns), linear.
+tagmask_status tm_attention_affinity(tm_work *work, tm_slice matrix, uint32_t tokens, const tm_tensor *affinity,
+                                     tm_error *err);
+
 #endif

@@ -6,11 +6,11 @@
 
 // What the presets share. docs/quality.md tells how the figures were chosen.
 #define VIEWS_COMMON .tried_channels = 64, .cutout_share = 0.3f, .cutout_cell = 56, .mixup_weight = 0.5f
-#define CAM_COMMON                                                                                           \
-    .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f,               \
-    .affinity_temperature = 0.15f, .affinity_steps = 1, .features_size = 518, .features_temperature = 0.2f,  \
-    .features_strength = 0.45f, .features_high = 0.8f, .features_above = 0.6f, .crop_source = TM_CROP_FUSED, \
-    .crop_above = 0.4f
+#define CAM_COMMON                                                                                          \
+    .rivals = 5, .rivalry = 0.5f, .erase_above = 0.6f, .erase_stop = 0.5f, .drop_above = 0.6f,              \
+    .affinity_temperature = 0.15f, .affinity_steps = 1, .features_size = 518, .features_temperature = 0.2f, \
+    .attention_blocks = 3, .features_strength = 0.45f, .features_high = 0.8f, .features_above = 0.6f,       \
+    .crop_source = TM_CROP_FUSED, .crop_above = 0.4f
 #define FUSION_COMMON                                                                                     \
     .gate_low = 0.25f, .gate_span = 0.35f, .gate_strength = 0.65f, .cam_high = 0.7f, .eps_overlap = 0.4f, \
     .eps_share = 0.5f

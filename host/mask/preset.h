@@ -30,8 +30,9 @@ typedef enum tm_edge_kind {
 } tm_edge_kind;
 typedef enum tm_unary_kind { TM_UNARY_LOGIT = 0, TM_UNARY_SEEDS, TM_UNARY_KINDS } tm_unary_kind;
 
-enum { TM_AFFINITY_CLASSIFIER = 0, TM_AFFINITY_FEATURES };  // of the list affinity_sources in preset_table.c
-enum { TM_CROP_CAM = 0, TM_CROP_FUSED };                    // members of the list crop_sources in preset_table.c
+// Of the lists affinity_sources and crop_sources in preset_table.c.
+enum { TM_AFFINITY_CLASSIFIER = 0, TM_AFFINITY_FEATURES, TM_AFFINITY_ATTENTION };
+enum { TM_CROP_CAM = 0, TM_CROP_FUSED };
 
 // docs/presets.md describes each member; preset_table.c has the rows that read, check and print them.
 typedef struct tm_settings {
@@ -62,8 +63,9 @@ typedef struct tm_settings {
     uint32_t affinity_size;  // the scale whose features give the affinities, must be one of scales; 0: no affinity step
     float affinity_temperature;
     uint32_t affinity_steps;
-    // Or those of the engine's features network, if it has one: TM_AFFINITY_FEATURES.
-    uint32_t affinity_from, features_size;
+    // Or those of the engine's features network, if it has one: TM_AFFINITY_FEATURES. Or attention: that of its last
+    // attention_blocks blocks (0: all), or of the classifier's.
+    uint32_t affinity_from, features_size, attention_blocks;
     float features_temperature;
     // These take the place of gate_strength, cam_high and crop_above then: such a map deserves more trust.
     float features_strength, features_high, features_above;

@@ -8,7 +8,7 @@
 #define NAME(id, name) name,
 static const char *const methods[] = {TM_MAP_METHODS(NAME) NULL};
 #undef NAME
-static const char *const affinity_sources[] = {"classifier", "features", NULL};
+static const char *const affinity_sources[] = {"classifier", "features", "attention", NULL};
 static const char *const crop_sources[] = {"cam", "fused", NULL};
 static const char *const fusions[] = {
     [TM_FUSION_GATE] = "gate", [TM_FUSION_PRODUCT] = "product",     [TM_FUSION_MAX] = "max",
@@ -66,6 +66,7 @@ static const tm_member members[] = {
     REAL(MAPS, ridge, 0, 1000),
     CHOICE(VIEWS, affinity_from, affinity_sources),
     WHOLE(VIEWS, features_size, 64, 2048),
+    WHOLE(VIEWS, attention_blocks, 0, TM_MAX_ATTENTIONS),
     REAL(MAPS, features_temperature, 0.001, 10),
     REAL(MAPS, features_strength, 0, 1),
     REAL(MAPS, features_high, 0, 0.99),

@@ -85,6 +85,9 @@ static tagmask_status resolve(tagmask_engine *engine, const tagmask_params *para
     TM_TRY(tm_settings_resolve(params, settings, err));
     tm_session_adapt(engine, settings);
     TM_TRY(tm_map_check(engine, settings, err));
+    tm_role role;
+    if (tm_session_wants_attention(settings))
+        TM_TRY(tm_engine_need_attention(engine, settings->attention_blocks, &role, err));
     bool of_head = settings->head && tm_map_method_at(settings->method)->network == TM_NETWORK_ATTENTION;
     char layer[TM_LAYER_LENGTH];
     for (size_t i = 0; of_head && tm_layer_at(settings->layer, i, layer); i++)

@@ -51,7 +51,7 @@ struct tagmask_session {
     float *scores;  // mean logits over the scales
     tm_view *saliency_views[2];
     size_t saliency_count;
-    tm_view *features_view;  // NULL: affinities come from the classifier
+    tm_view *features_view;  // of the features network, or of attention; NULL: the classifier's own give affinities
     uint64_t views_key;
 
     tm_buffer *mask;      // what a view has erased, while it runs
@@ -81,7 +81,9 @@ struct tagmask_session {
     size_t tag_count;
 };
 
-// Puts the preset's values for an engine with a features network in place, where it has one and the preset asks for it.
+// Whether the affinity step is that of attention.
+bool tm_session_wants_attention(const tm_settings *settings);
+// Puts the preset's values for maps that a features network or attention has spread in place, where they are.
 void tm_session_adapt(const tagmask_engine *engine, tm_settings *settings);
 // Each makes its stage hold for the settings (and tags); does nothing when it does already.
 tagmask_status tm_session_images(tagmask_session *session, const tm_settings *settings, tm_error *err);

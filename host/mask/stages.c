@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mask/map_table.h"
+#include "mask/map_blocks.h"
 #include "mask/session.h"
 
 // Sides of an image scaled so that the long one is `size`, each rounded to a multiple and at least `least`.
@@ -177,15 +177,31 @@ static bool wants_features(const tagmask_engine *engine, const tm_settings *sett
     return settings->affinity_from == TM_AFFINITY_FEATURES && settings->affinity_size && engine->features.wanted;
 }
 
+bool tm_session_wants_attention(const tm_settings *settings) {
+    return settings->affinity_from == TM_AFFINITY_ATTENTION && settings->affinity_size;
+}
+
 void tm_session_adapt(const tagmask_engine *engine, tm_settings *settings) {
-    if (!wants_features(engine, settings)) return;
+    if (!wants_features(engine, settings) && !tm_session_wants_attention(settings)) return;
     settings->gate_strength = settings->features_strength;
     settings->cam_high = settings->features_high;
     settings->crop_above = settings->features_above;
 }
 
-// The views of the settings, in order.
-static tagmask_status list_views(tagmask_session *session, const tm_settings *settings, tm_error *err) {
+// Of what the affinity step takes in place of the classifier's features.
+static tm_view affinity_request(const tagmask_session *session, const tm_settings *settings, tm_role role) {
+    uint32_t size = role == TM_ROLE_FEATURES ? settings->features_size : settings->affinity_size;
+    tm_view request = photo_request(session, settings, role, size, false);
+    if (!tm_session_wants_attention(settings)) return request;
+    *request.layer = 0;
+    request.method = &tm_map_affinity;
+    request.option = settings->attention_blocks;
+    return request;
+}
+
+// The views of the settings, in order. affinity_role: of the network that attention is taken of.
+static tagmask_status list_views(tagmask_session *session, const tm_settings *settings, tm_role affinity_role,
+                                 tm_error *err) {
     const tm_box all = {0, 0, (float)session->base.width, (float)session->base.height};
     size_t passes = settings->mirror ? 2 : 1, maps = settings->saliency_mirror ? 2 : 1;
     size_t views = settings->scale_count * passes;
@@ -201,8 +217,8 @@ static tagmask_status list_views(tagmask_session *session, const tm_settings *se
     session->part_count = session->classifier_count;
     if (ok) TM_TRY(tm_session_expand_views(session, settings, err));
     session->features_view = NULL;
-    if (ok && wants_features(session->engine, settings)) {
-        tm_view request = photo_request(session, settings, TM_ROLE_FEATURES, settings->features_size, false);
+    if (ok && (wants_features(session->engine, settings) || tm_session_wants_attention(settings))) {
+        tm_view request = affinity_request(session, settings, affinity_role);
         ok = (session->features_view = tm_session_view(session, &request)) != NULL;
     }
     for (size_t v = 0; ok && v < session->saliency_count; v++) {
@@ -263,7 +279,10 @@ tagmask_status tm_session_views(tagmask_session *session, const tm_settings *set
     session->views_key = 0;
     if (count_classifiers(session->engine, settings) > 1) TM_TRY(tm_engine_need(session->engine, TM_ROLE_SECOND, err));
     if (wants_features(session->engine, settings)) TM_TRY(tm_engine_need(session->engine, TM_ROLE_FEATURES, err));
-    TM_TRY(list_views(session, settings, err));  // also when it holds, so that none of them is forgotten
+    tm_role role = TM_ROLE_FEATURES;
+    if (tm_session_wants_attention(settings))
+        TM_TRY(tm_engine_need_attention(session->engine, settings->attention_blocks, &role, err));
+    TM_TRY(list_views(session, settings, role, err));  // also when it holds, so that none of them is forgotten
     if (!holds) {
         tm_view *views[TM_MAX_VIEW_PARTS + 3];
         size_t count = 0;

@@ -31,7 +31,7 @@ typedef struct tm_view {
     const struct tm_view *source;
     tm_map mask;  // of edits that have one
     // The result, once ready. Classifier: [0] features, [1] affinity features if the pack names a layer. Second
-    // classifier, and features: [0] features. Saliency, and with a method: [0] the map.
+    // classifier, and features: [0] features. Saliency, and with a method: [0] the map, or of tm_map_affinity a matrix.
     bool ready;
     tm_tensor outputs[TM_VIEW_OUTPUTS];  // each slice is all of its own buffer
     size_t output_count;

@@ -87,6 +87,43 @@ static void test_cat(void **state) {
     tagmask_session_free(session);
 }
 
+static double stage_mean(tagmask_session *session, const char *stage) {
+    tm_error err = TAGMASK_ERROR_INIT;
+    tagmask_tensor map = {.struct_size = sizeof map};
+    assert_ok(tagmask_session_map(session, stage, 0, &map, &err), &err);
+    double sum = 0;
+    for (int64_t i = 0; i < map.dims[0] * map.dims[1]; i++) sum += ((const float *)map.data)[i];
+    tagmask_tensor_release(&map);
+    return sum / (double)(map.dims[0] * map.dims[1]);
+}
+
+// The attention of the optional vit-s-focus carries the map from the ears, where the classifier looks, over the cat.
+static void test_attention(void **state) {
+    (void)state;
+    static const char preset[] = "{\"preset\": \"fast\", \"affinity_from\": \"attention\"}";
+    tm_error err = TAGMASK_ERROR_INIT;
+    char *folder = test_temporary_dir(), *path = tm_path_join(folder, "p.json");
+    assert_ok(tm_write_file(path, preset, strlen(preset), &err), &err);
+    const tagmask_params params = {.struct_size = sizeof params, .preset = path};
+    tagmask_status status = tagmask_engine_check_params(engine, &params, &err);
+    if (status == TAGMASK_OK) {
+        tagmask_session *session = open_photo("chelsea.png");
+        tagmask_result *result = propose(session, "cat", &params);
+        assert_int_equal(label_at(result, 150, 110), 1);
+        assert_int_equal(label_at(result, 220, 160), 1);
+        assert_int_equal(label_at(result, 445, 5), 0);
+        assert_true(stage_mean(session, "affinity") > 1.5 * stage_mean(session, "cam"));
+        tagmask_result_free(result);
+        tagmask_session_free(session);
+    } else {
+        assert_int_equal(status, TAGMASK_ERROR_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "the engine has no features network"));
+    }
+    free(folder);
+    free(path);
+    if (status) skip();  // the pack is not installed, or the driver too slow for it
+}
+
 // Only what depends on a changed parameter is recomputed, and the same question has the same answer, bit for bit.
 static void test_stages_are_kept(void **state) {
     (void)state;
@@ -353,6 +390,7 @@ static void test_stage_maps(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cat),
+        cmocka_unit_test(test_attention),
         cmocka_unit_test(test_stages_are_kept),
         cmocka_unit_test(test_stage_maps),
         cmocka_unit_test(test_tags_compete),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "map_case.h"
+#include "mask/cam.h"
 #include "mask/map_blocks.h"
 #include "mask/map_fullgrad.h"
 #include "mask/map_reruns.h"
@@ -275,6 +276,46 @@ static void test_attention_step(void **state) {
     free(from);
 }
 
+// Three tokens before 5 x 7 places; a place that attends to none of them, and two steps of the walk.
+static void test_attention_affinity(void **state) {
+    map_case *f = *state;
+    enum { WIDE = 7, TALL = 5, N = WIDE * TALL, OTHERS = 3, TOKENS = N + OTHERS, LONELY = 11 };
+    float *a = test_noise(54, TOKENS * TOKENS, 0, 1), *map = test_noise(55, N, 0, 1), wanted[N * N], spread[N];
+    for (int j = 0; j < N; j++) a[(OTHERS + LONELY) * TOKENS + OTHERS + j] = 0;
+    double from[N], to[N];
+    for (int i = 0; i < N; i++) {
+        double sum = 0;
+        from[i] = map[i];
+        for (int j = 0; j < N; j++) sum += a[(OTHERS + i) * TOKENS + OTHERS + j];
+        for (int j = 0; j < N; j++)
+            wanted[j * N + i] = i == LONELY ? 0 : (float)(a[(OTHERS + i) * TOKENS + OTHERS + j] / sum);
+    }
+    for (int step = 0; step < 2; step++) {
+        for (int i = 0; i < N; i++) {
+            to[i] = 0;
+            for (int j = 0; j < N; j++) to[i] += wanted[j * N + i] * from[j];
+        }
+        memcpy(from, to, sizeof from);
+    }
+    for (int i = 0; i < N; i++) spread[i] = (float)to[i];
+    min_max(spread, N);
+    tm_map source = device_map(f, WIDE, TALL, map), target = device_map(f, WIDE, TALL, NULL),
+           matrix = device_map(f, N, N, NULL);
+    tm_view view = {.method = &tm_map_affinity, .output_count = 1};
+    view.outputs[0] = (tm_tensor){TM_FLOAT32, TM_LINEAR, {4, {1, N, TALL, WIDE}}, matrix.slice};
+    tm_slice tokens = device_map(f, TOKENS, TOKENS, a).slice;
+    float got[N * N];
+    assert_ok(tm_attention_affinity(&f->work, tokens, TOKENS, &view.outputs[0], &f->err), &f->err);
+    assert_ok(tm_affinity_record(&f->work, &view, &(tm_affinity){.steps = 2}, &source, &target, &f->err), &f->err);
+    assert_ok(tm_readback(f->work.recorder, matrix.slice, got, &f->err), &f->err);
+    float *got_spread = fetch(f, &target);
+    assert_close(got, wanted, N * N, 1e-4);
+    assert_close(got_spread, spread, N, 5e-4);  // min-max enlarges what the walk leaves
+    free(a);
+    free(map);
+    free(got_spread);
+}
+
 // ---- Runs again for each channel
 
 static double aligned(const float *plane, double x, double y) {
@@ -370,6 +411,7 @@ int main(void) {
         WITH_DEVICE(test_products_of_both_layouts),
         WITH_DEVICE(test_nan_is_kept),
         WITH_DEVICE(test_attention_step),
+        WITH_DEVICE(test_attention_affinity),
         WITH_DEVICE(test_reruns_linear),
         WITH_DEVICE(test_reruns_c4),
         WITH_DEVICE(test_full_of_biases),

@@ -10,8 +10,9 @@ of one head or the mean of all, attention rollout, and the relevance of tokens a
 normalized. The network's one class, whose score relevance is of, is the mean of its map. Prints the largest difference for
 each; the exit status is 1 if one exceeds 1e-3.
 
---write tests/data/gradients writes relevance.txt, the relevance of each place for the picture of compare_gradients.py, which
-tests/e2e/test_relevance.c reads.
+--write tests/data/gradients writes relevance.txt, the relevance of each place for the picture of compare_gradients.py, and
+attention.txt, the affinity of attention (preset member affinity_from) of all blocks and of the last three times a pattern;
+tests/e2e/test_relevance.c reads both.
 """
 import argparse, json, os, pathlib, shutil, subprocess, sys, tempfile
 import numpy as np, onnx, torch
@@ -53,6 +54,12 @@ def rollout(blocks):
     return flow[0]
 
 
+def affinity(blocks, last, places):
+    """Xu et al. 2022: the mean over heads and the last blocks, between patches, each row over its sum."""
+    mean = sum(a.mean(0) for a in blocks[-last:])[-places:, -places:]
+    return mean / mean.sum(1, keepdims=True)
+
+
 def as_large_as_the_picture(row):
     """The patches of the class token's row: bilinear, half-pixel centres, min-max."""
     side = int((len(row) - 1) ** 0.5)
@@ -86,9 +93,12 @@ def write_pack(folder, model):
             json.dump(content, file)
 
 
-def write(path, graph):
+def write(folder, graph):
     _, blocks, gradients = probabilities(graph, normalized(compare_gradients.picture(112, 140).transpose(1, 2, 0)))
-    path.write_text("\n".join(f"{r:.9g}" for r in relevance(blocks, gradients)[1:]) + "\n")
+    pattern = np.arange(80) * 7 % 13 / 13
+    spread = [affinity(blocks, last, 80) @ pattern for last in (len(blocks), 3)]
+    for name, numbers in (("relevance", relevance(blocks, gradients)[1:]), ("attention", np.concatenate(spread))):
+        (folder / f"{name}.txt").write_text("\n".join(f"{n:.9g}" for n in numbers) + "\n")
 
 
 def main():
@@ -100,7 +110,7 @@ def main():
     args = parser.parse_args()
     worst, graph = 0, onnx.load(args.model).graph
     if args.write:
-        write(args.write / "relevance.txt", graph)
+        write(args.write, graph)
     with tempfile.TemporaryDirectory() as folder:
         write_pack(folder, args.model)
         for path in args.photos:

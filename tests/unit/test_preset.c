@@ -121,6 +121,8 @@ static void test_bad_files(void **state) {
         {"{\"edge_eps\": 0}", "edge_eps: 0 is outside"},
         {"{\"colour_weight\": -1}", "colour_weight: -1 is outside 0..10"},
         {"{\"colour_iterations\": 0}", "colour_iterations: 0 is outside 1..10"},
+        {"{\"affinity_from\": \"tokens\"}", "\"tokens\" is unknown; expected classifier, features, attention"},
+        {"{\"attention_blocks\": 65}", "attention_blocks: 65 is outside 0..64"},
         {"{\"affinity_steps\": 0}", "affinity_steps: 0 is outside 1..16"},
         {"{\"seed_low\": 0.6}", "seed_low: 0.6 is above seed_high, 0.5"},
         {"{\"gt_prob\": 1}", "gt_prob: 1 is outside"},
