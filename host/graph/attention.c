@@ -97,19 +97,37 @@ bool tm_attention_is_of(const char *probabilities, const char *layer) {
 
 enum { CHAIN_MAX = 24 };
 
-// One step back through what moves numbers or maps them linearly by constants; *product: by a matrix. -1: else.
+// Whether a value is computed from shapes and constants alone, like the scale of the products in some exports.
+static bool is_of_shapes(const tm_graph *graph, int32_t value, int steps) {
+    int32_t n = value < 0 ? -1 : graph->values[value].producer;
+    if (value >= 0 && graph->values[value].data && n < 0) return true;
+    if (n < 0 || !steps) return false;
+    const tm_node *node = &graph->nodes[n];
+    if (IS_OP(node, "Shape", "Size", "Constant")) return true;
+    bool of_shapes = IS_OP(node, "Sqrt", "Cast", "Div", "Mul", "Pow", "Gather", "Slice", "Squeeze", "Unsqueeze",
+                           "Reshape", "Reciprocal", "Concat", "Identity");
+    for (size_t i = 0; i < node->input_count && of_shapes; i++)
+        of_shapes = node->inputs[i] < 0 || is_of_shapes(graph, node->inputs[i], steps - 1);
+    return of_shapes;
+}
+
+// One step back through what moves numbers, normalizes them or maps them linearly by constants; *product: by a matrix.
+// -1: else.
 static int32_t step_back(const tm_graph *graph, int32_t value, bool *product) {
     int32_t n = value < 0 ? -1 : graph->values[value].producer;
     const tm_node *node = n < 0 ? NULL : &graph->nodes[n];
     *product = false;
     if (!node || !node->input_count || node->fused.act != TM_ACT_NONE) return -1;
-    if (IS_OP(node, "Reshape", "Transpose", "Split", "Slice", "Gather", "Squeeze", "Unsqueeze", "Identity"))
+    if (IS_OP(node, "Reshape", "Transpose", "Split", "Slice", "Gather", "Squeeze", "Unsqueeze", "Identity",
+              "LayerNormalization", "RMSNormalization"))
         return node->inputs[0];
     bool sum = IS_OP(node, "Add", "Mul", "Div");
     *product = IS_OP(node, "MatMul", "Gemm");
     if ((!sum && !*product) || node->input_count < 2) return -1;
     if (tm_constant_input(graph, node, 1)) return node->inputs[0];
-    return sum && tm_constant_input(graph, node, 0) ? node->inputs[1] : -1;
+    if (!sum) return -1;
+    if (tm_constant_input(graph, node, 0)) return node->inputs[1];
+    return is_of_shapes(graph, node->inputs[1], STEPS_MAX) ? node->inputs[0] : -1;
 }
 
 static size_t chain_of(const tm_graph *graph, int32_t value, int32_t *values, bool *products) {

@@ -118,8 +118,10 @@ static tagmask_status find_head(tm_graph *graph, size_t output, tm_cam_head *hea
         node = skip_views(graph, producer_of(graph, features));
         pool = find_pooled(graph, node);
         if (pool.value < 0) return unlike(graph, "a global average pooling", node, err);
-        features = pool.value;
+    } else {
+        pool = turned_tokens(graph, features);  // of a convolution of one dimension
     }
+    features = pool.value;
     if (features < 0 || graph->values[features].input >= 0) return unlike(graph, "features", NULL, err);
     found.form = pool.form;
     found.features = graph->values[features].name;
@@ -183,7 +185,8 @@ const char *tm_plan_last_features(const tm_plan *plan, bool *unclear) {
         bool several = fits && layer.form != TM_FORM_TOKENS && layer.shape.dim[layer.form == TM_FORM_LAST ? 3 : 1] > 1;
         if (!several || is_output(graph, layer.name)) continue;
         any = layer.name;
-        bool clear = layer.form == TM_FORM_LAST || !is_order_of_tokens(layer.op_type);
+        bool mapped = layer.form == TM_FORM_LAST && !strcmp(layer.op_type, "MatMul");
+        bool clear = mapped || !is_order_of_tokens(layer.op_type);
         if (!graph->attention_count || clear) last = layer.name;
     }
     if (!last) last = tokens;

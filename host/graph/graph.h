@@ -154,7 +154,8 @@ size_t tm_graph_outputs(const tm_graph *graph, const tm_value_info **infos);  //
 typedef enum tm_feature_form {
     TM_FORM_PLACES = 0,  // (1, channels, height, width)
     TM_FORM_LAST,        // (1, height, width, channels)
-    TM_FORM_TOKENS       // (1, tokens, channels)
+    TM_FORM_TOKENS,      // (1, tokens, channels)
+    TM_FORM_UNKNOWN      // (1, channels, tokens), of which no map is made
 } tm_feature_form;
 
 // What a CAM needs, found by walking back from an output: Gemm/MatMul(+Add) <- Flatten/Reshape/Squeeze <-

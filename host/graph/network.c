@@ -165,8 +165,10 @@ size_t tagmask_network_layers(const tagmask_network *network, const tagmask_laye
     while (layer_at(network->graph, count, &info)) count++;
     tm_cam_head head = {0};
     for (size_t i = 0; i < TM_MAX_HEADS && !head.features; i++) tm_graph_cam_head(network->graph, i, &head, NULL);
-    bool unclear = false;
-    const char *map = head.features           ? head.features
+    bool unclear = false, other = false;  // than the head takes them for
+    for (size_t i = 0; head.features && network->graph->plans && layer_at(network->graph, i, &info); i++)
+        other |= !strcmp(head.features, info.name) && info.form != head.form;
+    const char *map = head.features && !other ? head.features
                       : network->graph->plans ? tm_plan_last_features(network->graph->plans, &unclear)
                                               : NULL;
     tagmask_network *owner = (tagmask_network *)(uintptr_t)network;  // the list is a cache of what the graph says
@@ -180,7 +182,7 @@ size_t tagmask_network_layers(const tagmask_network *network, const tagmask_laye
         *layer = (tagmask_layer){.struct_size = sizeof *layer, .name = info.name, .op = info.op_type};
         layer->rank = info.shape.rank;
         for (int32_t d = 0; d < info.shape.rank; d++) layer->dims[d] = info.shape.dim[d];
-        layer->cam = head.features && !strcmp(head.features, info.name);
+        layer->cam = head.features && !other && !strcmp(head.features, info.name);
         layer->map = map && !unclear && !strcmp(map, info.name);
         for (size_t a = 0; a < attentions; a++) layer->attention |= tm_attention_is_of(names[a], info.name);
     }

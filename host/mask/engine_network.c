@@ -241,18 +241,39 @@ static tagmask_status check_places(const tm_pack *pack, tm_engine_network *netwo
 static tagmask_status find_head(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {
     const tm_pack *pack = &engine->classifier;
     tm_plan *plan;
-    tm_tensor features = {.shape = {0}};
+    tm_tensor features;
     tm_error unused = TAGMASK_ERROR_INIT;
     char text[128];
     bool looked = !look_at_features(pack, &engine->network, &plan, &features, &unused);
     TM_TRY(tm_graph_cam_head(engine->network.graph, (size_t)pack->output, head, err));
-    if (head->form == TM_FORM_PLACES) return TAGMASK_OK;
-    if (looked && engine->network.form == head->form) return check_places(pack, &engine->network, err);
+    bool same = !looked || engine->network.form == head->form;
+    if (same) return head->form && looked ? check_places(pack, &engine->network, err) : TAGMASK_OK;
     return tm_fail(
         err, TAGMASK_ERROR_UNSUPPORTED,
         "%s: no CAM can be made: the mean before the classes is of '%.200s', whose shape is %s; expected 1 x "
-        "tokens x channels or 1 x height x width x channels",
+        "channels x height x width, 1 x height x width x channels or 1 x tokens x channels",
         pack->model_path, head->features, tm_shape_text(&features.shape, text, sizeof text));
+}
+
+static void clear(tm_engine_network *network) {
+    tm_graph_free(network->graph);
+    free(network->layer);
+    *network = (tm_engine_network){0};
+}
+
+// Features before a pooling that are none of places are not those of other methods either.
+static tagmask_status take_last_features(tagmask_engine *engine, tm_error *err) {
+    tm_gpu *gpu = engine->device ? engine->device->gpu : NULL;
+    tm_graph *plain = NULL;  // in which no layer is an output because it was asked for
+    char *features = NULL;
+    TM_TRY(tm_graph_load(gpu, engine->classifier.model_path, NULL, 0, &plain, err));
+    tagmask_status status = last_features(engine, plain, &features, err);
+    tm_graph_free(plain);
+    if (status) return status;
+    clear(&engine->network);
+    status = load(engine, TM_NETWORK_FEATURES, features, &engine->network, err);
+    free(features);
+    return status;
 }
 
 tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *head, tm_error *err) {
@@ -264,6 +285,7 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
     tm_engine_settle_size(&engine->classifier, engine->network.graph);
     *head = (tm_cam_head){0};
     if (find_head(engine, head, &engine->no_cam)) {
+        if (head->features && !engine->classifier.cam_layer) TM_TRY(take_last_features(engine, err));
         *head = (tm_cam_head){0};
         return count_classes(engine, err);
     }
@@ -272,21 +294,28 @@ tagmask_status tm_engine_load_classifier(tagmask_engine *engine, tm_cam_head *he
     return TAGMASK_OK;
 }
 
-static void clear(tm_engine_network *network) {
-    tm_graph_free(network->graph);
-    free(network->layer);
-    *network = (tm_engine_network){0};
-}
-
 static bool is_wanted(const tm_engine_network *network, tm_network_kind kind, const char *layer) {
     return network->layer && network->kind == kind && !strcmp(network->layer, layer);
+}
+
+static tagmask_status check_blocks(const tm_pack *pack, const tm_engine_network *network, tm_error *err) {
+    tm_plan *plan;
+    uint32_t heads, tokens;
+    TM_TRY(usual_plan(pack, network->graph, &plan, err));
+    for (size_t i = 0; i < network->block_count; i++) {
+        tm_tensor block = tm_plan_output(plan, network->blocks[i].probabilities);
+        TM_TRY(tm_attention_shape(pack, i, &block.shape, &heads, &tokens, err));
+    }
+    return TAGMASK_OK;
 }
 
 // A network with other inputs than the picture is planned where it is used; its layer was looked at in one without.
 static tagmask_status load_checked(tagmask_engine *engine, tm_network_kind kind, const char *layer,
                                    tm_engine_network *network, tm_error *err) {
     TM_TRY(load(engine, kind, layer, network, err));
-    return kind == TM_NETWORK_FEATURES ? check_places(&engine->classifier, network, err) : TAGMASK_OK;
+    if (kind == TM_NETWORK_FEATURES) return check_places(&engine->classifier, network, err);
+    bool blocks = kind == TM_NETWORK_ATTENTION || kind == TM_NETWORK_ALL_ATTENTION;
+    return blocks ? check_blocks(&engine->classifier, network, err) : TAGMASK_OK;
 }
 
 tagmask_status tm_engine_network_get(tagmask_engine *engine, tm_network_kind kind, const char *layer,
@@ -321,14 +350,13 @@ static tagmask_status check_head(tagmask_engine *engine, const char *layer, uint
     const tm_engine_network *network;
     tm_plan *plan;
     tm_error unused = TAGMASK_ERROR_INIT;
-    size_t count;
+    uint32_t heads, tokens;
     TM_TRY(tm_engine_network_get(engine, TM_NETWORK_ATTENTION, layer, &network, err));
     if (usual_plan(&engine->classifier, network->graph, &plan, &unused)) return TAGMASK_OK;
     tm_shape shape = tm_plan_output(plan, network->blocks[0].probabilities).shape;
-    if (shape.rank < 3 || !tm_shape_count(&shape, &count) || !count) return TAGMASK_OK;
-    size_t heads = count / (size_t)(shape.dim[shape.rank - 1] * shape.dim[shape.rank - 2]);
+    TM_TRY(tm_attention_shape(&engine->classifier, 0, &shape, &heads, &tokens, err));
     if (head <= heads) return TAGMASK_OK;
-    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "preset head: %u; the attention block has %zu heads", head, heads);
+    return tm_fail(err, TAGMASK_ERROR_ARGUMENT, "preset head: %u; the attention block has %u heads", head, heads);
 }
 
 tagmask_status tm_engine_check_head(tagmask_engine *engine, const char *layer, uint32_t head, tm_error *err) {

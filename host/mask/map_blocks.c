@@ -22,23 +22,14 @@ tagmask_status tm_block_record(tm_work *work, const tm_block *block, const tm_bl
 
 // ---- The network's blocks
 
-static tagmask_status find_block(const tm_plan *plan, const tm_engine_network *network, size_t at, bool gradients,
-                                 tm_block *block, tm_error *err) {
+static tagmask_status find_block(const tm_pack *pack, const tm_plan *plan, const tm_engine_network *network, size_t at,
+                                 bool gradients, tm_block *block, tm_error *err) {
     tm_tensor found = tm_plan_output(plan, network->blocks[at].probabilities);
-    const tm_shape *shape = &found.shape;
-    size_t count = 0;
-    int64_t tokens = shape->rank ? shape->dim[shape->rank - 1] : 0;
-    bool square = shape->rank >= 3 && shape->dim[shape->rank - 2] == tokens && tokens > 0 && tokens < 65536 &&
-                  tm_shape_count(shape, &count) && found.dtype == TM_FLOAT32 && found.slice.buffer;
-    if (!square) {
-        char text[128];
-        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                       "attention block %zu has shape %s; expected one picture's heads x tokens x tokens", at + 1,
-                       tm_shape_text(shape, text, sizeof text));
-    }
-    *block = (tm_block){.probabilities = found.slice,
-                        .heads = (uint32_t)(count / (size_t)(tokens * tokens)),
-                        .tokens = (uint32_t)tokens};
+    *block = (tm_block){.probabilities = found.slice};
+    TM_TRY(tm_attention_shape(pack, at, &found.shape, &block->heads, &block->tokens, err));
+    if (found.dtype != TM_FLOAT32 || !found.slice.buffer)
+        return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED, "%s: attention block %zu does not depend on the photo",
+                       pack->model_path, at + 1);
     if (gradients) block->gradients = tm_plan_output(plan, network->blocks[at].gradient).slice;
     return TAGMASK_OK;
 }
@@ -69,7 +60,7 @@ static tagmask_status record_steps(tm_work *work, const tm_pack *pack, tm_view *
     tm_block block;
     tm_slice tokens[2];
     uint32_t columns, rows;
-    TM_TRY(find_block(plan, network, network->block_count - 1, step.gradients, &block, err));
+    TM_TRY(find_block(pack, plan, network, network->block_count - 1, step.gradients, &block, err));
     const tm_token_source source = {pack, view->width, view->height};
     TM_TRY(tm_token_find(&source, block.tokens, &columns, &rows, err));
     uint32_t all = block.tokens, others = all - columns * rows;
@@ -79,7 +70,7 @@ static tagmask_status record_steps(tm_work *work, const tm_pack *pack, tm_view *
     }
     TM_TRY(upload_query(work, all, others > 0, tokens[0], err));
     for (size_t b = network->block_count; b-- > 0;) {
-        TM_TRY(find_block(plan, network, b, step.gradients, &block, err));
+        TM_TRY(find_block(pack, plan, network, b, step.gradients, &block, err));
         if (block.tokens != all)
             return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
                            "%s: attention block %zu has %u tokens, the last one %u; expected as many in each",

@@ -124,7 +124,7 @@ static tagmask_status check_list(const char *layers, tm_error *err) {
     char layer[TM_LAYER_LENGTH];
     size_t commas = 0;
     for (const char *at = layers; (at = strchr(at, ',')); at++) commas++;
-    for (size_t i = 0; commas && i <= commas; i++) {
+    for (size_t i = 0; *layers && i <= commas; i++) {
         if (i >= TM_MAX_LAYERS)
             return tm_fail(err, TAGMASK_ERROR_ARGUMENT,
                            "parameter layer: \"%.200s\" names %zu layers; expected at most %d", layers, commas + 1,

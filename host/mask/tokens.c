@@ -4,29 +4,57 @@
 
 enum { PATCH_LEAST = 4, PATCH_MOST = 64 };
 
+// The grid of patches of this side; false: there are not so many tokens, or too many.
+static bool fits(uint32_t width, uint32_t height, uint32_t tokens, uint32_t patch, uint32_t *columns, uint32_t *rows) {
+    *columns = width / patch;
+    *rows = height / patch;
+    uint32_t places = *columns * *rows;
+    return places > 1 && places <= tokens && tokens - places <= TM_MOST_OTHER_TOKENS;
+}
+
+// Patches that cover the picture go before others, of which all must give one grid: what is not clear is not guessed.
 bool tm_token_grid(uint32_t width, uint32_t height, uint32_t tokens, uint32_t patch, uint32_t *columns,
                    uint32_t *rows) {
-    uint32_t most = patch ? patch : PATCH_MOST, best = 0;
-    for (uint32_t p = patch ? patch : PATCH_LEAST; p <= most; p++) {
-        uint32_t across = width / p, down = height / p, places = across * down;
-        if (places <= best || places > tokens || tokens - places > TM_MOST_OTHER_TOKENS) continue;
-        *columns = across;
-        *rows = down;
-        best = places;
+    uint32_t across, down, grids = 0, most = patch ? patch : PATCH_MOST;
+    for (int covers = 1; covers >= 0 && !grids; covers--) {
+        for (uint32_t p = patch ? patch : PATCH_LEAST; p <= most; p++) {
+            bool whole = width % p == 0 && height % p == 0;
+            if ((covers && !whole) || !fits(width, height, tokens, p, &across, &down)) continue;
+            grids += !grids || across != *columns || down != *rows;
+            *columns = across;
+            *rows = down;
+        }
     }
-    return best > 1;
+    return grids == 1;
 }
 
 tagmask_status tm_token_find(const tm_token_source *source, uint32_t tokens, uint32_t *columns, uint32_t *rows,
                              tm_error *err) {
     const tm_pack *pack = source->pack;
-    char side[32] = "";
+    char side[32] = ", or not clearly one, of patches";
     if (tm_token_grid(source->width, source->height, tokens, pack->patch, columns, rows)) return TAGMASK_OK;
-    if (pack->patch) (void)snprintf(side, sizeof side, " of %u px", pack->patch);
-    return tm_fail(err, TAGMASK_ERROR_UNSUPPORTED,
-                   "%s: %u tokens are no grid of patches%s of a picture of %u x %u with at most %d others before them; "
-                   "pack.json's member features.patch tells the side of a patch",
-                   pack->model_path, tokens, side, source->width, source->height, TM_MOST_OTHER_TOKENS);
+    if (pack->patch) (void)snprintf(side, sizeof side, " of patches of %u px", pack->patch);
+    return tm_fail(
+        err, TAGMASK_ERROR_UNSUPPORTED,
+        "%s: %u tokens are no grid%s of a picture of %u x %u with at most %d others before them; pack.json's "
+        "member features.patch tells the side of a patch",
+        pack->model_path, tokens, side, source->width, source->height, TM_MOST_OTHER_TOKENS);
+}
+
+tagmask_status tm_attention_shape(const tm_pack *pack, size_t at, const tm_shape *shape, uint32_t *heads,
+                                  uint32_t *tokens, tm_error *err) {
+    const int64_t *dim = shape->dim + (shape->rank > 3);
+    bool one = shape->rank == 3 || (shape->rank == 4 && shape->dim[0] == 1);
+    char text[128];
+    if (!one || dim[1] != dim[2] || dim[1] < 1 || dim[1] > UINT16_MAX || dim[0] < 1 || dim[0] > UINT16_MAX)
+        return tm_fail(
+            err, TAGMASK_ERROR_UNSUPPORTED,
+            "%s: attention block %zu has shape %s; expected heads x tokens x tokens of the whole picture, not "
+            "of windows",
+            pack->model_path, at + 1, tm_shape_text(shape, text, sizeof text));
+    *heads = (uint32_t)dim[0];
+    *tokens = (uint32_t)dim[1];
+    return TAGMASK_OK;
 }
 
 tagmask_status tm_settle_form(const tm_graph *graph, tm_plan *plan, size_t output, tm_feature_form *form,

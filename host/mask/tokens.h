@@ -11,7 +11,7 @@
 enum { TM_MOST_OTHER_TOKENS = 16 };
 
 // Patches in a picture of this size that come last among so many tokens; `patch` is their side or 0. false: they are no
-// grid.
+// grid, or several would fit.
 bool tm_token_grid(uint32_t width, uint32_t height, uint32_t tokens, uint32_t patch, uint32_t *columns, uint32_t *rows);
 
 // A picture of a network's input, whose tokens these are.
@@ -22,6 +22,10 @@ typedef struct tm_token_source {
 // The patches among so many tokens. Errors: UNSUPPORTED when they are no grid, which names pack and member.
 tagmask_status tm_token_find(const tm_token_source *source, uint32_t tokens, uint32_t *columns, uint32_t *rows,
                              tm_error *err);
+// Heads and tokens of attention block `at` of the picture's (from 0), by the shape of its probabilities: (heads,
+// tokens, tokens), or with a batch of 1 before. Errors: UNSUPPORTED: another shape, as that of windows.
+tagmask_status tm_attention_shape(const tm_pack *pack, size_t at, const tm_shape *shape, uint32_t *heads,
+                                  uint32_t *tokens, tm_error *err);
 // How an output of the graph lies in this plan, before it is recorded; what is not of places is then linear.
 tagmask_status tm_settle_form(const tm_graph *graph, tm_plan *plan, size_t output, tm_feature_form *form,
                               tm_error *err);
