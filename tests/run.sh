@@ -50,12 +50,16 @@ check() {
     fi
 }
 
+# Pipelines are compiled by one thread, so that one test at a time leaves cores idle. More than four take much memory.
+jobs=$(nproc)
+[ "$jobs" -le 4 ] || jobs=4
+
 # ctest NAME BUILD_FOLDER DRIVER [option...], and its counts added to ours.
 run_tests() {
     name=$1 folder=$2 driver=$3
     shift 3
     log=$PWD/$logs/$name.log
-    (cd "$folder" && VK_ICD_FILENAMES=$driver ctest --output-on-failure "$@") >"$log" 2>&1 || true
+    (cd "$folder" && VK_ICD_FILENAMES=$driver ctest --output-on-failure -j "$jobs" "$@") >"$log" 2>&1 || true
     # "95% tests passed, 1 tests failed out of 20"
     summary=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$log" | tail -n 1)
     bad=${summary%% *} all=${summary##* }
