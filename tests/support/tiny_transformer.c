@@ -59,7 +59,7 @@ static void add_block(onnx_model *m, const char *block, const char *from, const 
     onnx_add(m, "Add", in, to);
 }
 
-static void add_patches(onnx_model *m, bool class_token) {
+void transformer_tokens(onnx_model *m, bool class_token) {
     const int64_t flat[] = {1, DIM, PLACES};
     float *noise = test_noise(3, DIM * 3 * PATCH * PATCH, -0.1f, 0.1f), *token = test_noise(4, DIM, -1, 1);
     onnx_constant(m, "patch_w", TM_FLOAT32, DIMS(DIM, 3, PATCH, PATCH), noise);
@@ -114,7 +114,7 @@ onnx_model *transformer_ending(bool class_token, ending how) {
     onnx_constant(m, "join_shape", TM_INT64, DIMS(3), join);
     onnx_constant(m, "scale", TM_FLOAT32, SCALAR, &scale);
     onnx_constant(m, "mask", TM_FLOAT32, SCALAR, &mask);
-    add_patches(m, class_token);
+    transformer_tokens(m, class_token);
     add_block(m, "a", "tokens", "middle", 20);
     add_block(m, "b", "middle", "last", 30);
     end_with(m, how);

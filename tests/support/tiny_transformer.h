@@ -16,6 +16,8 @@ enum { WIDTH = 96, HEIGHT = 64, PATCH = 16, PLACES = 24, DIM = 8, HEADS = 2, CLA
 typedef enum ending { FIRST_TOKEN, MEAN_TOKEN, MEAN_TURNED, CONV_LAST, RELU_TURNED } ending;
 onnx_model *transformer_ending(bool class_token, ending how);
 onnx_model *transformer(bool class_token);  // FIRST_TOKEN
+// Adds what makes "tokens" of an input "image": patches, after a class token where there is one.
+void transformer_tokens(onnx_model *m, bool class_token);
 void transformer_weight(onnx_model *m, const char *name, uint64_t seed, int64_t rows, int64_t columns);
 // The folder of a pack of it, with more members of pack.json; malloc'ed.
 char *transformer_pack(const onnx_model *m, const char *more);

@@ -4,31 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mask/session.h"
-#include "onnx_build.h"
 #include "tiny_pack.h"
-
-enum { WIDTH = 96, HEIGHT = 64, PATCH = 16, PLACES = 24, DIM = 8, HEADS = 2, BLOCKS = 2, MOST = 25 };
-
-static tagmask_device *device;
+#include "tiny_transformer.h"
 
 // ---- A transformer of two blocks: the operator of two heads, and a softmax between products, of one
 
-static onnx_model *transformer(bool class_token) {
-    const int64_t flat[] = {1, DIM, PLACES}, first = 0;
-    float *patches = test_noise(3, DIM * 3 * PATCH * PATCH, -0.1f, 0.1f), *token = test_noise(4, DIM, -1, 1),
-          *dense = test_noise(5, DIM * 3, -1, 1);
+static onnx_model *two_kinds(bool class_token) {
+    const int64_t first = 0;
     onnx_model *m = onnx_new(23);
     onnx_input(m, "image", TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH));
-    onnx_constant(m, "patch_w", TM_FLOAT32, DIMS(DIM, 3, PATCH, PATCH), patches);
-    onnx_ints(m, onnx_add(m, "Conv", "image,patch_w", "patches"), "strides", DIMS(PATCH, PATCH));
-    onnx_constant(m, "flat_shape", TM_INT64, DIMS(3), flat);
-    onnx_add(m, "Reshape", "patches,flat_shape", "flat");
-    onnx_ints(m, onnx_add(m, "Transpose", "flat", class_token ? "places" : "tokens"), "perm", DIMS(0, 2, 1));
-    if (class_token) {
-        onnx_constant(m, "class_token", TM_FLOAT32, DIMS(1, 1, DIM), token);
-        onnx_int(m, onnx_add(m, "Concat", "class_token,places", "tokens"), "axis", 1);
-    }
+    transformer_tokens(m, class_token);
     onnx_node *attention = onnx_add(m, "Attention", "tokens,tokens,tokens", "mixed");
     onnx_int(m, attention, "q_num_heads", HEADS);
     onnx_int(m, attention, "kv_num_heads", HEADS);
@@ -39,13 +24,10 @@ static onnx_model *transformer(bool class_token) {
     onnx_add(m, "MatMul", "attention,middle", "last");
     onnx_constant(m, "first", TM_INT64, SCALAR, &first);
     onnx_int(m, onnx_add(m, "Gather", "last,first", "head"), "axis", 1);
-    onnx_constant(m, "dense", TM_FLOAT32, DIMS(DIM, 3), dense);
+    transformer_weight(m, "dense", 5, DIM, CLASSES);
     onnx_add(m, "MatMul", "head,dense", "scores");
     onnx_output(m, "scores");
     onnx_output(m, "attention");  // an exporter may make probabilities outputs: they count once
-    free(patches);
-    free(token);
-    free(dense);
     return m;
 }
 
@@ -59,31 +41,12 @@ static char *make_pack(const onnx_model *m, const char *kind, int patch) {
     size_t size;
     uint8_t *bytes = onnx_bytes(m, &size);
     static const char labels[] = "[{\"name\": \"cat\"}, {\"name\": \"dog\"}, {\"name\": \"cup\"}]";
-    const struct {
-        const char *name;
-        const void *data;
-        size_t size;
-    } files[] = {
-        {"model.onnx", bytes, size}, {"pack.json", json, strlen(json)}, {"labels.json", labels, strlen(labels)}};
-    for (size_t i = 0; i < TM_ARRAY_LEN(files); i++) {
-        tm_error err = TAGMASK_ERROR_INIT;
-        char *path = tm_path_join(folder, files[i].name);
-        assert_ok(tm_write_file(path, files[i].data, files[i].size, &err), &err);
-        free(path);
-    }
+    transformer_write(folder, "model.onnx", bytes, size);
+    transformer_write(folder, "pack.json", json, strlen(json));
+    transformer_write(folder, "labels.json", labels, strlen(labels));
     free(bytes);
     free(json);
     return folder;
-}
-
-// A picture of the network's own size, so that both see the same numbers.
-static tagmask_image picture(void) {
-    static uint8_t pixels[WIDTH * HEIGHT * 3];
-    for (size_t i = 0; i < sizeof pixels; i++) {
-        size_t x = i / 3 % WIDTH, y = i / 3 / WIDTH;
-        pixels[i] = (uint8_t)(x * (2 + i % 3) + y * (3 - i % 3) + (x / 16 + y / 16) % 2 * 60);
-    }
-    return (tagmask_image){sizeof(tagmask_image), WIDTH, HEIGHT, 0, pixels};
 }
 
 // The mean of the heads of each block.
@@ -94,16 +57,12 @@ typedef struct blocks {
 
 static void run_blocks(const onnx_model *m, blocks *b) {
     static const char *const names[] = {"probabilities of mixed"};
-    static float x[3 * WIDTH * HEIGHT];
     tm_error err = TAGMASK_ERROR_INIT;
     tm_graph *graph = NULL;
-    tagmask_image photo = picture();
     size_t size;
     uint8_t *bytes = onnx_bytes(m, &size);
-    for (int i = 0; i < 3 * WIDTH * HEIGHT; i++)
-        x[i] = ((float)photo.pixels[i % (WIDTH * HEIGHT) * 3 + i / (WIDTH * HEIGHT)] - 127) / 64;
     assert_ok(tm_graph_load_memory(test_gpu(), bytes, size, "model", names, 1, &graph, &err), &err);
-    tm_host_tensor input = onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), x), outputs[3];
+    tm_host_tensor input = onnx_value(TM_FLOAT32, DIMS(1, 3, HEIGHT, WIDTH), transformer_input()), outputs[3];
     assert_ok(tm_graph_run(graph, &input, 1, outputs, &err), &err);
     const float *one = outputs[1].data, *two = outputs[2].data;
     b->tokens = (int)outputs[1].shape.dim[2];
@@ -170,8 +129,8 @@ static void check_affinity(const blocks *b, const char *classifier, const char *
     tm_error err = TAGMASK_ERROR_INIT;
     tagmask_engine *engine = NULL;
     tagmask_session *session = NULL;
-    tagmask_image photo = picture();
-    assert_ok(tagmask_engine_create_with(device, classifier, "none", &options, &engine, &err), &err);
+    tagmask_image photo = transformer_picture();
+    assert_ok(tagmask_engine_create_with(transformer_device, classifier, "none", &options, &engine, &err), &err);
     assert_ok(tagmask_session_create(engine, &photo, &session, &err), &err);
     static const int asked[][2] = {{0, BLOCKS}, {1, 1}, {BLOCKS + 1, BLOCKS}};
     for (size_t i = 0; i < TM_ARRAY_LEN(asked); i++) {
@@ -195,7 +154,7 @@ static void check_affinity(const blocks *b, const char *classifier, const char *
 
 static void check_affinities(bool class_token) {
     static blocks b;
-    onnx_model *m = transformer(class_token);
+    onnx_model *m = two_kinds(class_token);
     char *vit = make_pack(m, "classifier", PATCH), *features = make_pack(m, "features", PATCH),
          *cache = test_temporary_dir();
     run_blocks(m, &b);
@@ -225,7 +184,7 @@ static void expect_refusal(const char *classifier, const char *features, const c
     tagmask_engine *engine = NULL;
     char *path = write_preset(", \"affinity_from\": \"attention\"", members);
     const tagmask_params params = {.struct_size = sizeof params, .preset = path};
-    assert_ok(tagmask_engine_create_with(device, classifier, "none", &options, &engine, &err), &err);
+    assert_ok(tagmask_engine_create_with(transformer_device, classifier, "none", &options, &engine, &err), &err);
     tagmask_status status = tagmask_engine_check_params(engine, &params, &err);
     if ((status == TAGMASK_OK) != (words == NULL) || (words && !strstr(err.message, words)))
         fail_msg("status %d: \"%s\"; expected \"%s\"", status, err.message, words ? words : "");
@@ -236,7 +195,7 @@ static void expect_refusal(const char *classifier, const char *features, const c
 
 static void missing_attention_is_told(void **state) {
     (void)state;
-    onnx_model *m = transformer(true);
+    onnx_model *m = two_kinds(true);
     char *vit = make_pack(m, "features", PATCH), *odd = make_pack(m, "features", 2 * PATCH),
          *classifier = make_pack(m, "classifier", PATCH);
     const char *method = ", \"method\": \"rollout\"";
@@ -254,22 +213,9 @@ static void missing_attention_is_told(void **state) {
     free(classifier);
 }
 
-static int open_device(void **state) {
-    (void)state;
-    tm_error err = TAGMASK_ERROR_INIT;
-    assert_ok(tagmask_device_open(NULL, &device, &err), &err);
-    return 0;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    tagmask_device_close(device);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(affinities_with_a_class_token),
                                        cmocka_unit_test(affinities_without_a_class_token),
                                        cmocka_unit_test(missing_attention_is_told)};
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, transformer_open_device, transformer_close_device);
 }
