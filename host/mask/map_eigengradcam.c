@@ -9,4 +9,11 @@ static tagmask_status of_gradients(tm_work *work, const tm_tensor *features, con
     return tm_map_principal(work, &products, map, err);
 }
 
-const tm_map_method tm_map_eigengradcam = TM_MAP_OF_GRADIENTS("eigengradcam", of_gradients);
+const tm_map_method tm_map_eigengradcam = {.name = "eigengradcam",
+                                           .needs = TM_MAP_FEATURES | TM_MAP_GRADIENTS,
+                                           .of_class = true,
+                                           .of_layer = true,
+                                           .network = TM_NETWORK_GRADIENTS,
+                                           .revision = 1,
+                                           .make = tm_map_make_of_gradients,
+                                           .of_gradients = of_gradients};

@@ -45,6 +45,7 @@ struct tm_map_method {
     bool of_class;  // the map differs from class to class
     bool of_layer;  // and from layer to layer: the member `layer` names any that has height and width, or any block
     tm_network_kind network;  // that `make` runs; that of features: none
+    uint32_t revision;        // counts how often the same photo came to another map: kept ones are made anew
     // Makes the map of a view, for view->row: in recordings of its own, from the features of view->source or from the
     // network's input on; ends with tm_view_keep_map. The caller holds the device's lock. NULL: the map is made anew
     // for every tag of the features that views keep, by tm_map_cam_record.

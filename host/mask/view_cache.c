@@ -26,6 +26,7 @@ static uint64_t hash_map(const tm_view *view, uint64_t seed) {
     const uint32_t numbers[] = {view->row, view->option};
     if (*view->layer) seed = tm_hash64(view->layer, strlen(view->layer), seed);
     if (!view->method) return seed;
+    if (view->method->revision) seed = tm_hash64(&view->method->revision, sizeof view->method->revision, seed);
     return tm_hash64(view->method->name, strlen(view->method->name), tm_hash64(numbers, sizeof numbers, seed));
 }
 

@@ -85,11 +85,8 @@ static void ref_eigen(const float *x, float *map) {
     for (int i = 0; i < P; i++) map[i] = (float)fmax(projection[i] / sqrt(square) * (side < 0 ? -1 : 1), 0);
 }
 
-static void check_eigen(map_case *f, tm_layout layout, float low, float high) {
-    float *x = test_noise(31, CHANNELS * P, low, high), wanted[P];
-    // One strong component, as networks have it.
-    for (int k = 0; k < CHANNELS; k++)
-        for (int i = 0; i < P; i++) x[k * P + i] += high * (float)(k % 3) * sinf((float)i * 0.2f);
+static void compare_eigen(map_case *f, float *x, tm_layout layout) {
+    float wanted[P];
     tm_tensor features = features_of(f, x, layout);
     tm_map map;
     assert_ok(tm_map_principal(&f->work, &features, &map, &f->err), &f->err);
@@ -99,6 +96,14 @@ static void check_eigen(map_case *f, tm_layout layout, float low, float high) {
     free(x);
     free(got);
 }
+
+static void check_eigen(map_case *f, tm_layout layout, float low, float high) {
+    float *x = test_noise(31, CHANNELS * P, low, high);
+    // One strong component, as networks have it.
+    for (int k = 0; k < CHANNELS; k++)
+        for (int i = 0; i < P; i++) x[k * P + i] += high * (float)(k % 3) * sinf((float)i * 0.2f);
+    compare_eigen(f, x, layout);
+}
 static void test_eigen_linear(void **state) {
     check_eigen(*state, TM_LINEAR, -1, 1);
 }
@@ -107,6 +112,18 @@ static void test_eigen_c4(void **state) {
 }
 static void test_eigen_of_large_numbers(void **state) {
     check_eigen(*state, TM_C4, -3e8f, 3e8f);
+}
+// The second component has 0.98 of the first one's variance, and more of what the steps start from.
+static void test_eigen_of_close_components(void **state) {
+    float *x = calloc(CHANNELS * P, sizeof *x);
+    assert_non_null(x);
+    for (int i = 0; i < P; i++) {
+        float angle = 6.2831853f * (float)i / P;
+        x[i] = 1 + cosf(angle) + 0.3f * cosf(3 * angle);
+        x[3 * P + i] = 2 + sqrtf(0.98f * 1.09f) * sinf(angle);
+        x[4 * P + i] = 0.5f * sinf(5 * angle);
+    }
+    compare_eigen(*state, x, TM_C4);
 }
 static void test_eigen_of_nothing(void **state) {
     map_case *f = *state;
@@ -402,6 +419,7 @@ int main(void) {
         WITH_DEVICE(test_eigen_linear),
         WITH_DEVICE(test_eigen_c4),
         WITH_DEVICE(test_eigen_of_large_numbers),
+        WITH_DEVICE(test_eigen_of_close_components),
         WITH_DEVICE(test_eigen_of_nothing),
         WITH_DEVICE(test_weights_linear),
         WITH_DEVICE(test_weights_c4),
