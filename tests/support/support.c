@@ -47,6 +47,20 @@ double test_relative_error(const float *a, const float *b, size_t count) {
     return difference / largest;
 }
 
+double test_correlation(const float *a, const float *b, size_t count) {
+    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < count; i++) {
+        ma += a[i] / (double)count;
+        mb += b[i] / (double)count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ab += (a[i] - ma) * (b[i] - mb);
+        aa += (a[i] - ma) * (a[i] - ma);
+        bb += (b[i] - mb) * (b[i] - mb);
+    }
+    return ab / sqrt(aa * bb);
+}
+
 static char *temporary_dirs[64];
 static size_t temporary_count;
 static void remove_dirs(void) {

@@ -48,6 +48,8 @@ double test_relative_error(const float *a, const float *b, size_t count);
         if (!(test_error_ <= (tolerance))) fail_msg("relative error %g > %g", test_error_, (double)(tolerance)); \
     } while (0)
 
+double test_correlation(const float *a, const float *b, size_t count);
+
 // A fresh folder, removed at exit; malloc'ed path.
 char *test_temporary_dir(void);
 

@@ -1,5 +1,4 @@
 // Map methods through the public interface: what each makes of a photo, layers by name, and what cannot be made.
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,20 +278,6 @@ static void channels_may_be_last(void **state) {
     }
 }
 
-static double correlation(const float *a, const float *b, size_t count) {
-    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < count; i++) {
-        ma += a[i] / (double)count;
-        mb += b[i] / (double)count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        ab += (a[i] - ma) * (b[i] - mb);
-        aa += (a[i] - ma) * (a[i] - ma);
-        bb += (b[i] - mb) * (b[i] - mb);
-    }
-    return ab / sqrt(aa * bb);
-}
-
 // Where a pooling and one linear map follow, the gradients of a channel are its class weight at every place (Selvaraju
 // et al. 2017, appendix A).
 static void of_the_last_features_gradients_make_cam(void **state) {
@@ -311,7 +296,7 @@ static void of_the_last_features_gradients_make_cam(void **state) {
         params.method = same[i];
         float *map = maps_of(session, &params, &count);
         for (size_t tag = 0; tag < 2; tag++) {
-            double r = correlation(cam + tag * count, map + tag * count, count);
+            double r = test_correlation(cam + tag * count, map + tag * count, count);
             if (!(r >= 0.9999)) fail_msg("%s: the correlation with cam is %g", same[i], r);
         }
         free(map);
