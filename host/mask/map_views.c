@@ -19,19 +19,25 @@ bool tm_layer_at(const char *layers, size_t position, char layer[TM_LAYER_LENGTH
     return true;
 }
 
+// The same picture of the photo, nothing of it run yet.
+static tm_view same_picture(const tm_view *base) {
+    return (tm_view){.role = base->role,
+                     .width = base->width,
+                     .height = base->height,
+                     .mirror = base->mirror,
+                     .box = base->box,
+                     .edit = base->edit,
+                     .mask = base->mask};
+}
+
 static tm_view map_request(const tm_settings *settings, const tm_view *base, uint32_t row, const char *layer) {
     const tm_map_method *method = tm_map_method_at(settings->method);
-    tm_view request = {.width = base->width,
-                       .height = base->height,
-                       .mirror = base->mirror,
-                       .box = base->box,
-                       .edit = base->edit,
-                       .tail_dilation = base->tail_dilation,
-                       .tail_dense = base->tail_dense,
-                       .method = method,
-                       .row = method->of_class ? row : 0,
-                       .source = base,
-                       .mask = base->mask};
+    tm_view request = same_picture(base);
+    request.tail_dilation = base->tail_dilation;
+    request.tail_dense = base->tail_dense;
+    request.method = method;
+    request.row = method->of_class ? row : 0;
+    request.source = base;
     if (method->of_layer) strcpy(request.layer, layer);
     if (method->needs & TM_MAP_ATTENTION) request.option = settings->head;
     if (method->needs & TM_MAP_RERUNS) request.option = settings->tried_channels;
@@ -44,13 +50,7 @@ static tagmask_status layer_view(tagmask_session *session, const tm_settings *se
     uint32_t needs = tm_map_method_at(settings->method)->needs;
     *view = base;
     if (!(needs & TM_MAP_FEATURES) || needs & TM_MAP_GRADIENTS || !strcmp(base->layer, layer)) return TAGMASK_OK;
-    tm_view request = {.role = base->role,
-                       .width = base->width,
-                       .height = base->height,
-                       .mirror = base->mirror,
-                       .box = base->box,
-                       .edit = base->edit,
-                       .mask = base->mask};
+    tm_view request = same_picture(base);
     strcpy(request.layer, layer);
     tm_view *own = tm_session_view(session, &request);
     if (!own) return tm_fail(err, TAGMASK_ERROR_MEMORY, "no memory for views");
